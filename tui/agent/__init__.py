@@ -1,0 +1,1 @@
+"""The QEMU guest agent: typed commands over any transport."""

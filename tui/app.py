@@ -1,0 +1,1 @@
+"""The application: hosts in, screens out."""

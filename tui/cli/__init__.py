@@ -1,0 +1,1 @@
+"""The command line: verbs on the same functions as the screens."""

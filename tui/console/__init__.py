@@ -1,0 +1,1 @@
+"""Commands run in guests: sessions and their output."""

@@ -1,0 +1,1 @@
+"""Why an agent does not answer, in words, and what mends it."""

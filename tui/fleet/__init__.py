@@ -1,0 +1,1 @@
+"""The live list of guests: events and probes folded into immutable values."""

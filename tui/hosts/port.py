@@ -1,0 +1,182 @@
+"""What the other rooms may ask of a host. Every method is awaited; none blocks the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tui.agent.transport import Transport
+from tui.model.errors import ExplainedError
+from tui.model.events import HostEvent
+from tui.model.guest import DomainFacts
+
+
+class HostError(ExplainedError):
+    """A host could not be reached or refused a request; `code` is libvirt's virErrorNumber, 0 where there is none."""
+
+    def __init__(self, title: str, *, cause: str = "", next_step: str = "", original: str = "", code: int = 0) -> None:
+        super().__init__(title, cause=cause, next_step=next_step, original=original)
+        self.code = code
+
+
+class HostUnreachableError(HostError):
+    """No connection to the host, or the one there was is gone."""
+
+
+class NoSuchDomainError(HostError):
+    """The host has no such domain (any more) (VIR_ERR_NO_DOMAIN)."""
+
+
+class NotReadyToPivotError(HostError):
+    """The block job is not ready for the pivot yet (VIR_ERR_BLOCK_COPY_ACTIVE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostVersions:
+    """Versions as `major.minor.release` words."""
+
+    libvirt: str
+    hypervisor: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockJob:
+    """A running block job (virDomainBlockJobInfo): `cur` and `end` in bytes; `end` grows while the guest writes.
+
+    cur == end does not mean ready.
+    """
+
+    kind: int
+    cur: int
+    end: int
+    bandwidth: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSizes:
+    """Of a disk's active image, in bytes (virDomainBlockInfo)."""
+
+    capacity: int
+    allocation: int
+    physical: int
+
+
+class Host(Protocol):
+    """One hypervisor: its domains, its events, the lines to its agents and its block jobs.
+
+    A domain is named by its UUID. Methods raise `HostUnreachableError`, `NoSuchDomainError` or `HostError`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short and unique among the hosts of this run; known before the host is opened."""
+        ...
+
+    @property
+    def uri(self) -> str:
+        """The libvirt URI."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, once; raises HostUnreachableError with the way to mend it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections; never waits for a hung call."""
+        ...
+
+    def subscribe(self, listener: Callable[[HostEvent], None]) -> Callable[[], None]:
+        """Hand every later event to `listener`, on the event loop's thread; returns what ends it."""
+        ...
+
+    async def versions(self) -> HostVersions:
+        """Of the daemon and of its hypervisor."""
+        ...
+
+    async def list_domains(self) -> tuple[DomainFacts, ...]:
+        """All domains, running and stored, with their facts."""
+        ...
+
+    async def read_domain(self, uuid: str) -> DomainFacts:
+        """The facts of one domain, read now."""
+        ...
+
+    async def live_xml(self, uuid: str, *, secrets: bool = False) -> str:
+        """The running definition (the stored one while off); with `secrets`, passwords included."""
+        ...
+
+    async def stored_xml(self, uuid: str, *, secrets: bool = False) -> str:
+        """The definition the next start will use (VIR_DOMAIN_XML_INACTIVE)."""
+        ...
+
+    async def snapshot_xmls(self, uuid: str) -> tuple[str, ...]:
+        """The XML of every snapshot object of the domain."""
+        ...
+
+    async def checkpoint_names(self, uuid: str) -> tuple[str, ...]:
+        """Names of the domain's checkpoints; empty where the host knows none."""
+        ...
+
+    async def has_managed_save(self, uuid: str) -> bool:
+        """Whether the next start would resume a saved memory image."""
+        ...
+
+    async def autostart(self, uuid: str) -> bool:
+        """Whether the domain starts with the host."""
+        ...
+
+    def probe_line(self, uuid: str) -> Transport:
+        """A line for pings and questions: its own connection, few calls at once."""
+        ...
+
+    def work_line(self, uuid: str) -> Transport:
+        """A line for exec, files and freezing: not delayed by hung probes of other guests."""
+        ...
+
+    async def snapshot_disks(self, uuid: str, snapshot_xml: str) -> None:
+        """Switch disks to overlays, atomically and without a snapshot object (DISK_ONLY | ATOMIC | NO_METADATA).
+
+        An error does not prove that no overlay is active: read the XML.
+        """
+        ...
+
+    async def commit_active(self, uuid: str, target: str, bandwidth_bytes_s: int = 0) -> None:
+        """Start merging the active image of disk `target` one level down (ACTIVE | SHALLOW); 0 is unlimited."""
+        ...
+
+    async def block_job(self, uuid: str, target: str) -> BlockJob | None:
+        """The block job on a disk, None without one."""
+        ...
+
+    async def pivot(self, uuid: str, target: str) -> None:
+        """End a ready job by switching to its target; raises NotReadyToPivotError while it is not."""
+        ...
+
+    async def cancel_block_job(self, uuid: str, target: str) -> None:
+        """End a job and stay on the image in use."""
+        ...
+
+    async def domain_job_active(self, uuid: str) -> bool:
+        """Whether a migration, save, dump or backup job runs on the domain."""
+        ...
+
+    async def block_sizes(self, uuid: str, target: str) -> BlockSizes:
+        """Capacity, allocation and physical size of the active image."""
+        ...
+
+    async def define(self, xml: str) -> None:
+        """Replace the stored definition."""
+        ...
+
+    async def resume(self, uuid: str) -> None:
+        """Let a paused domain run on."""
+        ...
+
+    async def run_metadata(self, uuid: str) -> str | None:
+        """Our element in the domain's metadata, None without one."""
+        ...
+
+    async def set_run_metadata(self, uuid: str, xml: str | None) -> None:
+        """Write our element into the live and the stored metadata; None removes it."""
+        ...

@@ -1,0 +1,1 @@
+"""Small real guests under a private libvirtd: the demo, the live tests, the benchmarks."""

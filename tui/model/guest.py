@@ -1,0 +1,96 @@
+"""A guest and the state of its agent, as one frozen value per moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tui.model.disk import Disk
+
+
+class PowerState(StrEnum):
+    """What the hypervisor says of a domain (virDomainState, folded to what a user can act on)."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
+class AgentState(StrEnum):
+    """The one word for a guest's agent; the words are also the ones in `list --json`."""
+
+    OFF = "off"
+    PAUSED = "paused"
+    NO_CHANNEL = "no-channel"
+    PENDING = "pending"
+    DISCONNECTED = "disconnected"
+    CONNECTED = "connected"
+    RESPONDING = "responding"
+    UNRESPONSIVE = "unresponsive"
+    FROZEN = "frozen"
+    UNKNOWN = "unknown"
+
+
+class Channel(StrEnum):
+    """What the XML says of the agent's channel (`<target type='virtio' state=...>`)."""
+
+    ABSENT = "absent"
+    STORED_ONLY = "stored-only"
+    CLOSED = "closed"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+    """The channel is there, but this kind of domain or connection does not report its state."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GuestId:
+    """What tells guests apart: the host's short name and the domain's UUID."""
+
+    host: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFacts:
+    """What libvirt knows of one domain at one moment, without asking the guest.
+
+    `power_reason` is the hypervisor's word for how the state came about ("crashed", "suspended by user"); `disks` are
+    those of the running definition, or of the stored one while the domain is off.
+    """
+
+    uuid: str
+    name: str
+    power: PowerState
+    power_reason: str
+    channel: Channel
+    persistent: bool = True
+    disks: tuple[Disk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """The agent's state with its evidence.
+
+    `since` is the Unix time in seconds at which the change to this state was seen, None while none was seen;
+    `ping_ms` the round trip of the last answered ping in milliseconds.
+    """
+
+    state: AgentState
+    reason: str
+    since: float | None = None
+    ping_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """One row of the fleet."""
+
+    id: GuestId
+    facts: DomainFacts
+    agent: AgentStatus = field(default=AgentStatus(AgentState.UNKNOWN, "not looked at yet"))
+
+    @property
+    def name(self) -> str:
+        """The domain's name, raw as libvirt gave it."""
+        return self.facts.name
