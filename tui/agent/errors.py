@@ -58,3 +58,7 @@ class CommandFailedError(AgentError):
 
 class CommandUnavailableError(CommandFailedError):
     """The agent does not offer the command: blocked, frozen or unknown (QAPI class CommandNotFound)."""
+
+
+class RequestTooLargeError(AgentError):
+    """The request does not fit an agent line; nothing was sent."""

@@ -1,1 +1,322 @@
-"""Under construction."""
+"""The port's adapter for libvirt: three connections per host, each with its own lane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import libvirt
+import libvirt_qemu
+
+from tui.agent.errors import HostGoneError
+from tui.agent.transport import Transport
+from tui.hosts import faults
+from tui.hosts.agent_line import AgentLine, AgentTurns
+from tui.hosts.connection import Connection
+from tui.hosts.domain_xml import read_definition
+from tui.hosts.events import start_event_loop, watch
+from tui.hosts.port import BlockJob, BlockSizes, HostUnreachableError, HostVersions
+from tui.hosts.power_words import power_of
+from tui.model.events import HostEvent, HostLost
+from tui.model.guest import Channel, DomainFacts, PowerState
+
+T = TypeVar("T")
+
+CONTROL_WIDTH, PROBE_WIDTH, WORK_WIDTH = 2, 3, 4
+"""Calls at once per connection; five hung ones would block it (max_client_requests in libvirtd.conf)."""
+
+KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 3
+RUN_METADATA_URI = "https://qga-tui.invalid/backup-run/1"
+RUN_METADATA_KEY = "qga-tui"
+
+
+def _open(uri: str) -> Any:
+    start_event_loop()
+    try:
+        connection = libvirt.open(uri)
+        if urlsplit(uri).netloc:
+            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        raise faults.connect_error(uri, error.get_error_code() or 0, _text(error)) from error
+    return connection
+
+
+async def _ask_agent(connection: Connection, uuid: str, request: str, timeout_s: int) -> str:
+    """One call of virDomainQemuAgentCommand; raises an AgentError."""
+
+    def ask(handle: Any) -> str:
+        return str(libvirt_qemu.qemuAgentCommand(handle.lookupByUUIDString(uuid), request, timeout_s, 0))
+
+    try:
+        return await connection.call(ask)
+    except HostUnreachableError as error:
+        raise HostGoneError(error.title, cause=error.cause, next_step=error.next_step) from error
+    except libvirt.libvirtError as error:
+        raise faults.agent_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error)) from error
+
+
+def _text(error: libvirt.libvirtError) -> str:
+    return error.get_error_message() or str(error)
+
+
+class LibvirtHost:
+    """A host reached through libvirt; see `port.Host` for what its methods promise."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        self._uri = uri
+        self._name = name
+        self._control = Connection(partial(_open, uri), f"{name}-control", CONTROL_WIDTH)
+        self._probes = Connection(partial(_open, uri), f"{name}-probes", PROBE_WIDTH)
+        self._work = Connection(partial(_open, uri), f"{name}-work", WORK_WIDTH)
+        self._turns = AgentTurns()
+        self._listeners: list[Callable[[HostEvent], None]] = []
+
+    @property
+    def name(self) -> str:
+        """Short and unique among the hosts of this run."""
+        return self._name
+
+    @property
+    def uri(self) -> str:
+        """The libvirt URI."""
+        return self._uri
+
+    async def open(self) -> None:
+        """Connect the control connection and register for events."""
+        loop = asyncio.get_running_loop()
+
+        def sink(event: HostEvent) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the program has quit
+                loop.call_soon_threadsafe(self._dispatch, event)
+
+        await self._ask(lambda connection: watch(connection, self._name, sink))
+
+    async def close(self) -> None:
+        """Let go of the connections without waiting for calls in flight."""
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        for connection in (self._control, self._probes, self._work):
+            connection.drop()
+
+    def _dispatch(self, event: HostEvent) -> None:
+        if isinstance(event, HostLost):
+            self._drop_all()
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    def subscribe(self, listener: Callable[[HostEvent], None]) -> Callable[[], None]:
+        """Hand later events to `listener`; returns what ends it."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    async def _ask(self, question: Callable[[Any], T]) -> T:
+        """`question(virConnect)` on the control connection, with libvirt's errors classified."""
+        try:
+            return await self._control.call(question)
+        except libvirt.libvirtError as error:
+            fault = faults.host_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
+            if isinstance(fault, HostUnreachableError):
+                self._dispatch(HostLost(self._name, _text(error), time.time()))
+            raise fault from error
+
+    async def _ask_domain(self, uuid: str, question: Callable[[Any], T]) -> T:
+        return await self._ask(lambda connection: question(connection.lookupByUUIDString(uuid)))
+
+    async def versions(self) -> HostVersions:
+        """Of libvirtd and of QEMU."""
+
+        def read(connection: Any) -> HostVersions:
+            return HostVersions(_dotted(connection.getLibVersion()), _dotted(connection.getVersion()))
+
+        return await self._ask(read)
+
+    async def list_domains(self) -> tuple[DomainFacts, ...]:
+        """All domains; one that vanishes while the list is read is left out."""
+
+        def read(connection: Any) -> tuple[DomainFacts, ...]:
+            facts: list[DomainFacts] = []
+            for domain in connection.listAllDomains(0):
+                try:
+                    facts.append(_read_facts(domain))
+                except libvirt.libvirtError as error:
+                    if error.get_error_code() != faults.NO_DOMAIN:
+                        raise
+            return tuple(facts)
+
+        return await self._ask(read)
+
+    async def read_domain(self, uuid: str) -> DomainFacts:
+        """The facts of one domain, read now."""
+        return await self._ask_domain(uuid, _read_facts)
+
+    async def live_xml(self, uuid: str, *, secrets: bool = False) -> str:
+        """The running definition, the stored one while off."""
+        flags = libvirt.VIR_DOMAIN_XML_SECURE if secrets else 0
+        return await self._ask_domain(uuid, lambda domain: str(domain.XMLDesc(flags)))
+
+    async def stored_xml(self, uuid: str, *, secrets: bool = False) -> str:
+        """The definition the next start will use."""
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if secrets else 0)
+        return await self._ask_domain(uuid, lambda domain: str(domain.XMLDesc(flags)))
+
+    async def snapshot_xmls(self, uuid: str) -> tuple[str, ...]:
+        """The XML of every snapshot object."""
+        return await self._ask_domain(
+            uuid, lambda domain: tuple(str(snapshot.getXMLDesc(0)) for snapshot in domain.listAllSnapshots(0))
+        )
+
+    async def checkpoint_names(self, uuid: str) -> tuple[str, ...]:
+        """Names of the domain's checkpoints."""
+
+        def read(domain: Any) -> tuple[str, ...]:
+            try:
+                return tuple(str(checkpoint.getName()) for checkpoint in domain.listAllCheckpoints(0))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == faults.NO_SUPPORT:
+                    return ()
+                raise
+
+        return await self._ask_domain(uuid, read)
+
+    async def has_managed_save(self, uuid: str) -> bool:
+        """Whether the next start would resume a saved memory image."""
+        return await self._ask_domain(uuid, lambda domain: bool(domain.hasManagedSaveImage(0)))
+
+    async def autostart(self, uuid: str) -> bool:
+        """Whether the domain starts with the host; a transient domain does not."""
+        return await self._ask_domain(uuid, lambda domain: bool(domain.isPersistent() and domain.autostart()))
+
+    def probe_line(self, uuid: str) -> Transport:
+        """A line for pings and questions."""
+        return AgentLine(partial(_ask_agent, self._probes, uuid), self._turns.of(uuid))
+
+    def work_line(self, uuid: str) -> Transport:
+        """A line for exec, files and freezing."""
+        return AgentLine(partial(_ask_agent, self._work, uuid), self._turns.of(uuid))
+
+    async def snapshot_disks(self, uuid: str, snapshot_xml: str) -> None:
+        """Switch disks to overlays, atomically and without a snapshot object."""
+        flags = (
+            libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+            | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+            | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+        )
+        await self._ask_domain(uuid, lambda domain: domain.snapshotCreateXML(snapshot_xml, flags))
+
+    async def commit_active(self, uuid: str, target: str, bandwidth_bytes_s: int = 0) -> None:
+        """Start merging the active image of a disk one level down."""
+        flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
+        flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES
+        await self._ask_domain(uuid, lambda domain: domain.blockCommit(target, None, None, bandwidth_bytes_s, flags))
+
+    async def block_job(self, uuid: str, target: str) -> BlockJob | None:
+        """The block job on a disk, None without one."""
+
+        def read(domain: Any) -> BlockJob | None:
+            job = domain.blockJobInfo(target, 0)
+            if not job:
+                return None
+            return BlockJob(int(job["type"]), int(job["cur"]), int(job["end"]), int(job["bandwidth"]))
+
+        return await self._ask_domain(uuid, read)
+
+    async def pivot(self, uuid: str, target: str) -> None:
+        """End a ready job by switching to its target."""
+        flags = libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT
+        await self._ask_domain(uuid, lambda domain: domain.blockJobAbort(target, flags))
+
+    async def cancel_block_job(self, uuid: str, target: str) -> None:
+        """End a job and stay on the image in use."""
+        await self._ask_domain(uuid, lambda domain: domain.blockJobAbort(target, 0))
+
+    async def domain_job_active(self, uuid: str) -> bool:
+        """Whether a migration, save, dump or backup job runs."""
+
+        def read(domain: Any) -> bool:
+            try:
+                return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == faults.OPERATION_INVALID:  # off: no job can run
+                    return False
+                raise
+
+        return await self._ask_domain(uuid, read)
+
+    async def block_sizes(self, uuid: str, target: str) -> BlockSizes:
+        """Capacity, allocation and physical size of the active image."""
+
+        def read(domain: Any) -> BlockSizes:
+            capacity, allocation, physical = domain.blockInfo(target, 0)
+            return BlockSizes(int(capacity), int(allocation), int(physical))
+
+        return await self._ask_domain(uuid, read)
+
+    async def define(self, xml: str) -> None:
+        """Replace the stored definition; libvirt validates it first."""
+        await self._ask(lambda connection: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE))
+
+    async def suspend(self, uuid: str) -> None:
+        """Pause a running domain."""
+        await self._ask_domain(uuid, lambda domain: domain.suspend())
+
+    async def resume(self, uuid: str) -> None:
+        """Let a paused domain run on."""
+        await self._ask_domain(uuid, lambda domain: domain.resume())
+
+    async def run_metadata(self, uuid: str) -> str | None:
+        """Our element in the domain's metadata, None without one."""
+
+        def read(domain: Any) -> str | None:
+            try:
+                return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, RUN_METADATA_URI, 0))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == faults.NO_DOMAIN_METADATA:
+                    return None
+                raise
+
+        return await self._ask_domain(uuid, read)
+
+    async def set_run_metadata(self, uuid: str, xml: str | None) -> None:
+        """Write our element into the live and the stored metadata, as far as the domain has them."""
+
+        def write(domain: Any) -> None:
+            flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
+            flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
+            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, xml, RUN_METADATA_KEY, RUN_METADATA_URI, flags)
+
+        await self._ask_domain(uuid, write)
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _read_facts(domain: Any) -> DomainFacts:
+    """Runs on a lane. A running domain without a channel is looked up in its stored XML too."""
+    power, reason = power_of(*domain.state(0))
+    definition = read_definition(domain.XMLDesc(0))
+    persistent = bool(domain.isPersistent())
+    channel = definition.channel
+    if channel is Channel.ABSENT and power is not PowerState.OFF and persistent:
+        stored = read_definition(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        channel = Channel.STORED_ONLY if stored.channel is not Channel.ABSENT else Channel.ABSENT
+    return DomainFacts(
+        uuid=definition.uuid,
+        name=definition.name,
+        power=power,
+        power_reason=reason,
+        channel=channel,
+        persistent=persistent,
+        disks=definition.disks,
+    )

@@ -169,6 +169,10 @@ class Host(Protocol):
         """Replace the stored definition."""
         ...
 
+    async def suspend(self, uuid: str) -> None:
+        """Pause a running domain: its memory stays, its processors stop."""
+        ...
+
     async def resume(self, uuid: str) -> None:
         """Let a paused domain run on."""
         ...

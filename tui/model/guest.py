@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tui.model.disk import Disk
+from tui.model.probe import ProbeOutcome
 
 
 class PowerState(StrEnum):
@@ -83,12 +84,27 @@ class AgentStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of a guest's timeline: Unix time in seconds and what was seen then."""
+
+    at: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Guest:
-    """One row of the fleet."""
+    """One row of the fleet, with the evidence its agent's state rests on.
+
+    `probe` is the last ping since the port opened; `port_changed_at` the Unix time of the last event of the port;
+    `timeline` holds what was seen in this run, oldest first.
+    """
 
     id: GuestId
     facts: DomainFacts
-    agent: AgentStatus = field(default=AgentStatus(AgentState.UNKNOWN, "not looked at yet"))
+    agent: AgentStatus
+    probe: ProbeOutcome | None = None
+    port_changed_at: float | None = None
+    timeline: tuple[Happening, ...] = ()
 
     @property
     def name(self) -> str:

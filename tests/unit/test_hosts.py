@@ -1,0 +1,164 @@
+"""The libvirt adapter against libvirt's own test driver, and the pure parts beside it."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from tui.agent import errors as agent
+from tui.hosts import faults
+from tui.hosts.agent_line import AgentLine
+from tui.hosts.lanes import Lane
+from tui.hosts.libvirt_host import LibvirtHost
+from tui.hosts.names import name_hosts
+from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError
+from tui.model.events import DomainChanged, HostEvent
+from tui.model.guest import Channel, PowerState
+
+
+async def test_the_test_drivers_domain_is_listed_and_read() -> None:
+    host = LibvirtHost("test:///default", "test")
+    await host.open()
+    (facts,) = await host.list_domains()
+    assert (facts.name, facts.power, facts.channel) == ("test", PowerState.RUNNING, Channel.ABSENT)
+    assert await host.read_domain(facts.uuid) == facts
+    assert facts.name in await host.live_xml(facts.uuid)
+    with pytest.raises(NoSuchDomainError):
+        await host.read_domain("00000000-0000-4000-8000-000000000000")
+
+
+async def test_a_resumed_domain_is_reported_as_an_event() -> None:
+    host = LibvirtHost("test:///default", "test")
+    await host.open()
+    (facts,) = await host.list_domains()
+    seen: asyncio.Queue[HostEvent] = asyncio.Queue()
+    unsubscribe = host.subscribe(seen.put_nowait)
+    pausing = LibvirtHost("test:///default", "other")
+    await pausing.suspend(facts.uuid)
+    event = await asyncio.wait_for(seen.get(), 5)
+    assert isinstance(event, DomainChanged)
+    assert (event.host, event.uuid, event.what) == ("test", facts.uuid, "paused")
+    assert (await host.read_domain(facts.uuid)).power is PowerState.PAUSED
+    unsubscribe()
+    await pausing.resume(facts.uuid)
+    assert (await host.read_domain(facts.uuid)).power is PowerState.RUNNING
+    assert seen.empty()
+
+
+async def test_agent_calls_of_a_driver_without_agents_fail_as_agent_errors() -> None:
+    host = LibvirtHost("test:///default", "test")
+    await host.open()
+    (facts,) = await host.list_domains()
+    with pytest.raises(agent.AgentError):
+        await host.work_line(facts.uuid).send('{"execute":"guest-ping"}', 1)
+
+
+async def test_a_uri_nobody_listens_on_is_explained(tmp_path: Path) -> None:
+    host = LibvirtHost(f"qemu:///session?socket={tmp_path}/none", "gone")
+    with pytest.raises(HostUnreachableError) as caught:
+        await host.open()
+    assert "no libvirt daemon listens there" in caught.value.one_line()
+
+
+async def test_a_lane_neither_waits_for_its_threads_nor_loses_errors() -> None:
+    lane = Lane("test", 2)
+    release = threading.Event()
+    hung = asyncio.create_task(lane.call(release.wait))
+    assert await lane.call(lambda: 41 + 1) == 42
+    with pytest.raises(ZeroDivisionError):
+        await lane.call(lambda: 1 // 0)
+    hung.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hung
+    release.set()
+
+
+async def test_a_call_whose_caller_left_keeps_its_turn_and_a_waiting_one_is_dropped() -> None:
+    turn, answer, asked = asyncio.Lock(), asyncio.Event(), list[str]()
+
+    async def ask(request: str, _timeout_s: int) -> str:
+        asked.append(request)
+        await answer.wait()
+        return "{}"
+
+    line = AgentLine(ask, turn)
+    first = asyncio.create_task(line.send("first", 1))
+    second = asyncio.create_task(line.send("second", 1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for task in (first, second):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert turn.locked()
+    answer.set()
+    assert await line.send("third", 1) == "{}"
+    assert asked == ["first", "third"]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        (55, "Requested operation is not valid: domain is not running", agent.GuestNotRunningError),
+        (74, "argument unsupported: QEMU guest agent is not configured", agent.NoChannelError),
+        (86, "Guest agent is not responding: QEMU guest agent is not connected", agent.NotConnectedError),
+        (86, "... QEMU guest agent is not available due to an error", agent.LinkBrokenError),
+        (86, "Guest agent is not responding: Guest agent not available for now", agent.UnansweredError),
+        (112, "Guest agent command timed out", agent.UnansweredError),
+        (38, "No complete agent response found in 10485760 bytes", agent.LinkBrokenError),
+        (39, "Unable to encode message payload", agent.ReplyTooLargeError),
+        (68, "cannot acquire state change lock (held by agent=remoteDispatch)", agent.AgentBusyError),
+        (29, "operation forbidden: read only access prevents this", agent.AccessDeniedError),
+        (1, "unable to execute QEMU agent command 'guest-exec': Failed to execute", agent.CommandFailedError),
+    ],
+)
+def test_agent_errors_are_told_apart_by_code_then_text(code: int, text: str, kind: type[agent.AgentError]) -> None:
+    error = faults.agent_error(code, 10, text)
+    assert type(error) is kind
+    assert error.original == text
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Command guest-exec has been disabled",
+        "Command guest-exec has been disabled: the command is not allowed",
+        "Command guest-exec has been disabled: the agent is in frozen state",
+        "The command guest-x has not been found",
+    ],
+)
+def test_an_unavailable_command_keeps_the_agents_own_words(own: str) -> None:
+    text = f"internal error: unable to execute QEMU agent command 'guest-exec': {own}"
+    error = faults.agent_error(1, 10, text)
+    assert isinstance(error, agent.CommandUnavailableError)
+    assert error.cause == own
+
+
+def test_a_lost_connection_is_recognised_whatever_was_asked() -> None:
+    assert isinstance(faults.host_error(1, 7, "internal error: client socket is closed"), HostUnreachableError)
+    assert isinstance(faults.agent_error(38, 7, "Cannot recv data: Connection reset by peer"), agent.HostGoneError)
+    assert type(faults.host_error(1, 10, "internal error: something else")) is HostError
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Failed to connect socket to '/run/libvirt/libvirt-sock': Permission denied", "group libvirt"),
+        ("Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory", "systemctl start"),
+        ("Cannot recv data: Host key verification failed.: Connection reset by peer", "accept the key"),
+        ("Cannot recv data: ssh: Could not resolve hostname x: Name or service not known", "name in the URI"),
+        ("Cannot recv data: root@h: Permission denied (publickey,password).", "ssh key"),
+        ("authentication unavailable: no polkit agent available", "group libvirt"),
+    ],
+)
+def test_the_classic_connection_failures_come_with_their_fix(text: str, words: str) -> None:
+    assert words in faults.connect_error("qemu:///system", 38, text).one_line()
+
+
+def test_hosts_are_named_after_their_uri_and_never_twice_the_same() -> None:
+    local, remote, again, test = name_hosts(
+        ("qemu:///system", "qemu+ssh://root@kvm7.example.org/system", "qemu+ssh://kvm7/session", "test:///default")
+    )
+    assert local
+    assert (remote, again, test) == ("kvm7", "kvm7-2", "test")

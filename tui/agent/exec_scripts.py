@@ -1,0 +1,129 @@
+"""The shell text that runs in POSIX guests: fixed scripts, everything variable is a positional parameter.
+
+They keep to what dash, bash and busybox share, and assign no variable that a command could inherit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SHELL = "/bin/sh"
+
+SEGMENT = 1024 * 1024
+"""Bytes that a segment of streamed output holds at most."""
+WINDOW = 24
+"""Segments of a stream that may wait for us; then the command waits."""
+_BLOCK = 4096
+_UNREAD_S = 600
+"""Seconds after which output that nobody reads is taken for abandoned."""
+
+NO_CWD, NO_SPACE, NO_TOOL = 91, 92, 93
+"""Exit codes of PREPARE."""
+
+PREPARE = f"""
+if [ -n "$1" ]; then CDPATH= cd -- "$1" || exit {NO_CWD}; fi
+for t in setsid mktemp mkfifo dd; do command -v "$t" >/dev/null 2>&1 || {{ echo "$t"; exit {NO_TOOL}; }}; done
+umask 077
+for d in "${{TMPDIR:-/tmp}}"/qga-tui.*; do
+  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$d" ] && [ -n "$(find "$d" -prune -mtime +0)" ] || continue
+  kill -0 "$(cat "$d/pid" 2>/dev/null)" 2>/dev/null || rm -rf "$d"
+done
+d=$(mktemp -d -t qga-tui.XXXXXX) || exit {NO_SPACE}
+if mkfifo "$d/o" "$d/e"; then printf %s "$d"; else rm -rf "$d"; exit {NO_SPACE}; fi
+"""
+"""Make the private folder of a run and print its path; sweep what crashed runs left more than a day ago.
+
+$1 the folder the command shall run in, or empty. Prints the tool that is missing, where one is.
+"""
+
+SURROUND = """
+[ "$2" = 0 ] || eval "$(dd bs=1 count="$2" 2>/dev/null)"
+[ "$3" = 1 ] || exec </dev/null
+if [ -n "$1" ]; then CDPATH= cd -- "$1" || exit 125; fi
+shift 3
+exec "$@"
+"""
+"""Become the command. $1 its folder or empty, $2 bytes of `exports` at the head of standard input, $3 whether the
+rest of standard input is the command's, then program and arguments."""
+
+STREAMED = (
+    """
+( setsid "$0" -c "$1" "$0" "$2" o <"$2/o" >/dev/null 2>&1 & )
+( setsid "$0" -c "$1" "$0" "$2" e <"$2/e" >/dev/null 2>&1 & )
+exec >"$2/o" 2>"$2/e"
+echo $$ >"$2/pid"
+shift 2
+"""
+    + SURROUND
+)
+"""SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of PUMP, $2 the folder
+that PREPARE made, then SURROUND's parameters.
+
+The pumps lead sessions of their own and are no children of the command: they outlive its signals until they have
+delivered its last words, and it does not meet them when it waits for its children.
+"""
+
+PUMP = f"""
+cd "$1" || exit 1
+n=0
+while :; do
+  m=$((n - {WINDOW})) i=0
+  while [ -s "$2.$m" ]; do
+    i=$((i + 1)); [ "$i" -lt {_UNREAD_S * 10} ] || exit 1
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  [ "$m" -lt 0 ] || rm -f "$2.$m"
+  dd bs={_BLOCK} count={SEGMENT // _BLOCK} of="$2.$n" 2>/dev/null || {{ true >"$2.lost"; break; }}
+  [ -s "$2.$n" ] || break
+  n=$((n + 1))
+done
+[ -d "$1" ] || exec cat >/dev/null
+true >"$2.end"
+"""
+"""Standard input into the segments NAME.0, NAME.1 ... as it comes, then NAME.end. $1 the folder, $2 NAME.
+
+A segment is complete when the next one exists. The reader empties what it has read; while segment n - WINDOW is not
+empty the pump waits, and with it the command. NAME.lost says that a segment could not be written. When the folder is
+gone nobody listens any more: whoever still writes is not made to stop by it.
+"""
+
+GUARD = 1_000_000
+"""Bytes of each stream that a guarded capture lets through: both, in base64, share one
+reply of at most 4 MiB."""
+
+GUARDED = f"""
+exec 5>&1 6>&2
+s=$({{ {{ {{ {SHELL} -c "$0" {SHELL} "$@" 3>&- 4>&- 5>&- 6>&-; echo $? >&3; }} 2>&4 |
+head -c {GUARD} >&5 3>&- 4>&- 6>&-; }} 4>&1 | head -c {GUARD} >&6 3>&- 5>&-; }} 3>&1)
+exit "$s"
+"""
+"""SURROUND with both outputs cut after GUARD bytes. $0 is the text of SURROUND, then SURROUND's parameters."""
+
+GROUP = """
+g=$2
+alive() { [ "$3" = "$g" ] && [ "$1" != Z ] && [ "$1" != X ]; }
+[ -z "$1" ] || kill -"$1" "-$g" 2>/dev/null
+if [ ! -d /proc/self ]; then kill -0 "-$g" 2>/dev/null && echo "$g (?)"; exit 0; fi
+for f in /proc/[0-9]*/stat; do
+  { IFS= read -r l <"$f"; } 2>/dev/null || continue
+  alive ${l##*) } && printf '%s\\n' "${l%%)*})"
+done
+exit 0
+"""
+"""Signal a process group and list who is in it, one `PID (NAME)` a line. $1 the signal's name or empty, $2 the group.
+
+/proc/PID/stat is `pid (comm) state ppid pgrp ...` (proc(5)); zombies have ended and do not count.
+"""
+
+ONE_PROCESS = """
+[ -z "$1" ] || kill -"$1" "$2" 2>/dev/null
+kill -0 "$2" 2>/dev/null && echo "$2"
+exit 0
+"""
+"""Like GROUP for a lone process."""
+
+
+def exports(env: Mapping[str, str]) -> str:
+    """Shell text that exports the variables. Names are valid identifiers; values may hold anything but NUL."""
+    quoted = ((name, value.replace("'", "'\\''")) for name, value in env.items())
+    return "".join(f"export {name}='{value}'\n" for name, value in quoted)

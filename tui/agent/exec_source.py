@@ -1,0 +1,67 @@
+"""What a way of getting a command's output must offer, and what all ways share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tui.agent import exec_scripts as scripts
+from tui.agent.commands import ExecStatus
+from tui.agent.errors import RequestTooLargeError
+from tui.agent.exec_model import INPUT_LIMIT, ExecRequest, Mode, Notice, Output
+
+START_TIMEOUT_S = 10
+
+
+class NotStreamableError(Exception):
+    """This guest lacks something that streaming needs; its text says what."""
+
+
+class OutputSource(Protocol):
+    """How one command is started and how its output comes."""
+
+    @property
+    def mode(self) -> Mode:
+        """What the user may expect of the output."""
+        ...
+
+    @property
+    def leads_group(self) -> bool:
+        """Whether the command's pid is that of its process group."""
+        ...
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether a command that is gone has nothing more to say."""
+        ...
+
+    @property
+    def cut(self) -> bool:
+        """Whether the command wrote more than came."""
+        ...
+
+    async def start(self) -> int:
+        """Start the command and return its pid."""
+        ...
+
+    async def drain(self, status: ExecStatus, *, is_gone: bool) -> list[Output | Notice]:
+        """What came since the last call. An error loses nothing: the next call gives it."""
+        ...
+
+    async def remove(self) -> None:
+        """Remove what was made in the guest, in one attempt; a no-op afterwards."""
+        ...
+
+
+def surrounded(request: ExecRequest) -> tuple[tuple[str, ...], bytes]:
+    """The parameters of `exec_scripts.SURROUND` and its standard input; raises `RequestTooLargeError`."""
+    prologue = scripts.exports(request.env).encode("utf-8", "surrogateescape")
+    data = prologue + request.stdin
+    if len(data) > INPUT_LIMIT:
+        raise RequestTooLargeError(
+            "The command was not started",
+            cause=f"its input and environment have {len(data)} bytes, {INPUT_LIMIT} can be sent along",
+            next_step="Write the input to a file in the guest first.",
+        )
+    program = request.program
+    has_input = "1" if request.stdin else "0"
+    return (request.cwd, str(len(prologue)), has_input, program.path, *program.args), data

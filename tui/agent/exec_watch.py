@@ -1,0 +1,250 @@
+"""Follow one started command to its end, or end it; one step at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tui.agent.commands import ExecStatus, exec_status
+from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError, ReplyTooLargeError
+from tui.agent.exec_model import End, ExecPace, Finished, Notice, Output, Stream
+from tui.agent.exec_shell import end_windows_tree, survivors
+from tui.agent.exec_source import OutputSource
+from tui.agent.files import READ_PIECE
+from tui.agent.transport import Transport
+
+
+class Escalation:
+    """TERM, then KILL, then giving up; pure, times in seconds of any monotonic clock."""
+
+    def __init__(self, why: End, now: float, pace: ExecPace) -> None:
+        self.why = why
+        self._kill_at = now + pace.grace
+        self._give_up_at = self._kill_at + pace.kill
+        self._tried: set[str] = set()
+        self._sent: set[str] = set()
+
+    def signal_due(self, now: float) -> str:
+        """The signal to try now: each is tried until it reached the guest, KILL at least once."""
+        name = "TERM" if now < self._kill_at else "KILL"
+        if name in self._sent:
+            return ""
+        self._tried.add(name)
+        return name
+
+    def sent(self, name: str) -> None:
+        """Note that the signal reached the guest."""
+        self._sent.add(name)
+
+    def is_exhausted(self, now: float) -> bool:
+        """Whether KILL had its time too."""
+        return now >= self._give_up_at and "KILL" in self._tried
+
+
+class Watch:
+    """The run of one command."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        source: OutputSource,
+        pace: ExecPace,
+        *,
+        time_limit_s: float | None = None,
+        windows: bool = False,
+    ) -> None:
+        self.pid = 0
+        self.started = False
+        self._finished: Finished | None = None
+        self._transport = transport
+        self._source = source
+        self._pace = pace
+        self._time_limit_s = time_limit_s
+        self._windows = windows
+        self._clock = asyncio.get_running_loop().time
+        self._begun = self._clock()
+        self._pause = 0.0
+        self._status = ExecStatus(exited=False)
+        self._forgotten = ""
+        self._bytes = {Stream.STDOUT: 0, Stream.STDERR: 0}
+        self._silent_since: float | None = None
+        self._trouble = ""
+        self._escalation: Escalation | None = None
+        self._left: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the end of the command was seen, or given up."""
+        return self._finished is not None
+
+    @property
+    def finished(self) -> Finished:
+        """How it ended; there is an answer only when it is over."""
+        if self._finished is None:
+            raise RuntimeError("the command is not over")
+        return self._finished
+
+    async def start(self) -> None:
+        """Start the command; `pid` is then known."""
+        self._begun = self._clock()
+        self.pid = await self._source.start()
+        self.started = True
+
+    def stop(self, why: End) -> None:
+        """End the command in the guest by the steps that follow; a no-op while that is under way."""
+        if self._escalation is None:
+            self._escalation = Escalation(why, self._clock(), self._pace)
+            self._pause = 0.0
+
+    async def step(self, cancel: asyncio.Event | None = None) -> Sequence[Output | Notice]:
+        """Wait until something may have happened, look once, and return what happened."""
+        await self._wait(cancel)
+        if cancel is not None and cancel.is_set():
+            self.stop(End.CANCELLED)
+        elif self._time_limit_s is not None and self._clock() - self._begun >= self._time_limit_s:
+            self.stop(End.TIMED_OUT)
+        try:
+            await self._press()
+            events = await self._look()
+        except AgentError as error:
+            events = self._unanswered(error)
+        else:
+            events = self._answered() + events
+            await self._judge()
+        self._give_up_in_time()
+        self._set_pause(events)
+        return events
+
+    async def _wait(self, cancel: asyncio.Event | None) -> None:
+        pause = self._pause
+        if self._time_limit_s is not None and self._escalation is None:
+            pause = min(pause, max(0.0, self._begun + self._time_limit_s - self._clock()))
+        if cancel is None or self._escalation is not None:
+            await asyncio.sleep(pause)
+            return
+        try:
+            await asyncio.wait_for(cancel.wait(), pause)
+        except TimeoutError:
+            return
+
+    async def _press(self) -> None:
+        """Send the signal that is due, if any, and see who is left."""
+        if self._escalation is None:
+            return
+        name = self._escalation.signal_due(self._clock())
+        if self._windows:
+            self._left = (str(self.pid),)
+            if name:
+                await end_windows_tree(self._transport, self.pid)
+        else:
+            self._left = await survivors(
+                self._transport, self.pid, leads_group=self._source.leads_group, signal_name=name
+            )
+        self._escalation.sent(name)
+
+    async def _look(self) -> list[Output | Notice]:
+        """Status first, output second: what was written before the exit is then never missed."""
+        if not self._is_gone:
+            try:
+                self._status = await exec_status(self._transport, self.pid)
+            except CommandUnavailableError:
+                raise
+            except (CommandFailedError, ReplyTooLargeError) as error:
+                self._forgotten = _why_forgotten(error)
+        events = await self._source.drain(self._status, is_gone=self._is_gone)
+        for event in events:
+            if isinstance(event, Output):
+                self._bytes[event.stream] += len(event.data)
+        return events
+
+    @property
+    def _is_gone(self) -> bool:
+        """Whether the agent will say nothing more of the command."""
+        return self._status.exited or bool(self._forgotten)
+
+    def _unanswered(self, error: AgentError) -> list[Output | Notice]:
+        self._trouble = error.one_line()
+        if self._silent_since is not None:
+            return []
+        self._silent_since = self._clock()
+        return [Notice(f"The agent says no more of the command, which may run on: {self._trouble}")]
+
+    def _answered(self) -> list[Output | Notice]:
+        self._trouble = ""
+        if self._silent_since is None:
+            return []
+        self._silent_since = None
+        return [Notice("The agent answers again.")]
+
+    async def _judge(self) -> None:
+        """Decide whether it is over, after a look that was answered."""
+        if not self._is_gone or not self._source.is_dry:
+            return
+        if self._escalation is not None:
+            if not self._left or self._windows:
+                self._left = ()
+                self._finish(self._escalation.why, self._stop_reason(self._escalation))
+        elif self._status.exited:
+            self._finish(End.EXITED)
+        else:
+            await self._lose_forgotten()
+
+    async def _lose_forgotten(self) -> None:
+        """The agent forgot a command that nobody ended: see whether it still runs."""
+        if self._windows:
+            self._left = (str(self.pid),)
+        else:
+            self._left = await survivors(self._transport, self.pid, leads_group=self._source.leads_group)
+        self._finish(End.LOST, self._forgotten)
+
+    def _give_up_in_time(self) -> None:
+        now = self._clock()
+        if self.is_over:
+            return
+        if self._escalation is not None:
+            if self._escalation.is_exhausted(now):
+                self._finish(self._escalation.why, self._stop_reason(self._escalation))
+        elif self._silent_since is not None and now - self._silent_since >= self._pace.patience:
+            self._finish(End.LOST, self._trouble)
+
+    def _stop_reason(self, escalation: Escalation) -> str:
+        timed_out = escalation.why is End.TIMED_OUT
+        reason = f"its time of {self._time_limit_s:g} s was over" if timed_out else "it was cancelled"
+        if self._trouble:
+            return f"{reason}; {self._trouble}"
+        if self._left:
+            return f"{reason}; still there: {', '.join(self._left)}"
+        return reason if self._is_gone else f"{reason}; its children hold its output open"
+
+    def _finish(self, end: End, reason: str = "") -> None:
+        self._finished = Finished(
+            end=end,
+            exit_code=self._status.exit_code,
+            signal=self._status.signal,
+            duration_s=self._clock() - self._begun,
+            out_bytes=self._bytes[Stream.STDOUT],
+            err_bytes=self._bytes[Stream.STDERR],
+            truncated=self._status.truncated or self._source.cut,
+            may_still_run=bool(self._left or self._trouble) or not self._is_gone,
+            reason=reason,
+        )
+
+    def _set_pause(self, events: Sequence[Output | Notice]) -> None:
+        if self._trouble:
+            self._pause = self._pace.poll_max
+        elif any(_is_full(event) for event in events):
+            self._pause = 0.0
+        elif events or self._is_gone or self._escalation is not None:
+            self._pause = self._pace.poll_min
+        else:
+            self._pause = min(max(self._pause, self._pace.poll_min) * 1.5, self._pace.poll_max)
+
+
+def _is_full(event: Output | Notice) -> bool:
+    return isinstance(event, Output) and len(event.data) >= READ_PIECE
+
+
+def _why_forgotten(error: AgentError) -> str:
+    if isinstance(error, ReplyTooLargeError):
+        return "its output was too large for the line to the agent, and its exit code is lost with it"
+    return "the agent no longer knows it: the agent or the guest was restarted, or its last answer was lost"

@@ -1,0 +1,53 @@
+"""A domain's agent as a Transport: one call per domain at a time, whoever waits or leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+_calls_in_flight: set[asyncio.Task[str]] = set()
+
+
+class AgentTurns:
+    """The locks that let one call at a time to each domain's agent, for all lines of one host."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def of(self, uuid: str) -> asyncio.Lock:
+        """The lock a call on this domain holds until the hypervisor has returned."""
+        return self._locks.setdefault(uuid, asyncio.Lock())
+
+
+class AgentLine:
+    """Sends requests to one domain's agent through `ask(request, timeout_s)`; see `agent.transport.Transport`."""
+
+    def __init__(self, ask: Callable[[str, int], Awaitable[str]], turn: asyncio.Lock) -> None:
+        self._ask = ask
+        self._turn = turn
+
+    async def send(self, request: str, timeout_s: int) -> str:
+        """One request, one reply. A call that has begun keeps its turn to its end, even when the caller leaves."""
+        begun = False
+
+        async def in_turn() -> str:
+            nonlocal begun
+            async with self._turn:
+                begun = True
+                return await self._ask(request, timeout_s)
+
+        call = asyncio.create_task(in_turn())
+        _calls_in_flight.add(call)
+        call.add_done_callback(_forget)
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            if not begun:
+                call.cancel()
+            raise
+
+
+def _forget(call: asyncio.Task[str]) -> None:
+    _calls_in_flight.discard(call)
+    if not call.cancelled():
+        call.exception()  # retrieved here, because the caller may have left

@@ -1,0 +1,139 @@
+"""libvirt's error codes and texts, classified into the errors that the rooms handle.
+
+The numbers are virErrorNumber and virErrorDomain; they are written out because bindings built against an older
+libvirt lack the newer names. The code is tested first, then the text is searched: texts carry changing prefixes.
+"""
+
+from __future__ import annotations
+
+from tui.agent import errors as agent
+from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError, NotReadyToPivotError
+
+INTERNAL_ERROR = 1
+NO_SUPPORT = 3
+INVALID_CONN = 6
+OPERATION_DENIED = 29
+SYSTEM_ERROR = 38
+RPC = 39
+NO_DOMAIN = 42
+AUTH_FAILED = 45
+OPERATION_INVALID = 55
+OPERATION_TIMEOUT = 68
+ARGUMENT_UNSUPPORTED = 74
+AUTH_CANCELLED = 79
+NO_DOMAIN_METADATA = 80
+BLOCK_COPY_ACTIVE = 83
+AGENT_UNRESPONSIVE = 86
+ACCESS_DENIED = 88
+AUTH_UNAVAILABLE = 94
+AGENT_COMMAND_TIMEOUT = 112
+AGENT_COMMAND_FAILED = 113
+
+FROM_RPC = 7
+FROM_REMOTE = 13
+
+_DENIED = {OPERATION_DENIED, AUTH_FAILED, AUTH_CANCELLED, ACCESS_DENIED, AUTH_UNAVAILABLE}
+_CONNECTION_WORDS = ("client socket is closed", "end of file while reading", "cannot recv data", "connection reset")
+
+
+def is_connection_loss(code: int, domain: int, text: str) -> bool:
+    """Whether the error says that the line to the daemon is gone, whatever was asked."""
+    if code == INVALID_CONN or "client socket is closed" in text:
+        return True
+    in_transport = domain in {FROM_RPC, FROM_REMOTE} and code in {SYSTEM_ERROR, INTERNAL_ERROR}
+    return in_transport and any(words in text.lower() for words in _CONNECTION_WORDS)
+
+
+def agent_error(code: int, domain: int, text: str) -> agent.AgentError:
+    """The error of an agent call; a reply too large or a lost connection leaves open whether it was executed."""
+    if is_connection_loss(code, domain, text):
+        return agent.HostGoneError("The connection to the host was lost", original=text)
+    if code in {AGENT_COMMAND_FAILED, INTERNAL_ERROR} and "agent command" in text:
+        return _command_error(text)
+    if code == SYSTEM_ERROR and "agent response" in text:
+        return agent.LinkBrokenError("The agent's reply was too large and broke its link", original=text)
+    if code == AGENT_UNRESPONSIVE:
+        return _unresponsive(text)
+    if code in _DENIED:
+        return agent.AccessDeniedError("This connection may not talk to the guest agent", original=text)
+    known: dict[int, tuple[type[agent.AgentError], str]] = {
+        OPERATION_INVALID: (agent.GuestNotRunningError, "The guest is not running"),
+        ARGUMENT_UNSUPPORTED: (agent.NoChannelError, "The running guest has no agent channel"),
+        AGENT_COMMAND_TIMEOUT: (agent.UnansweredError, "The guest agent did not answer in time"),
+        OPERATION_TIMEOUT: (agent.AgentBusyError, "Another program is using this guest's agent"),
+        RPC: (agent.ReplyTooLargeError, "The agent's reply was too large for libvirt and is lost"),
+        NO_DOMAIN: (agent.GuestNotRunningError, "The guest is gone"),
+    }
+    kind, title = known.get(code, (agent.AgentError, "The guest agent could not be asked"))
+    return kind(title, cause=text if kind is agent.AgentError else "", original=text)
+
+
+def _unresponsive(text: str) -> agent.AgentError:
+    if "due to an error" in text:
+        return agent.LinkBrokenError("libvirt gave up on the link to the agent", original=text)
+    if "disappeared" in text:
+        return agent.NotConnectedError("The guest agent went away while it executed a command", original=text)
+    if "not connected" in text:
+        return agent.NotConnectedError("The guest agent is not connected", original=text)
+    return agent.UnansweredError("The guest agent did not answer", original=text)
+
+
+def _command_error(text: str) -> agent.CommandFailedError:
+    """The agent's own text follows libvirt's "unable to execute QEMU agent command 'NAME': "."""
+    _, found, own = text.partition("agent command '")
+    own = own.partition("': ")[2] if found else text
+    lowered = own.lower()
+    unavailable = ("has been disabled", "is not allowed", "is in frozen state", "has not been found")
+    if any(words in lowered for words in unavailable):
+        return agent.CommandUnavailableError("The guest agent does not offer this command", cause=own, original=text)
+    return agent.CommandFailedError("The guest agent reported an error", cause=own, original=text)
+
+
+def host_error(code: int, domain: int, text: str) -> HostError:
+    """The error of any other call on an open connection."""
+    if is_connection_loss(code, domain, text):
+        return HostUnreachableError("The connection to libvirt was lost", original=text, code=code)
+    if code == NO_DOMAIN:
+        return NoSuchDomainError("There is no such guest on this host", original=text, code=code)
+    if code == BLOCK_COPY_ACTIVE:
+        return NotReadyToPivotError("The block job is not ready yet", original=text, code=code)
+    if code in _DENIED:
+        return HostError(
+            "libvirt refused this",
+            cause=text,
+            next_step="Connect as a user in the group libvirt, or as root.",
+            original=text,
+            code=code,
+        )
+    return HostError("libvirt reported an error", cause=text, original=text, code=code)
+
+
+def connect_error(uri: str, code: int, text: str) -> HostUnreachableError:
+    """Why a connection could not be opened, with the way to mend it."""
+    cause, next_step = _why_no_connection(code, text.lower())
+    return HostUnreachableError(
+        f"Cannot connect to {uri}", cause=cause or text, next_step=next_step, original=text, code=code
+    )
+
+
+def _why_no_connection(code: int, text: str) -> tuple[str, str]:
+    if "host key verification failed" in text:
+        return "the host's ssh key is not known here", "Connect once with ssh by hand and accept the key."
+    if "could not resolve hostname" in text or "name or service not known" in text:
+        return "there is no host of that name", "Check the name in the URI."
+    if "permission denied (" in text:
+        return "ssh refused to log in", "Set up an ssh key for that user: ssh-copy-id USER@HOST."
+    if "connection refused" in text and "ssh" in text:
+        return "nothing answers on the host's ssh port", "Check that sshd runs there, and the port in the URI."
+    if code in _DENIED or "authentication" in text:
+        return "libvirt refused this user", "Join the group libvirt (usermod -aG libvirt USER), then log in again."
+    if "permission denied" in text:
+        return (
+            "this user may not open libvirt's socket",
+            "Join the group libvirt (usermod -aG libvirt USER), then log in again.",
+        )
+    if "no such file" in text or "connection refused" in text or "failed to connect socket" in text:
+        return "no libvirt daemon listens there", "Start it: systemctl start libvirtd (or virtqemud.socket)."
+    if "no connection driver available" in text:
+        return "this libvirt does not know that kind of URI", "Check the URI; qemu:///system is the usual one."
+    return "", "Try the same with: virsh -c URI list"

@@ -1,0 +1,63 @@
+"""libvirt's domain states and reasons in words (virDomainState and the vir*Reason enums of libvirt-domain.h)."""
+
+from __future__ import annotations
+
+from tui.model.guest import PowerState
+
+_STATES = {
+    1: PowerState.RUNNING,
+    2: PowerState.RUNNING,
+    3: PowerState.PAUSED,
+    4: PowerState.RUNNING,
+    5: PowerState.OFF,
+    6: PowerState.OFF,
+    7: PowerState.PAUSED,
+}
+
+_REASONS: dict[int, dict[int, str]] = {
+    1: {
+        1: "booted",
+        2: "migrated here",
+        3: "restored",
+        4: "reverted to a snapshot",
+        5: "resumed",
+        6: "migration cancelled",
+        7: "save cancelled",
+        8: "woken up",
+        9: "running on after a crash",
+        10: "post-copy migration",
+    },
+    3: {
+        1: "paused by a user",
+        2: "migrating",
+        3: "being saved",
+        4: "being dumped",
+        5: "disk I/O error",
+        6: "watchdog",
+        7: "reverted to a snapshot",
+        8: "shutting down",
+        9: "being snapshotted",
+        10: "crashed",
+        11: "starting up",
+        12: "post-copy migration",
+        13: "post-copy migration failed",
+    },
+    4: {0: "shutting down", 1: "shutting down"},
+    5: {
+        1: "shut down",
+        2: "forced off",
+        3: "crashed",
+        4: "migrated away",
+        5: "saved to disk",
+        6: "failed to start",
+        7: "reverted to a snapshot",
+        8: "left by the daemon",
+    },
+    6: {0: "crashed", 1: "kernel panic"},
+    7: {0: "suspended by the guest"},
+}
+
+
+def power_of(state: int, reason: int) -> tuple[PowerState, str]:
+    """The power state and why; crashed counts as off and pmsuspended as paused, and the reason says so."""
+    return _STATES.get(state, PowerState.UNKNOWN), _REASONS.get(state, {}).get(reason, "")
