@@ -1,0 +1,114 @@
+"""A real qemu-ga that runs on this machine, behind a unix socket, kept from anything that could hurt the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.live.raw_socket import RawSocket
+
+HARMFUL = (
+    "guest-shutdown",
+    "guest-suspend-disk",
+    "guest-suspend-ram",
+    "guest-suspend-hybrid",
+    "guest-fsfreeze-freeze",
+    "guest-fsfreeze-freeze-list",
+    "guest-fstrim",
+    "guest-set-time",
+    "guest-set-user-password",
+    "guest-set-vcpus",
+    "guest-set-memory-blocks",
+    "guest-ssh-add-authorized-keys",
+    "guest-ssh-remove-authorized-keys",
+)
+PACKAGE = "qemu-guest-agent"
+
+
+@dataclass(frozen=True, slots=True)
+class HostAgent:
+    """A running agent: its process, its private folder (also the TMPDIR of what it starts) and a line to it."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    line: RawSocket
+
+    @property
+    def temp(self) -> Path:
+        return self.folder / "tmp"
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def leftovers(self) -> list[Path]:
+        return list(self.temp.iterdir())
+
+
+@pytest.fixture(scope="session")
+def qemu_ga() -> Iterator[Path]:
+    """The program, from the distribution's package: unpacked, not installed."""
+    folder = Path(tempfile.mkdtemp(prefix="qga-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    try:
+        subprocess.run(["apt-get", "-qq", "download", PACKAGE], cwd=folder, check=True, capture_output=True)
+        (package,) = folder.glob("*.deb")
+        subprocess.run(["dpkg", "-x", package, folder / "x"], check=True)
+        yield folder / "x/usr/sbin/qemu-ga"
+    finally:
+        shutil.rmtree(folder)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does on this machine; nothing tells us of it."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def running(qemu_ga: Path, *blocked: str, path: str = "") -> Iterator[HostAgent]:
+    """An agent that also blocks `blocked`, with `path` as the PATH of what it starts; ended afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="qga-", dir="/var/tmp"))
+    (folder / "tmp").mkdir()
+    env = {**os.environ, "TMPDIR": str(folder / "tmp")} | ({"PATH": path} if path else {})
+    socket = folder / "sock"
+    files = ["-p", str(socket), "-t", str(folder), "-f", str(folder / "pid")]
+    arguments = [str(qemu_ga), "-m", "unix-listen", *files, "-b", ",".join([*HARMFUL, *blocked])]
+    process = subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _await_socket(socket, process)
+        yield HostAgent(process, folder, RawSocket(socket))
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def _await_socket(socket: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while not socket.exists():
+        assert process.poll() is None, "qemu-ga ended at its start"
+        assert time.monotonic() < deadline, "qemu-ga does not listen"
+        time.sleep(0.01)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def agent(qemu_ga: Path) -> AsyncIterator[HostAgent]:
+    """An agent of the test's own."""
+    with running(qemu_ga) as one:
+        yield one
+        await one.line.close()

@@ -1,0 +1,180 @@
+"""Commands through a real guest agent that is restricted, restarted, stopped or killed meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from tests.live.host_agent import HostAgent, running, until
+from tests.live.test_agent_exec import QUICK, end_of, events_of, is_alive, line, written
+from tui.agent.errors import CommandFailedError, CommandUnavailableError, RequestTooLargeError
+from tui.agent.exec import run
+from tui.agent.exec_model import (
+    End,
+    ExecEvent,
+    ExecPace,
+    ExecRequest,
+    Mode,
+    Notice,
+    Output,
+    Program,
+    Started,
+    Stream,
+)
+from tui.agent.exec_scripts import GUARD
+
+TOOLS = ("sh", "head", "sleep", "seq", "cat", "dd", "mktemp", "setsid", "rm", "find", "mkfifo", "env")
+
+
+def tools_without(folder: Path, *missing: str) -> str:
+    """A PATH that leads to a few programs, without `missing`."""
+    for name in set(TOOLS) - set(missing):
+        program = shutil.which(name)
+        assert program
+        (folder / name).symlink_to(program)
+    return str(folder)
+
+
+async def end_orphan(agent: HostAgent, pid: int) -> None:
+    """End a command that no agent looks after, and wait for its pumps to follow."""
+    (folder,) = agent.leftovers()
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: {"o.end", "e.end"} <= {path.name for path in folder.iterdir()})
+
+
+async def test_blocked_exec_is_said_before_anything_starts(qemu_ga: Path) -> None:
+    with running(qemu_ga, "guest-exec") as agent:
+        with pytest.raises(CommandUnavailableError, match=r"guest-exec is blocked by the guest's policy"):
+            await events_of(agent, line("true"))
+        await agent.line.close()
+
+
+@pytest.mark.parametrize("blocked", ["guest-file-open", "guest-file-read"])
+async def test_blocked_files_fall_back_to_guarded_capture(qemu_ga: Path, blocked: str) -> None:
+    with running(qemu_ga, blocked) as agent:
+        events = await events_of(agent, line("echo out; echo err >&2; cat; exit 9", stdin=b"in", env={"A": "b"}))
+        await agent.line.close()
+    assert isinstance(events[0], Started)
+    assert events[0].mode is Mode.CAPTURED
+    (notice,) = (event.text for event in events if isinstance(event, Notice))
+    assert notice == (
+        "Output comes when the command has ended, cut after 1000000 bytes of each stream: "
+        "the agent's policy blocks its file commands."
+    )
+    assert (written(events), written(events, Stream.STDERR)) == (b"out\nin", b"err\n")
+    assert end_of(events).exit_code == 9
+
+
+async def test_guarded_capture_cuts_both_streams_and_says_so(qemu_ga: Path) -> None:
+    with running(qemu_ga, "guest-file-open") as agent:
+        events = await events_of(agent, line("seq 1 1000000 >&2; seq 1 1000000"))
+        await agent.line.close()
+    assert (len(written(events)), len(written(events, Stream.STDERR))) == (GUARD, GUARD)
+    assert end_of(events).truncated
+
+
+async def test_a_captured_command_is_cancelled_with_its_children(qemu_ga: Path) -> None:
+    with running(qemu_ga, "guest-file-open") as agent:
+        events = await events_of(agent, line("echo $$; sleep 1000 & echo $!; sleep 1000", timeout_s=0.4))
+        await agent.line.close()
+        assert end_of(events).end is End.TIMED_OUT
+        assert not end_of(events).may_still_run
+
+
+@pytest.mark.parametrize("missing", ["setsid", "mktemp", "mkfifo", "dd"])
+async def test_a_missing_tool_is_named_and_captured_around(qemu_ga: Path, tmp_path: Path, missing: str) -> None:
+    with running(qemu_ga, path=tools_without(tmp_path, missing)) as agent:
+        events = await events_of(agent, line("echo out; exit 3"))
+        await agent.line.close()
+        assert agent.leftovers() == []
+    assert [event for event in events if isinstance(event, Notice) and f"the guest has no {missing}" in event.text]
+    assert (written(events), end_of(events).exit_code) == (b"out\n", 3)
+
+
+async def test_without_setsid_a_cancelled_command_is_not_called_ended(qemu_ga: Path, tmp_path: Path) -> None:
+    with running(qemu_ga, path=tools_without(tmp_path, "setsid")) as agent:
+        pid_file = agent.folder / "pid-of-command"
+        request = line('echo $$ >"$F"; exec sleep 1000', env={"F": str(pid_file)}, timeout_s=0.4)
+        end = end_of(await events_of(agent, request))
+        await agent.line.close()
+        pid = int(pid_file.read_text())
+    assert is_alive(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert (end.end, end.may_still_run) == (End.TIMED_OUT, True)
+    assert "its children hold its output open" in end.reason
+
+
+async def test_without_head_the_program_runs_bare(qemu_ga: Path, tmp_path: Path) -> None:
+    with running(qemu_ga, path=tools_without(tmp_path, "setsid", "head")) as agent:
+        events = await events_of(agent, ExecRequest(Program("seq", ("1", "3"))))
+        await agent.line.close()
+    assert [event for event in events if isinstance(event, Notice) and "is lost when it passes" in event.text]
+    assert written(events) == b"1\n2\n3\n"
+
+
+async def test_a_missing_folder_is_said_before_the_start(agent: HostAgent) -> None:
+    with pytest.raises(CommandFailedError, match="the guest has no folder '/no/where'"):
+        await events_of(agent, line("true", cwd="/no/where"))
+    assert agent.leftovers() == []
+
+
+async def test_too_much_input_is_refused_before_anything_is_made(agent: HostAgent) -> None:
+    with pytest.raises(RequestTooLargeError):
+        await events_of(agent, line("cat", stdin=b"x" * 200_000))
+    assert agent.leftovers() == []
+
+
+async def test_an_agent_killed_meanwhile_leaves_the_question_open(agent: HostAgent) -> None:
+    seen: list[ExecEvent] = []
+    async with aclosing(run(agent.line, line("echo up; exec sleep 1000"), pace=QUICK)) as events:
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, Output):
+                agent.process.kill()
+                agent.process.wait()
+    started = seen[0]
+    assert isinstance(started, Started)
+    end = end_of(seen)
+    assert (end.end, end.exit_code, end.signal, end.may_still_run) == (End.LOST, None, None, True)
+    assert "not connected" in end.reason
+    assert is_alive(started.pid)
+    await end_orphan(agent, started.pid)
+
+
+async def test_a_stopped_agent_that_goes_on_gives_the_whole_answer(agent: HostAgent) -> None:
+    seen: list[ExecEvent] = []
+    pace = ExecPace(patience=60)
+    async with aclosing(run(agent.line, line("echo up; sleep 0.2; echo done; exit 4"), pace=pace)) as events:
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, Output) and event.data == b"up\n":
+                agent.process.send_signal(signal.SIGSTOP)
+            if isinstance(event, Notice):
+                agent.process.send_signal(signal.SIGCONT)
+    assert written(seen) == b"up\ndone\n"
+    assert [event.text for event in seen if isinstance(event, Notice)][-1] == "The agent answers again."
+    assert (end_of(seen).end, end_of(seen).exit_code) == (End.EXITED, 4)
+    assert agent.leftovers() == []
+
+
+async def test_cancelling_under_a_stopped_agent_ends_and_says_what_is_unknown(agent: HostAgent) -> None:
+    cancel = asyncio.Event()
+    seen: list[ExecEvent] = []
+    async with aclosing(run(agent.line, line("echo up; exec sleep 1000"), cancel=cancel, pace=QUICK)) as events:
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, Output):
+                agent.process.send_signal(signal.SIGSTOP)
+                cancel.set()
+    end = end_of(seen)
+    assert (end.end, end.exit_code, end.may_still_run) == (End.CANCELLED, None, True)
+    assert "gave no answer" in end.reason
+    started = seen[0]
+    assert isinstance(started, Started)
+    await end_orphan(agent, started.pid)
