@@ -1,0 +1,129 @@
+"""The fleet as one immutable value, and how each fact makes the next one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from tui.doctor.reasons import diagnose
+from tui.model.events import AgentPortClosed, AgentPortOpened
+from tui.model.guest import AgentState, AgentStatus, Channel, DomainFacts, Guest, GuestId, Happening, PowerState
+from tui.model.probe import Answered, ProbeOutcome, Unanswered
+
+TIMELINE_LENGTH = 200
+"""Happenings kept per guest."""
+
+
+class Link(StrEnum):
+    """The connection to a host."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """A host of the fleet: `why` says what keeps it from being connected, with the next step."""
+
+    name: str
+    uri: str
+    link: Link = Link.CONNECTING
+    why: str = ""
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Hosts in the order in which they were named, and their guests."""
+
+    hosts: tuple[HostStatus, ...] = ()
+    guests: Mapping[GuestId, Guest] = field(default_factory=lambda: MappingProxyType({}))
+
+    def host(self, name: str) -> HostStatus:
+        """The host of that name; raises KeyError."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)
+
+    def with_host(self, status: HostStatus) -> Fleet:
+        """The fleet with a host's status replaced."""
+        return replace(self, hosts=tuple(status if host.name == status.name else host for host in self.hosts))
+
+    def with_guests(self, *guests: Guest) -> Fleet:
+        """The fleet with guests added or replaced; itself where nothing differs."""
+        differing = {guest.id: guest for guest in guests if self.guests.get(guest.id) != guest}
+        return replace(self, guests=MappingProxyType({**self.guests, **differing})) if differing else self
+
+    def without(self, *ids: GuestId) -> Fleet:
+        """The fleet without some guests; itself where it had none of them."""
+        if self.guests.keys().isdisjoint(ids):
+            return self
+        kept = {guest_id: guest for guest_id, guest in self.guests.items() if guest_id not in ids}
+        return replace(self, guests=MappingProxyType(kept))
+
+    def of_host(self, name: str) -> tuple[Guest, ...]:
+        """The guests of one host."""
+        return tuple(guest for guest in self.guests.values() if guest.id.host == name)
+
+
+def first_seen(host: str, facts: DomainFacts) -> Guest:
+    """A guest as it is met for the first time: no change was seen, so no age is claimed."""
+    state, reason = diagnose(facts, None)
+    return Guest(id=GuestId(host, facts.uuid), facts=facts, agent=AgentStatus(state, reason))
+
+
+def facts_read(guest: Guest, facts: DomainFacts, asked_at: float, now: float) -> Guest:
+    """A guest after its facts were read anew; a port event that came after the question outweighs the answer."""
+    overtaken = guest.port_changed_at is not None and guest.port_changed_at >= asked_at
+    running = facts.power is PowerState.RUNNING and guest.facts.power is PowerState.RUNNING
+    if overtaken and running and guest.facts.channel in {Channel.OPEN, Channel.CLOSED}:
+        facts = replace(facts, channel=guest.facts.channel)
+    same_port = facts.power is guest.facts.power and facts.channel is guest.facts.channel
+    return _judged(replace(guest, facts=facts, probe=guest.probe if same_port else None), guest, now)
+
+
+def port_changed(guest: Guest, event: AgentPortOpened | AgentPortClosed) -> Guest:
+    """A guest after its agent port opened or closed; ignored while it is not running.
+
+    libvirt reports the port of a domain that is off too, when an external snapshot of it is deleted.
+    """
+    if guest.facts.power is not PowerState.RUNNING:
+        return replace(guest, port_changed_at=event.at)
+    channel = Channel.OPEN if isinstance(event, AgentPortOpened) else Channel.CLOSED
+    changed = replace(guest, facts=replace(guest.facts, channel=channel), probe=None, port_changed_at=event.at)
+    return _judged(changed, guest, event.at)
+
+
+def probed(guest: Guest, outcome: ProbeOutcome) -> Guest:
+    """A guest after a ping; silence after silence is counted."""
+    if guest.facts.power is not PowerState.RUNNING or guest.facts.channel is not Channel.OPEN:
+        return guest
+    if isinstance(outcome, Unanswered) and isinstance(guest.probe, Unanswered):
+        outcome = replace(outcome, in_a_row=guest.probe.in_a_row + 1)
+    return _judged(replace(guest, probe=outcome), guest, outcome.at)
+
+
+def remembered(guest: Guest, what: str, at: float) -> Guest:
+    """A guest with one more line in its timeline."""
+    return replace(guest, timeline=(*guest.timeline, Happening(at, what))[-TIMELINE_LENGTH:])
+
+
+_FIRST_ANSWERS = {AgentState.CONNECTED, AgentState.UNKNOWN}
+
+
+def _judged(changed: Guest, before: Guest, now: float) -> Guest:
+    """`changed` with the state its evidence proves; the age restarts only where a change was seen.
+
+    The first answer to a port that was open before we looked is not a change: nobody knows since when it answers.
+    """
+    state, reason = diagnose(changed.facts, changed.probe)
+    same = state is before.agent.state
+    learned = before.agent.since is None and before.agent.state in _FIRST_ANSWERS and changed.probe is not None
+    since = before.agent.since if same or learned else now
+    ping_ms = changed.probe.ping_ms if isinstance(changed.probe, Answered) else None
+    judged = replace(changed, agent=AgentStatus(state, reason, since, ping_ms))
+    return judged if same else remembered(judged, f"agent {state}: {reason}", now)

@@ -1,0 +1,137 @@
+"""Asks agents whether they live, when the liveness policy says so and when somebody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from tui.agent import commands, errors
+from tui.agent.transport import Transport
+from tui.fleet.liveness import LivenessPolicy, can_be_asked, is_silent, pause_s
+from tui.model.guest import Guest, GuestId
+from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
+
+_SILENCES: dict[type[errors.AgentError], Silence] = {
+    errors.LinkBrokenError: Silence.LINK_BROKEN,
+    errors.AccessDeniedError: Silence.NOT_ALLOWED,
+    errors.AgentBusyError: Silence.BUSY,
+}
+
+
+async def probe(line: Transport, timeout_s: int) -> ProbeOutcome | None:
+    """Ping an agent and, where it answers, ask whether it is frozen.
+
+    None where the port is not open after all, or the host is gone: events and the XML tell those better.
+    """
+    try:
+        ping_ms = await commands.ping(line, timeout_s)
+    except errors.CommandFailedError:
+        ping_ms = 0.0  # an agent that refuses the ping is alive
+    except (errors.NotConnectedError, errors.NoChannelError, errors.GuestNotRunningError, errors.HostGoneError):
+        return None
+    except errors.AgentError as error:
+        return Unanswered(time.time(), _SILENCES.get(type(error), Silence.NO_REPLY), error.original)
+    try:
+        frozen = await commands.fsfreeze_status(line, timeout_s) is commands.FreezeStatus.FROZEN
+    except errors.AgentError:
+        frozen = False  # the agent answered the ping; whether it is frozen it cannot or may not say
+    return Answered(time.time(), ping_ms, frozen)
+
+
+class Prober:
+    """Pings the guests of one host, few at once; silent ones never take every place.
+
+    `guest_of` looks up the latest value of a guest, `line_to` opens its probe line, `is_held` tells guests that must
+    not be disturbed now, and `tell` takes each outcome (None: nothing learned, read the guest's facts).
+    """
+
+    def __init__(
+        self,
+        guest_of: Callable[[GuestId], Guest | None],
+        line_to: Callable[[GuestId], Transport],
+        tell: Callable[[GuestId, ProbeOutcome | None], None],
+        policy: LivenessPolicy,
+        is_held: Callable[[GuestId], bool] = lambda _id: False,
+    ) -> None:
+        self._guest_of = guest_of
+        self._line_to = line_to
+        self._tell = tell
+        self._policy = policy
+        self._is_held = is_held
+        self._due: dict[GuestId, float] = {}
+        self._asking: dict[GuestId, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(policy.at_once_per_host)
+        self._places_of_silent = asyncio.Semaphore(policy.silent_at_once_per_host)
+        self._changed = asyncio.Event()
+
+    def ask_soon(self, guest_id: GuestId) -> None:
+        """Put a guest's ping before its turn."""
+        self._due[guest_id] = 0.0
+        self._changed.set()
+
+    def plan(self, guest: Guest) -> None:
+        """See to it that a guest that can be asked is asked in its turn."""
+        if not can_be_asked(guest):
+            self._due.pop(guest.id, None)
+        elif guest.probe is None and self._policy.cycle_s > 0 and guest.id not in self._asking:
+            self.ask_soon(guest.id)
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        try:
+            while True:
+                self._changed.clear()
+                now = time.monotonic()
+                for guest_id in [each for each, due in self._due.items() if due <= now]:
+                    self._begin(guest_id)
+                wait = min(self._due.values(), default=now + self._policy.slow_cycle_s) - time.monotonic()
+                await self._sleep(wait)
+        finally:
+            for task in self._asking.values():
+                task.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _begin(self, guest_id: GuestId) -> None:
+        del self._due[guest_id]
+        guest = self._guest_of(guest_id)
+        if guest is None or guest_id in self._asking or not can_be_asked(guest):
+            return
+        if self._is_held(guest_id):
+            self._put_off(guest)
+            return
+        task = asyncio.create_task(self._ask(guest))
+        self._asking[guest_id] = task
+        task.add_done_callback(lambda _task: self._asked(guest_id))
+
+    async def _ask(self, guest: Guest) -> None:
+        if is_silent(guest):
+            async with self._places_of_silent, self._places:
+                outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s)
+        else:
+            async with self._places:
+                outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s)
+        latest = self._guest_of(guest.id)
+        if latest is not None and latest.port_changed_at != guest.port_changed_at:
+            self.ask_soon(guest.id)  # the answer is about a port that was closed meanwhile
+        else:
+            self._tell(guest.id, outcome)
+
+    def _asked(self, guest_id: GuestId) -> None:
+        self._asking.pop(guest_id, None)
+        guest = self._guest_of(guest_id)
+        if guest is not None:
+            self._put_off(guest)
+
+    def _put_off(self, guest: Guest) -> None:
+        pause = pause_s(guest, self._policy, random.random())  # noqa: S311 - jitter, no secret
+        if pause is not None and guest.id not in self._due:
+            self._due[guest.id] = time.monotonic() + pause
+            self._changed.set()
