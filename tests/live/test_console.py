@@ -1,0 +1,156 @@
+"""The console's session and the command line's exec, each on a real guest agent."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+
+from tests.live.host_agent import HostAgent, running
+from tests.live.test_agent_exec import QUICK, is_alive, line
+from tui.agent.exec_model import CommandLine, ExecRequest, Stream
+from tui.console.cli_exec import exec_to_streams
+from tui.console.session import (
+    CommandEnded,
+    CommandStarted,
+    OutputArrived,
+    Session,
+    SessionBusyError,
+    SessionFact,
+)
+from tui.console.transcript import EndLine, OutputLine, PromptLine
+
+
+class TerminalInMemory(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_a_session_keeps_prompt_output_and_end(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    facts: list[SessionFact] = []
+    stop = session.subscribe(facts.append)
+    session.run("printf 'one\\ttab\\nlast'; printf 'e\\033[2J\\n' >&2; exit 7")
+    with pytest.raises(SessionBusyError):
+        session.run("true")
+    await session.idle()
+    prompt, *output, end = session.transcript.since()
+    assert isinstance(prompt, PromptLine)
+    assert sorted((entry.stream, entry.text) for entry in output if isinstance(entry, OutputLine)) == [
+        (Stream.STDERR, "e\ufffd[2J"),
+        (Stream.STDOUT, "last"),
+        (Stream.STDOUT, "one     tab"),
+    ]
+    assert isinstance(end, EndLine)
+    assert end.text.startswith("exit 7 after ")
+    assert not end.is_good
+    assert isinstance(facts[0], CommandStarted)
+    assert isinstance(facts[-1], CommandEnded)
+    assert facts[-1].finished is not None
+    stop()
+    session.run("true")
+    await session.idle()
+    assert isinstance(facts[-1], CommandEnded)
+    assert facts[-1].number == 1
+    last = session.transcript.since()[-1]
+    assert isinstance(last, EndLine)
+    assert last.is_good
+
+
+async def test_an_incomplete_line_is_open_and_cancelling_ends_the_command(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    seen: list[tuple[OutputLine, ...]] = []
+
+    def listen(fact: SessionFact) -> None:
+        if isinstance(fact, OutputArrived):
+            seen.append(session.open_lines)
+            session.cancel()
+
+    session.subscribe(listen)
+    session.run("printf 'password: '; sleep 1000")
+    await session.idle()
+    assert [(open_line.stream, open_line.text) for open_line in seen[0]] == [(Stream.STDOUT, "password: ")]
+    assert session.open_lines == ()
+    last = session.transcript.since()[-1]
+    assert isinstance(last, EndLine)
+    assert last.text.startswith("cancelled after ")
+    assert last.text.endswith("killed by SIGTERM")
+
+
+async def test_a_command_that_cannot_start_ends_in_words(qemu_ga: Path) -> None:
+    with running(qemu_ga, "guest-exec") as agent:
+        session = Session(agent.line)
+        facts: list[SessionFact] = []
+        session.subscribe(facts.append)
+        session.run("true")
+        await session.idle()
+        await agent.line.close()
+    assert facts == [CommandEnded(1, None)]
+    last = session.transcript.since()[-1]
+    assert isinstance(last, EndLine)
+    assert "guest-exec is blocked by the guest's policy" in last.text
+
+
+async def exec_in_memory(agent: HostAgent, request: ExecRequest, *, terminal: bool = False) -> tuple[int, bytes, bytes]:
+    stdout, stderr = (TerminalInMemory(), TerminalInMemory()) if terminal else (io.BytesIO(), io.BytesIO())
+    code = await exec_to_streams(agent.line, request, stdout, stderr, pace=QUICK)
+    return code, stdout.getvalue(), stderr.getvalue()
+
+
+async def test_exec_hands_bytes_and_codes_through(agent: HostAgent) -> None:
+    request = line(r"printf 'a\0\377\033[2J\r\n'; printf 'e\r' >&2; exit 3")
+    assert await exec_in_memory(agent, request) == (3, b"a\0\xff\x1b[2J\r\n", b"e\r")
+
+
+async def test_exec_to_a_terminal_cannot_steer_it(agent: HostAgent) -> None:
+    request = line(r"printf 'a\tb\033[2J\r\nbar\rbaz \377'")
+    code, out, _ = await exec_in_memory(agent, request, terminal=True)
+    assert (code, out.decode()) == (0, "a\tb\ufffd[2J\nbar\nbaz \ufffd")
+
+
+async def test_exec_codes_for_signals_time_and_failure(agent: HostAgent) -> None:
+    assert (await exec_in_memory(agent, line("kill -SEGV $$")))[0] == 128 + 11
+    code, _, said = await exec_in_memory(agent, line("sleep 1000", timeout_s=0.2))
+    assert code == 124
+    assert said.startswith(b"qga-tui: timed out after ")
+    code, _, said = await exec_in_memory(agent, line("true", cwd="/no/where"))
+    assert (code, said) == (255, b"qga-tui: The command was not started: the guest has no folder '/no/where'\n")
+
+
+def reader_that_left() -> BinaryIO:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return cast("BinaryIO", os.fdopen(writing, "wb", buffering=0))
+
+
+async def test_a_reader_that_is_gone_ends_the_command(agent: HostAgent) -> None:
+    stdout = reader_that_left()
+    pid_file = agent.folder / "pid-of-command"
+    request = ExecRequest(CommandLine('echo $$ >"$F"; yes'), env={"F": str(pid_file)})
+    code = await exec_to_streams(agent.line, request, stdout, io.BytesIO(), pace=QUICK)
+    stdout.close()
+    assert code == 141
+    assert not is_alive(int(pid_file.read_text()))
+    assert agent.leftovers() == []
+
+
+async def test_cancelling_exec_ends_the_command(agent: HostAgent) -> None:
+    pid_file = agent.folder / "pid-of-command"
+    request = ExecRequest(CommandLine('echo $$ >"$F"; echo up; exec sleep 1000'), env={"F": str(pid_file)})
+    is_up = asyncio.Event()
+
+    class Watched(io.BytesIO):
+        def write(self, data: object) -> int:
+            is_up.set()
+            return super().write(data)  # type: ignore[arg-type]
+
+    task = asyncio.create_task(exec_to_streams(agent.line, request, Watched(), io.BytesIO(), pace=QUICK))
+    await is_up.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not is_alive(int(pid_file.read_text()))

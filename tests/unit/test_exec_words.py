@@ -1,0 +1,67 @@
+import pytest
+
+from tui.agent.commands import AgentInfo, OsInfo
+from tui.agent.exec_model import CommandLine, End, ExecPace, ExecRequest, Finished, Program
+from tui.agent.exec_watch import Escalation
+from tui.agent.profile import GuestProfile
+from tui.console.shells import request_for_line
+from tui.console.wording import end_in_words
+
+INFO = AgentInfo("7.2.22", frozenset(), frozenset())
+
+
+def finished(**facts: object) -> Finished:
+    base: dict[str, object] = {"end": End.EXITED, "exit_code": None, "signal": None, "duration_s": 3.21}
+    return Finished(**{**base, "out_bytes": 0, "err_bytes": 0, **facts})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"exit_code": 7}, "exit 7 after 3.2 s"),
+        ({"exit_code": 0, "truncated": True}, "exit 0 after 3.2 s; there was more output, which is lost"),
+        ({"signal": 15}, "killed by SIGTERM after 3.2 s"),
+        ({"signal": 99}, "killed by signal 99 after 3.2 s"),
+        ({"end": End.CANCELLED, "signal": 9}, "cancelled after 3.2 s: killed by SIGKILL"),
+        ({"end": End.TIMED_OUT, "exit_code": 1}, "timed out after 3.2 s: exit 1"),
+        ({"end": End.LOST, "reason": "why"}, "its end was not seen: why"),
+        ({"end": End.LOST, "reason": "why", "may_still_run": True}, "may still run in the guest (pid 123): why"),
+    ],
+)
+def test_every_end_has_its_words(facts: dict[str, object], words: str) -> None:
+    assert end_in_words(finished(**facts), 123) == words
+
+
+def test_term_comes_first_then_kill_each_until_it_arrived() -> None:
+    steps = Escalation(End.CANCELLED, 100.0, ExecPace(grace=5, kill=3))
+    assert steps.signal_due(100.0) == "TERM"
+    assert steps.signal_due(101.0) == "TERM"
+    steps.sent("TERM")
+    assert steps.signal_due(102.0) == ""
+    assert not steps.is_exhausted(200.0)
+    assert steps.signal_due(105.0) == "KILL"
+    assert not steps.is_exhausted(107.9)
+    assert steps.is_exhausted(108.0)
+
+
+@pytest.mark.parametrize(
+    ("os_id", "line", "program", "stdin"),
+    [
+        ("debian", 'echo "a"', Program("/bin/sh", ("-c", 'echo "a"')), b""),
+        ("", "ls", Program("/bin/sh", ("-c", "ls")), b""),
+        ("mswindows", "dir C:\\", Program("cmd.exe", ("/d", "/s", "/c", "dir C:\\")), b""),
+        ("mswindows", 'dir "a b"', Program("cmd.exe", ("/d", "/q", "/k", "rem")), b'dir "a b"\r\nexit\r\n'),
+    ],
+)
+def test_a_line_goes_to_the_shell_of_the_guest(os_id: str, line: str, program: Program, stdin: bytes) -> None:
+    request = request_for_line(line, GuestProfile(INFO, OsInfo(id=os_id)))
+    assert (request.program, request.stdin) == (program, stdin)
+
+
+@pytest.mark.parametrize(
+    ("command", "env"),
+    [(Program(""), {}), (CommandLine("a\0b"), {}), (CommandLine("a"), {"A-B": ""}), (CommandLine("a"), {"A": "\0"})],
+)
+def test_what_no_guest_could_be_given_is_refused(command: Program | CommandLine, env: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"NUL|program|variable"):
+        ExecRequest(command, env=env)
