@@ -1,0 +1,161 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.backup_values import UUID, a_plan, domain_xml
+from tui.backup.evidence import AgentEvidence, Evidence, FileSystem, ImageEvidence, is_local
+from tui.backup.images import Header
+from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, overlay_beside
+from tui.backup.preflight import Verdict, checks_of, size_text
+from tui.backup.selection import choices_of
+from tui.hosts.domain_xml import read_definition
+from tui.model.disk import Disk
+from tui.model.guest import Channel, DomainFacts, PowerState
+
+PLAN = a_plan()
+GIB = 1 << 30
+SPACE = FileSystem(1, 100 * GIB, writable=True)
+HEADER = Header(has_backing=False, encrypted=False, external_data=False, virtual_bytes=GIB)
+FACTS = DomainFacts(
+    UUID, "web 1", PowerState.RUNNING, "booted", Channel.OPEN, disks=read_definition(domain_xml()).disks
+)
+IMAGES = tuple(
+    ImageEvidence(
+        disk,
+        virtual_bytes=GIB,
+        data_bytes=GIB,
+        header=HEADER if disk.format is ImageFormat.QCOW2 else None,
+        file_system=SPACE,
+        stored_source=disk.base,
+    )
+    for disk in PLAN.disks
+)
+WELL = Evidence(
+    facts=FACTS,
+    images=IMAGES,
+    agent=AgentEvidence(answers=True),
+    target_file_system=FileSystem(2, 10 * GIB, writable=True),
+    is_local=True,
+    has_qemu_img=True,
+    domain_job=False,
+    snapshots=0,
+    checkpoints=(),
+    mark=None,
+    mark_is_stale=False,
+    active_run="",
+)
+
+
+def verdicts(evidence: Evidence, plan: BackupPlan = PLAN) -> dict[str, Verdict]:
+    checks = checks_of(plan, evidence)
+    assert all(check.next_step for check in checks if check.verdict is Verdict.FAILED)
+    return {check.title: check.verdict for check in checks if check.verdict is not Verdict.PASSED}
+
+
+def with_first_image(**changes: Any) -> Evidence:
+    return replace(WELL, images=(replace(IMAGES[0], **changes), IMAGES[1]))
+
+
+def test_a_guest_that_is_well_may_be_backed_up() -> None:
+    assert verdicts(WELL) == {}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "title"),
+    [
+        (replace(WELL, is_local=False), "Host"),
+        (replace(WELL, has_qemu_img=False), "Host"),
+        (replace(WELL, facts=replace(FACTS, power=PowerState.OFF)), "Guest"),
+        (replace(WELL, facts=replace(FACTS, power=PowerState.PAUSED, power_reason="migrating")), "Guest"),
+        (replace(WELL, facts=replace(FACTS, persistent=False)), "Guest"),
+        (replace(WELL, active_run="0123abcd"), "Other backups"),
+        (replace(WELL, mark="<run/>"), "Other backups"),
+        (replace(WELL, domain_job=True), "Jobs"),
+        (with_first_image(has_block_job=True), "Jobs"),
+        (replace(WELL, facts=replace(FACTS, disks=FACTS.disks[1:])), "Disk vda"),
+        (with_first_image(problem="Permission denied"), "Disk vda"),
+        (with_first_image(header=None), "Disk vda"),
+        (with_first_image(header=replace(HEADER, external_data=True)), "Disk vda"),
+        (with_first_image(header=replace(HEADER, encrypted=True)), "Disk vda"),
+        (with_first_image(header=replace(HEADER, has_backing=True)), "Disk vda"),
+        (with_first_image(stored_source="/images/new.qcow2"), "Disk vda"),
+        (with_first_image(shared_with=("web 2",)), "Disk vda"),
+        (with_first_image(overlay_exists=True), "Disk vda"),
+        (with_first_image(file_system=replace(SPACE, writable=False)), "Disk vda"),
+        (replace(WELL, unsupported=("a TPM",)), "Devices"),
+        (replace(WELL, agent=AgentEvidence(answers=True, frozen=True)), "Guest agent"),
+        (replace(WELL, target_file_system=None), "Target"),
+        (replace(WELL, target_file_system=replace(SPACE, writable=False)), "Target"),
+        (replace(WELL, target_file_system=replace(SPACE, device=2, free_bytes=2 * GIB)), "Target"),
+        (replace(WELL, target_file_system=replace(SPACE, free_bytes=3 * GIB), images=tuple(
+            replace(image, file_system=replace(SPACE, free_bytes=2 * GIB)) for image in IMAGES)),
+         "Room for the guest's writes"),
+    ],
+)  # fmt: skip
+def test_one_obstacle_forbids_the_backup(evidence: Evidence, title: str) -> None:
+    assert verdicts(evidence).get(title) is Verdict.FAILED
+
+
+def test_an_agent_that_does_not_answer_forbids_only_what_needs_it() -> None:
+    mute = replace(WELL, agent=AgentEvidence(answers=False, problem="Not connected."))
+    assert verdicts(mute)["Guest agent"] is Verdict.WARNING
+    assert verdicts(mute, replace(PLAN, quiesce=QuiescePolicy.REQUIRED))["Guest agent"] is Verdict.FAILED
+    assert verdicts(replace(WELL, agent=None))["Guest agent"] is Verdict.WARNING
+
+
+@pytest.mark.parametrize(
+    ("evidence", "title"),
+    [
+        (replace(WELL, facts=replace(FACTS, power=PowerState.PAUSED, power_reason="paused by a user")), "Guest"),
+        (replace(WELL, mark="<run/>", mark_is_stale=True), "Other backups"),
+        (replace(WELL, snapshots=2), "Snapshots"),
+        (with_first_image(file_system=replace(SPACE, free_bytes=100 << 20)), "Room for the guest's writes"),
+    ],
+)
+def test_what_may_be_lived_with_is_a_warning(evidence: Evidence, title: str) -> None:
+    assert verdicts(evidence) == {title: Verdict.WARNING}
+
+
+def test_disks_that_may_hold_data_are_named_when_they_are_left_out() -> None:
+    plan = replace(PLAN, disks=PLAN.disks[:1], left_out=("vdb", "sda"))
+    check = next(check for check in checks_of(plan, WELL) if check.title == "Other disks")
+    assert check.verdict is Verdict.WARNING
+    assert "vdb" in check.evidence
+    assert "sda" not in check.evidence
+    forgotten = replace(PLAN, left_out=())
+    assert verdicts(WELL, forgotten)["Other disks"] is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"device": "cdrom"}, "cdrom"),
+        ({"source": ""}, "no medium"),
+        ({"device": "lun"}, "LUN"),
+        ({"readonly": True}, "read-only"),
+        ({"shareable": True}, "shared"),
+        ({"transient": True}, "transient"),
+        ({"encrypted": True}, "encrypted"),
+        ({"source_type": "block"}, "block"),
+        ({"format": "vmdk"}, "vmdk"),
+        ({"backing": ("/base",)}, "another image"),
+        ({"source": overlay_beside("/a.raw", PLAN.stamp, "vda")}, "overlay of a backup"),
+    ],
+)
+def test_disks_that_cannot_be_backed_up_say_why(changes: dict[str, Any], reason: str) -> None:
+    (good,) = choices_of((Disk("vda", "disk", "file", "/a.qcow2", "qcow2"),))
+    assert good.possible
+    (bad,) = choices_of((replace(good.disk, **changes),))
+    assert not bad.possible
+    assert reason in bad.reason
+
+
+def test_only_uris_without_a_host_are_local() -> None:
+    assert is_local("qemu:///system")
+    assert is_local("qemu:///session?socket=/run/x")
+    assert not is_local("qemu+ssh://root@far/system")
+
+
+def test_sizes_are_told_in_binary_units() -> None:
+    assert [size_text(count) for count in (0, 1023, 1536, 5 << 40)] == ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]

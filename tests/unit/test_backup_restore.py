@@ -1,0 +1,63 @@
+import re
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from tests.unit.backup_values import a_plan, domain_xml
+from tui.backup.clone_xml import DISKS_WORD, clone_xml
+from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
+from tui.backup.restore_notes import restore_notes
+
+HOSTILE = "it's $(touch pwned); `x`\n## heading"
+
+
+def blocks(notes: str) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```$", notes, re.DOTALL | re.MULTILINE)
+
+
+def a_copy(original: str) -> CopiedDisk:
+    return CopiedDisk("vda", "disks/vda.qcow2", "qcow2", original, 1, 1, 1, "0" * 64, 64055, 64055, "0600")
+
+
+def test_every_foreign_word_is_one_word_for_the_shell(tmp_path: Path) -> None:
+    plan = a_plan(guest=HOSTILE)
+    folder = tmp_path / "it's a folder"
+    notes = restore_notes(plan, folder, (a_copy("/im ages/$(x)'.qcow2"),), FreezeReport(Consistency.QUIESCED, 1))
+    spoken = tmp_path / "spoken"
+    programs = ("virsh", "cp", "mv", "chown", "chmod", "mkdir", "sed", "sha256sum", "cd")
+    shell = "".join(f'{name}() {{ printf \'%s\\n\' "{name}" "$@" >> {str(spoken)!r}; }}\n' for name in programs)
+    for block in blocks(notes):
+        commands = block.replace('> "$DISKS"/vm.xml', "")
+        done = subprocess.run(["bash", "-c", shell + commands], cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+    words = spoken.read_text()
+    assert f"\n{HOSTILE}\n" in words
+    assert f"\n{HOSTILE}-restored\n" in words
+    assert "\n/im ages/$(x)'.qcow2.before-restore-0123abcd\n" in words
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_the_notes_tell_what_is_missing_and_how_consistent_it_is() -> None:
+    notes = restore_notes(a_plan(), Path("/b"), (a_copy("/i/a"),), FreezeReport(Consistency.CRASH))
+    assert "Disks not in this backup: sda" in notes
+    assert "power cut" in notes
+    freeze = FreezeReport(Consistency.CRASH)
+    assert (
+        "\n## heading"
+        not in restore_notes(a_plan(guest=HOSTILE), Path("/b"), (a_copy("/i/a"),), freeze).split("```")[0]
+    )
+
+
+def test_a_second_guest_has_nothing_of_the_first_one() -> None:
+    text = clone_xml(domain_xml(), {"vda": "vda.qcow2"})
+    root = ET.fromstring(text)
+    assert root.findtext("name") == "web 1-restored"
+    assert [root.find(tag) for tag in ("uuid", "genid", "metadata")] == [None] * 3
+    assert [(s.get("file")) for s in root.iter("source") if s.get("file")] == [f"{DISKS_WORD}/vda.qcow2"]
+    assert root.find("./devices/interface/mac") is None
+    link = root.find("./devices/interface/link")
+    assert link is not None
+    assert link.get("state") == "down"
+    for gone in ("/images/", "/iso/", "/log/", "/run/", "5901"):
+        assert gone not in text
+    assert {disk.get("device") for disk in root.iter("disk")} == {"disk", "cdrom"}

@@ -1,0 +1,116 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.backup_values import a_plan
+from tui.backup.errors import BackupError, explained
+from tui.backup.follow import follow, read_state
+from tui.backup.journal import Journal, RunStage
+from tui.backup.lock import guest_lock
+from tui.backup.progress import Progress, RateMeter, Step, StepStatus
+from tui.backup.runs import Run, active_run, create_run, find_run, list_runs, note_worker, runs_of, worker_pid
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return create_run(a_plan())
+
+
+def copy_half(run: Run) -> None:
+    journal, progress = Journal(run.folder), Progress(run.folder)
+    progress.step(Step.PREPARE, StepStatus.DONE)
+    journal.write(RunStage.SNAPSHOT_TAKEN, consistency="quiesced", frozen_ms=41.5, file_systems=2)
+    progress.step(Step.COPY, StepStatus.RUNNING)
+    progress.tick(Step.COPY, "vda", 50, 100)
+    progress.tick(Step.COPY, "vdb", 0, 300)
+    progress.close()
+
+
+def test_a_run_is_folded_from_its_files(run: Run) -> None:
+    note_worker(run, os.getpid())
+    copy_half(run)
+    state = read_state(run)
+    copy = next(step for step in state.steps if step.step is Step.COPY)
+    assert (state.stage, state.consistency, state.frozen_ms) == (RunStage.SNAPSHOT_TAKEN, "quiesced", 41.5)
+    assert (copy.status, copy.done, copy.total) == (StepStatus.RUNNING, 50, 400)
+    assert not state.ended
+    assert json.loads(json.dumps(state.to_json()))["steps"][2]["disks"][0]["done"] == 50
+
+
+def test_a_run_without_its_worker_needs_rescue_once_overlays_may_exist(run: Run) -> None:
+    assert read_state(run).exit_code == EXIT_NOT_DONE
+    Journal(run.folder).write(RunStage.PLANNED)
+    assert read_state(run).exit_code == EXIT_NOT_DONE
+    copy_half(run)
+    state = read_state(run)
+    assert state.exit_code == EXIT_RESCUE
+    assert state.error is not None
+    assert "died" in state.error.title
+    assert next(step for step in state.steps if step.step is Step.COPY).status is StepStatus.FAILED
+    Journal(run.folder).write(RunStage.PIVOTED)
+    assert read_state(run).exit_code == EXIT_LESS
+
+
+@pytest.mark.parametrize("line", ["{}", "null", '{"step": "copy", "disk": 7}', '{"step": "x"}', '{"step": []}', "{"])
+def test_progress_that_cannot_be_understood_changes_nothing(run: Run, line: str) -> None:
+    before = read_state(run)
+    (run.folder / "progress.jsonl").write_text(line + "\n")
+    assert read_state(run) == before
+
+
+async def test_a_follower_sees_the_end_and_stops(run: Run) -> None:
+    copy_half(run)
+    Journal(run.folder).write(RunStage.DONE, exit_code=EXIT_DONE, error=None, shortfalls=[])
+    states = [state async for state in follow(run)]
+    assert states[-1].exit_code == EXIT_DONE
+    assert states[-1].ended
+
+
+def test_a_failure_keeps_its_words(run: Run) -> None:
+    error = BackupError("It failed", cause="because", next_step="Do this.", original="raw")
+    words = {"title": "It failed", "cause": "because", "next_step": "Do this.", "original": "raw"}
+    Journal(run.folder).write(RunStage.VOID, error=words)
+    Journal(run.folder).write(RunStage.FAILED, exit_code=EXIT_NOT_DONE, error=words, shortfalls=["one"])
+    state = read_state(run)
+    assert state.void
+    assert state.error == explained(error)
+    assert state.shortfalls == ("one",)
+
+
+def test_runs_are_found_by_guest_and_worker(run: Run) -> None:
+    assert runs_of("here", run.plan.uuid) == list_runs() == (run,)
+    assert runs_of("there", run.plan.uuid) == ()
+    assert active_run(run.plan.uuid) is None
+    note_worker(run, os.getpid())
+    assert active_run(run.plan.uuid) == run
+    assert active_run(run.plan.uuid, besides=run.plan.run_id) is None
+    assert find_run("ffffffff") is None
+
+
+def test_a_later_process_with_the_same_number_is_not_the_worker(run: Run) -> None:
+    note_worker(run, os.getpid())
+    assert worker_pid(run) == os.getpid()
+    path = run.folder / "worker.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "started": 1}))
+    assert worker_pid(run) is None
+    path.write_text('{"pid": -1}')
+    assert worker_pid(run) is None
+
+
+def test_one_guest_has_one_worker(run: Run) -> None:
+    with guest_lock(run.plan.uuid), pytest.raises(BackupError, match="Another backup"), guest_lock(run.plan.uuid):
+        pass
+    with guest_lock(run.plan.uuid):
+        assert (run.folder.parent.parent / "locks").is_dir()
+
+
+def test_the_rate_is_of_the_last_seconds() -> None:
+    meter = RateMeter()
+    assert meter.rate(0.0, 0) == 0
+    assert meter.rate(2.0, 200) == 100
+    assert meter.rate(20.0, 200) == 0
+    assert meter.rate(21.0, 300) == 100

@@ -1,0 +1,120 @@
+"""Copying and proving the bases while nothing writes to them, until the result's folder gets its final name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tui.backup.clone_xml import clone_xml
+from tui.backup.copying import CHUNK, Meter, SourceChangedError, copy_file, data_bytes, file_mark, hash_file
+from tui.backup.errors import BackupError, CancelledBackupError
+from tui.backup.folder import ResultFolder, checksums
+from tui.backup.images import check_image, image_info
+from tui.backup.manifest import CopiedDisk, FreezeReport, copied_disk, manifest_json
+from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.prepare import GuestRecord
+from tui.backup.progress import Progress, Step
+from tui.backup.restore_notes import restore_notes
+from tui.hosts.lanes import Lane
+
+TICK_S = 0.5
+OVERLAY_RESERVE = 8 * CHUNK
+"""Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
+LETTING_GO_S = 30
+"""Seconds in which a stopped copy has to end; a thread that hangs in the kernel is left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What copying needs: the plan, where to, whom to tell, and the event that means stop."""
+
+    plan: BackupPlan
+    folder: ResultFolder
+    progress: Progress
+    stop: asyncio.Event
+
+    async def copy_disks(self) -> tuple[CopiedDisk, ...]:
+        """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
+        return tuple([await self._copy(disk) for disk in self.plan.disks])
+
+    async def verify_disks(self, copies: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
+        """Read every copy anew and compare, let qemu-img look at it; returns remarks. Raises OSError, BackupError."""
+        remarks = [await self._verify(disk, copy) for disk, copy in zip(self.plan.disks, copies, strict=True)]
+        return tuple(filter(None, remarks))
+
+    async def _copy(self, disk: PlannedDisk) -> CopiedDisk:
+        target = str(self.folder.disks / disk.copy_name)
+        before, info = file_mark(disk.base), await image_info(disk.base, disk.format)
+        total = data_bytes(disk.base)
+        digest = await self._watched(Step.COPY, disk, total, lambda meter: copy_file(disk.base, target, meter))
+        # The second look takes the image's lock, too: had anybody opened it for writing, it would be refused.
+        if file_mark(disk.base) != before or await image_info(disk.base, disk.format) != info:
+            raise SourceChangedError("An image was written to while it was copied", cause=disk.base)
+        return copied_disk(disk, info.virtual_bytes, total, digest)
+
+    async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> str:
+        path = str(self.folder.partial / copy.file)
+        digest = await self._watched(Step.VERIFY, disk, data_bytes(path), lambda meter: hash_file(path, meter))
+        if digest != copy.sha256:
+            raise BackupError(
+                "The copy is not what was read from the disk",
+                cause=f"{copy.file}: {digest} instead of {copy.sha256}",
+                next_step="Check the target's disk and the machine's memory.",
+            )
+        return await check_image(path, disk.format)
+
+    async def _watched(self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], str]) -> str:
+        """Do `work` on a thread while telling its progress, obeying the order to stop and watching the room left."""
+        meter = Meter()
+        task = asyncio.create_task(Lane(f"{step}-{disk.target}", 1).call(work, meter))
+        while not task.done():
+            self.progress.tick(step, disk.target, meter.done, total)
+            trouble = self._trouble(disk)
+            if trouble is not None:
+                meter.stop.set()
+                await asyncio.wait({task}, timeout=LETTING_GO_S)
+                if not task.cancel():
+                    # It ended as it was told to; its own words add nothing.
+                    task.exception()
+                raise trouble
+            await asyncio.wait({task}, timeout=TICK_S)
+        digest = task.result()
+        self.progress.tick(step, disk.target, meter.done, meter.done)
+        return digest
+
+    def _trouble(self, disk: PlannedDisk) -> BackupError | None:
+        if self.stop.is_set():
+            return CancelledBackupError("The backup was cancelled")
+        space = os.statvfs(Path(disk.overlay).parent)
+        if space.f_bavail * space.f_frsize >= OVERLAY_RESERVE:
+            return None
+        return BackupError(
+            "There is no room left for the guest's writes",
+            cause=f"{Path(disk.overlay).parent} is full",
+            next_step="Make room beside the images and try again.",
+        )
+
+
+def seal(
+    capture: Capture,
+    record: GuestRecord,
+    copies: tuple[CopiedDisk, ...],
+    freeze: FreezeReport,
+    remarks: tuple[str, ...],
+) -> None:
+    """Write what turns the copies into a backup, the sums last; the folder can then be renamed. Raises OSError."""
+    plan, folder = capture.plan, capture.folder
+    folder.write("vm.clone.xml", clone_xml(record.stored_xml, {copy.target: Path(copy.file).name for copy in copies}))
+    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze))
+    facts = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "autostart": record.autostart,
+        "checkpoints": list(record.checkpoints),
+        "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
+    }
+    folder.write("manifest.json", manifest_json(plan, record.versions, freeze, copies, facts))
+    folder.write("SHA256SUMS", checksums(folder.partial, {copy.file: copy.sha256 for copy in copies}))

@@ -1,0 +1,85 @@
+"""Where a disk stands between its base and its overlay, read from definitions; and the XML that switches it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.session import HostSession
+from tui.hosts.domain_xml import parse_tree, read_definition
+from tui.model.disk import Disk
+from tui.model.guest import PowerState
+
+
+class Place(StrEnum):
+    """What a running disk writes to."""
+
+    BASE = "base"
+    OVERLAY = "overlay"
+    MERGING = "merging"
+    READY = "ready"
+    """Overlay and base are the same, and every write goes to both: the pivot may come."""
+    ELSEWHERE = "elsewhere"
+    """An image this run knows nothing of, or the disk is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestView:
+    """A guest's power and its disks by target, running and stored, read at one moment."""
+
+    power: PowerState
+    power_reason: str
+    live: dict[str, Disk]
+    stored: dict[str, Disk]
+
+
+async def read_guest(session: HostSession, uuid: str) -> GuestView:
+    """Read where a guest stands; raises NeedsRescueError when the host stays away."""
+    facts = await session.ask(lambda host: host.read_domain(uuid))
+    live = await session.ask(lambda host: host.live_xml(uuid))
+    stored = await session.ask(lambda host: host.stored_xml(uuid))
+    return GuestView(facts.power, facts.power_reason, disks_by_target(live), disks_by_target(stored))
+
+
+def disks_by_target(xml: str) -> dict[str, Disk]:
+    """The disks of a definition; raises MalformedXmlError."""
+    return {disk.target: disk for disk in read_definition(xml).disks}
+
+
+def place_of(disk: Disk | None, planned: PlannedDisk) -> Place:
+    """Where a disk of a running guest stands. READY is the mirror's own word, never a comparison of counters."""
+    if disk is None:
+        return Place.ELSEWHERE
+    if disk.source == planned.base:
+        return Place.BASE if not disk.mirror_job else Place.ELSEWHERE
+    if disk.source != planned.overlay or disk.backing[:1] != (planned.base,):
+        return Place.ELSEWHERE
+    if not disk.mirror_job:
+        return Place.OVERLAY
+    if disk.mirror_job != "active-commit":
+        return Place.ELSEWHERE
+    return Place.READY if disk.mirror_ready else Place.MERGING
+
+
+def snapshot_xml(plan: BackupPlan) -> str:
+    """The `<domainsnapshot>` that puts the plan's disks on their overlays and names every other disk as untouched.
+
+    A disk that is not named would be overlaid under a generated name; so would a cdrom named as external.
+    """
+    root = ET.Element("domainsnapshot")
+    ET.SubElement(root, "name").text = f"qgatui-{plan.stamp}-{plan.run_id}"
+    disks = ET.SubElement(root, "disks")
+    for disk in plan.disks:
+        element = ET.SubElement(disks, "disk", name=disk.target, snapshot="external", type="file")
+        ET.SubElement(element, "driver", type="qcow2")
+        ET.SubElement(element, "source", file=disk.overlay)
+    for target in plan.left_out:
+        ET.SubElement(disks, "disk", name=target, snapshot="no")
+    return ET.tostring(root, encoding="unicode")
+
+
+def names_path(xml: str, path: str) -> bool:
+    """Whether any attribute or text of a definition is `path`, wherever it stands."""
+    return any(path in (*element.attrib.values(), element.text) for element in parse_tree(xml).iter())

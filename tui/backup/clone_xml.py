@@ -1,0 +1,99 @@
+"""The definition under which a backup starts as a second guest beside the first."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+
+from tui.hosts.domain_xml import AGENT_PORT, parse_tree
+
+DISKS_WORD = "@DISKS@"
+"""Stands in the definition for the folder the copies are put in; sed replaces it."""
+
+_REMOVABLE = ("cdrom", "floppy")
+
+
+def clone_name(guest: str) -> str:
+    """The second guest's name."""
+    return f"{guest}-restored"
+
+
+def clone_xml(stored: str, copies: Mapping[str, str]) -> str:
+    """A definition without anything that only one guest may have; `copies` names the file of each disk by target.
+
+    Disks that are not in the backup are left out, media are ejected, and every network link is down: the second
+    guest would otherwise answer to the first one's address. Raises MalformedXmlError.
+    """
+    root = parse_tree(stored)
+    name = root.find("name")
+    if name is not None:
+        name.text = clone_name(name.text or "guest")
+    for tag in ("uuid", "genid", "seclabel", "metadata"):
+        _remove(root, tag)
+    devices = root.find("devices")
+    if devices is not None:
+        _own_disks(devices, copies)
+        _own_network(devices)
+        _own_channels(devices)
+        _own_displays(devices)
+        for tag in ("hostdev", "redirdev"):
+            _remove(devices, tag)
+    for element in root.iter():
+        _remove(element, "alias")
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _remove(parent: ET.Element, tag: str) -> None:
+    for element in parent.findall(tag):
+        parent.remove(element)
+
+
+def _own_disks(devices: ET.Element, copies: Mapping[str, str]) -> None:
+    for disk in devices.findall("disk"):
+        target = disk.find("target")
+        copy = copies.get(target.get("dev", "")) if target is not None else None
+        if copy is not None:
+            disk.set("type", "file")
+            for tag in ("source", "backingStore", "mirror"):
+                _remove(disk, tag)
+            ET.SubElement(disk, "source", file=f"{DISKS_WORD}/{copy}")
+        elif disk.get("device") in _REMOVABLE:
+            _remove(disk, "source")
+            _remove(disk, "backingStore")
+        else:
+            devices.remove(disk)
+
+
+def _own_network(devices: ET.Element) -> None:
+    for interface in devices.findall("interface"):
+        for tag in ("mac", "target", "link"):
+            _remove(interface, tag)
+        if interface.get("type") == "hostdev":
+            devices.remove(interface)
+        else:
+            ET.SubElement(interface, "link", state="down")
+
+
+def _own_channels(devices: ET.Element) -> None:
+    """Sockets and files of the first guest are not the second one's."""
+    for element in devices.findall("channel"):
+        target = element.find("target")
+        if target is not None and target.get("name") == AGENT_PORT:
+            _remove(element, "source")
+        elif element.get("type") != "spicevmc":
+            devices.remove(element)
+    for tag in ("serial", "console", "parallel"):
+        for element in devices.findall(tag):
+            for part in ("source", "log", "protocol"):
+                _remove(element, part)
+            element.set("type", "pty")
+
+
+def _own_displays(devices: ET.Element) -> None:
+    for graphics in devices.findall("graphics"):
+        for key in ("port", "tlsPort", "websocket", "socket"):
+            graphics.attrib.pop(key, None)
+        for listen in graphics.findall("listen"):
+            listen.attrib.pop("socket", None)
+        if graphics.get("type") in ("vnc", "spice"):
+            graphics.set("autoport", "yes")

@@ -1,0 +1,49 @@
+"""Files that are on the disk when the call returns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tui.settings import PRIVATE_FILE
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable; raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file of the user's alone that did not exist; raises OSError, FileExistsError included."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the former text or the new one, nothing between."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    write_new(fresh, text)
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def append_durably(path: Path, line: str) -> None:
+    """Append one line to a file of the user's alone, on the disk when this returns.
+
+    A line torn by a crash is closed first, so that it cannot swallow this one.
+    """
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE), "r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+        file.write((b"\n" if torn else b"") + line.encode("utf-8", "surrogateescape") + b"\n")
+        os.fsync(file.fileno())
+    sync_folder(path.parent)

@@ -1,0 +1,222 @@
+"""The sequence of a backup, and what it owes the guest at every point of it.
+
+Up to the snapshot a failure leaves everything as it was. From the snapshot on there is one way only: copy while the
+bases stand still, or give the copy up; then merge, whatever happened before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from tui.backup.capture import Capture, seal
+from tui.backup.chain import read_guest
+from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
+from tui.backup.folder import ResultFolder
+from tui.backup.journal import Journal, RunStage
+from tui.backup.manifest import Consistency, FreezeReport
+from tui.backup.mark import clear_mark, set_mark
+from tui.backup.merge import GuestStoppedError, merge_back
+from tui.backup.plan import QuiescePolicy
+from tui.backup.prepare import GuestRecord, inspect, save_record
+from tui.backup.progress import Progress, Step, StepStatus
+from tui.backup.runs import Run
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.session import HostSession, Patience
+from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
+from tui.backup.tidy import delete_overlay
+from tui.hosts.port import HostError
+from tui.model.errors import ExplainedError
+from tui.model.guest import PowerState
+
+PAUSED_BY_IO_ERROR = "disk I/O error"
+
+
+class Backup:
+    """One run, from its plan to its end."""
+
+    def __init__(
+        self, session: HostSession, run: Run, watchdog_argv: Sequence[str], stop: asyncio.Event, patience: Patience
+    ) -> None:
+        self._session = session
+        self._run = run
+        self._plan = run.plan
+        self._watchdog_argv = watchdog_argv
+        self._stop = stop
+        self._patience = patience
+        self._journal = Journal(run.folder)
+        self._progress = Progress(run.folder)
+        self._shortfalls: list[str] = []
+
+    async def run(self) -> int:
+        """Do the backup; returns the exit code, which the journal has too."""
+        try:
+            return await self._run_all()
+        finally:
+            self._progress.close()
+
+    async def _run_all(self) -> int:
+        try:
+            with self._step(Step.PREPARE):
+                record, folder = await self._prepare()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the mark is taken off
+            return await self._end_untouched(error)
+        failure: Exception | None = None
+        freeze = FreezeReport(Consistency.CRASH)
+        try:
+            with self._step(Step.FREEZE):
+                freeze = await self._snapshot(record)
+        except NeedsRescueError as error:
+            return self._end_in_rescue(error)
+        except IncompleteSnapshotError as error:
+            failure = error
+        except BackupError as error:
+            return await self._end_untouched(error)
+        except Exception as error:  # noqa: BLE001 - overlays may be in use: the guest has to come back from them
+            failure = error
+        if failure is None:
+            failure = await self._capture(record, folder, freeze)
+        if failure is not None:
+            self._note(RunStage.VOID, error=asdict(explained(failure)))
+        return await self._bring_back(record, failure)
+
+    async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
+        record = await inspect(self._session, self._plan)
+        self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
+        await set_mark(self._session, self._plan, RunStage.PLANNED)
+        folder = save_record(self._plan, record)
+        if self._stop.is_set():
+            raise CancelledBackupError("The backup was cancelled")
+        return record, folder
+
+    async def _snapshot(self, record: GuestRecord) -> FreezeReport:
+        self._journal.write(RunStage.FREEZING)
+        freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, record.paused, self._patience)
+        self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
+        if freeze.remark:
+            self._shortfalls.append(freeze.remark)
+        elif freeze.consistency is not Consistency.QUIESCED and self._plan.quiesce is not QuiescePolicy.OFF:
+            self._shortfalls.append("the guest was not frozen")
+        return freeze
+
+    async def _capture(self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport) -> Exception | None:
+        """Copy, prove, seal; returns why it did not come to that."""
+        capture = Capture(self._plan, folder, self._progress, self._stop)
+        try:
+            with self._step(Step.COPY):
+                copies = await capture.copy_disks()
+            with self._step(Step.VERIFY):
+                remarks = await capture.verify_disks(copies)
+                seal(capture, record, copies, freeze, remarks)
+            self._journal.write(RunStage.COPIED)
+            folder.seal()
+        except Exception as error:  # noqa: BLE001 - the guest has to come back from its overlays, whatever it was
+            return error
+        self._shortfalls += remarks
+        return None
+
+    async def _bring_back(self, record: GuestRecord, failure: Exception | None) -> int:
+        """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
+        try:
+            with self._step(Step.COMMIT):
+                self._note(RunStage.COMMITTING)
+                await self._tell_mark(RunStage.COMMITTING)
+                await self._merge_all(record)
+            self._note(RunStage.PIVOTED)
+            with self._step(Step.TIDY):
+                await self._tidy()
+        except Exception as error:  # noqa: BLE001 - told with what is where; nothing is deleted
+            return self._end_in_rescue(error)
+        if failure is not None:
+            return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
+        return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
+
+    async def _merge_all(self, record: GuestRecord) -> None:
+        def tick(target: str, done: int, total: int) -> None:
+            self._progress.tick(Step.COMMIT, target, done, total)
+
+        stuck: list[NeedsRescueError] = []
+        for disk in self._plan.disks:
+            try:
+                await merge_back(self._session, self._plan, disk, tick, self._patience)
+            except GuestStoppedError:
+                raise
+            except NeedsRescueError as error:
+                # The other disks are brought back all the same.
+                stuck.append(error)
+        if stuck:
+            raise stuck[0]
+        view = await read_guest(self._session, self._plan.uuid)
+        for disk in self._plan.disks:
+            stored = view.stored.get(disk.target)
+            if stored is None or stored.source != disk.base:
+                names = stored.source if stored is not None else "no image"
+                self._shortfalls.append(f"the stored definition names {names} for {disk.target}, not {disk.base}")
+        if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR and not record.paused:
+            await self._session.ask(lambda host: host.resume(self._plan.uuid))
+
+    async def _tidy(self) -> None:
+        for disk in self._plan.disks:
+            objections = await delete_overlay(self._session, self._plan, disk)
+            if objections:
+                self._shortfalls.append(f"{disk.overlay} was not deleted: {', '.join(objections)}")
+        await self._take_mark_off()
+
+    async def _take_mark_off(self) -> None:
+        try:
+            await clear_mark(self._session, self._plan, self._plan.run_id)
+        except ExplainedError as error:
+            self._shortfalls.append(error.one_line())
+
+    async def _tell_mark(self, stage: RunStage) -> None:
+        """The mark's stage is a help for others; the definition is the truth, so a failure stops nothing."""
+        try:
+            await set_mark(self._session, self._plan, stage)
+        except (HostError, BackupError) as error:
+            _log(error)
+
+    async def _end_untouched(self, error: Exception) -> int:
+        await self._take_mark_off()
+        return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
+
+    def _end_in_rescue(self, error: Exception) -> int:
+        return self._end(RunStage.FAILED, EXIT_RESCUE, error)
+
+    def _end(self, stage: RunStage, exit_code: int, error: Exception | None) -> int:
+        if error is not None:
+            _log(error)
+        self._note(
+            stage,
+            exit_code=exit_code,
+            error=asdict(explained(error)) if error is not None else None,
+            shortfalls=self._shortfalls,
+        )
+        return exit_code
+
+    def _note(self, stage: RunStage, **details: object) -> None:
+        """Write a stage after the snapshot: a journal that cannot be written must not keep the guest from coming back.
+
+        The definition and the mark tell the same to whoever has to finish the run.
+        """
+        try:
+            self._journal.write(stage, **details)
+        except OSError as error:
+            _log(error)
+            self._shortfalls.append(f"the journal could not be written: {error.strerror}")
+
+    @contextmanager
+    def _step(self, step: Step) -> Iterator[None]:
+        self._progress.step(step, StepStatus.RUNNING)
+        try:
+            yield
+        except BaseException:
+            self._progress.step(step, StepStatus.FAILED)
+            raise
+        self._progress.step(step, StepStatus.DONE)
+
+
+def _log(error: Exception) -> None:
+    print(f"backup: {explained(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log

@@ -1,0 +1,55 @@
+"""The virsh commands that do what a plan does, for whoever wants to know or to do without the program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+
+from tui.backup.folder import result_folder
+from tui.backup.plan import BackupPlan, QuiescePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One step of a plan in words, and the command a user could type for it."""
+
+    title: str
+    command: str
+
+
+def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
+    """The steps of `plan`, in order; the commands can be pasted into a shell."""
+    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
+    folder = result_folder(plan).partial
+    specs = [f"{disk.target},snapshot=external,file={disk.overlay.replace(',', ',,')}" for disk in plan.disks]
+    specs += [f"{target},snapshot=no" for target in plan.left_out]
+    agent = f"{virsh} qemu-agent-command {guest} --timeout 10"
+    freezing = plan.quiesce is not QuiescePolicy.OFF
+    steps: list[PlanStep] = []
+    if freezing:
+        steps.append(PlanStep("Freeze the file systems", f'{agent} \'{{"execute":"guest-fsfreeze-freeze"}}\''))
+    steps.append(
+        PlanStep(
+            "Let the guest write to overlays",
+            f"{virsh} snapshot-create-as {guest} --disk-only --atomic --no-metadata"
+            + "".join(f" --diskspec {quote(spec)}" for spec in specs),
+        )
+    )
+    if freezing:
+        steps.append(PlanStep("Thaw", f'{agent} \'{{"execute":"guest-fsfreeze-thaw"}}\''))
+    for disk in plan.disks:
+        copy = folder / "disks" / disk.copy_name
+        steps.append(PlanStep(f"Copy {disk.target}", f"cp --sparse=always {quote(disk.base)} {quote(str(copy))}"))
+    for disk in plan.disks:
+        copy = folder / "disks" / disk.copy_name
+        steps.append(PlanStep(f"Verify {disk.target}", f"sha256sum {quote(disk.base)} {quote(str(copy))}"))
+    steps += (
+        PlanStep(
+            f"Merge {disk.target} back",
+            f"{virsh} blockcommit {guest} {disk.target} --active --shallow --wait --pivot",
+        )
+        for disk in plan.disks
+    )
+    steps.append(PlanStep("See that the guest is on its own disks", f"{virsh} domblklist {guest}"))
+    steps += (PlanStep(f"Delete the overlay of {disk.target}", f"rm {quote(disk.overlay)}") for disk in plan.disks)
+    return tuple(steps)

@@ -1,0 +1,196 @@
+"""What has to be known before a backup: facts gathered from the host, the guest and the file systems."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tui.agent.commands import ping
+from tui.agent.transport import Transport
+from tui.backup.chain import disks_by_target
+from tui.backup.copying import data_bytes
+from tui.backup.images import Header, read_header
+from tui.backup.mark import run_id_of
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy
+from tui.backup.quiesce import is_frozen
+from tui.backup.runs import active_run, find_run, worker_alive
+from tui.hosts.domain_xml import parse_tree
+from tui.hosts.port import Host
+from tui.model.disk import Disk
+from tui.model.errors import ExplainedError
+from tui.model.guest import DomainFacts, PowerState
+
+PING_S = 3
+"""Seconds; an agent that is connected and dead must not delay the checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """Where a folder lies: device number, bytes free for this user, and whether the folder itself is writable."""
+
+    device: int
+    free_bytes: int
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEvidence:
+    """What is known of one planned disk's image; sizes in bytes, `problem` where the file cannot be read.
+
+    `file_system` is the one of the image's folder, None where the folder is not there.
+    """
+
+    disk: PlannedDisk
+    problem: str = ""
+    virtual_bytes: int = 0
+    data_bytes: int = 0
+    header: Header | None = None
+    file_system: FileSystem | None = None
+    overlay_exists: bool = False
+    stored_source: str = ""
+    has_block_job: bool = False
+    shared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEvidence:
+    """Whether the agent answers, why not, and whether it holds the guest frozen."""
+
+    answers: bool
+    frozen: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All facts the checks look at; `target_file_system` is None where the target is no folder.
+
+    `mark` is our element in the domain's metadata, stale where it is of a run of this user whose worker is gone;
+    `unsupported` names devices a backup cannot carry yet.
+    """
+
+    facts: DomainFacts
+    images: tuple[ImageEvidence, ...]
+    agent: AgentEvidence | None
+    target_file_system: FileSystem | None
+    is_local: bool
+    has_qemu_img: bool
+    domain_job: bool
+    snapshots: int
+    checkpoints: tuple[str, ...]
+    mark: str | None
+    mark_is_stale: bool
+    active_run: str
+    unsupported: tuple[str, ...] = ()
+
+
+async def gather(host: Host, plan: BackupPlan) -> Evidence:
+    """Collect the evidence for `plan`; changes nothing.
+
+    Raises HostError. The guest is asked over its agent, with short timeouts, unless nothing is to be frozen.
+    """
+    uuid = plan.uuid
+    facts = await host.read_domain(uuid)
+    live, stored = await host.live_xml(uuid), await host.stored_xml(uuid)
+    users = await _users_of_images(host, uuid)
+    mark = await host.run_metadata(uuid)
+    other = active_run(uuid, besides=plan.run_id)
+    return Evidence(
+        facts=facts,
+        images=tuple([await _image(host, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
+        agent=await _agent(host.probe_line(uuid)) if plan.quiesce is not QuiescePolicy.OFF else None,
+        target_file_system=await asyncio.to_thread(_file_system, plan.target),
+        is_local=is_local(host.uri),
+        has_qemu_img=shutil.which("qemu-img") is not None,
+        domain_job=await host.domain_job_active(uuid),
+        snapshots=len(await host.snapshot_xmls(uuid)),
+        checkpoints=await host.checkpoint_names(uuid),
+        mark=mark,
+        mark_is_stale=mark is not None and _is_stale(mark),
+        active_run=other.plan.run_id if other is not None else "",
+        unsupported=_unsupported(live),
+    )
+
+
+def _is_stale(mark: str) -> bool:
+    run = find_run(run_id_of(mark))
+    return run is not None and not worker_alive(run)
+
+
+def is_local(uri: str) -> bool:
+    """Whether a libvirt URI speaks of this machine."""
+    return urlsplit(uri).netloc == ""
+
+
+async def _users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
+    """Image paths of all other domains, running and stored, with the names of the domains that use them."""
+    users: dict[str, tuple[str, ...]] = {}
+    for facts in await host.list_domains():
+        if facts.uuid == uuid:
+            continue
+        stored = disks_by_target(await host.stored_xml(facts.uuid)).values() if facts.persistent else ()
+        for path in {path for disk in (*facts.disks, *stored) for path in (disk.source, *disk.backing)}:
+            users[path] = (*users.get(path, ()), facts.name)
+    return users
+
+
+async def _image(
+    host: Host, facts: DomainFacts, disk: PlannedDisk, stored: dict[str, Disk], users: dict[str, tuple[str, ...]]
+) -> ImageEvidence:
+    has_disk = any(there.target == disk.target for there in facts.disks) and facts.power is not PowerState.OFF
+    problem, virtual, data, header = await asyncio.to_thread(_look_at, disk)
+    return ImageEvidence(
+        disk=disk,
+        problem=problem,
+        virtual_bytes=virtual,
+        data_bytes=data,
+        header=header,
+        file_system=await asyncio.to_thread(_file_system, str(Path(disk.base).parent)),
+        overlay_exists=await asyncio.to_thread(os.path.lexists, disk.overlay),
+        stored_source=stored[disk.target].source if disk.target in stored else "",
+        has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
+        shared_with=users.get(disk.base, ()),
+    )
+
+
+def _look_at(disk: PlannedDisk) -> tuple[str, int, int, Header | None]:
+    try:
+        header = read_header(disk.base) if disk.format is ImageFormat.QCOW2 else None
+        size, data = Path(disk.base).stat().st_size, data_bytes(disk.base)
+        if not os.access(disk.base, os.R_OK):
+            return "it cannot be read by this user", 0, 0, None
+    except OSError as error:
+        return error.strerror or str(error), 0, 0, None
+    return "", header.virtual_bytes if header is not None else size, data, header
+
+
+def _file_system(folder: str) -> FileSystem | None:
+    try:
+        if not Path(folder).is_dir():
+            return None
+        space = os.statvfs(folder)
+        return FileSystem(
+            device=Path(folder).stat().st_dev,
+            free_bytes=space.f_bavail * space.f_frsize,
+            writable=os.access(folder, os.W_OK | os.X_OK),
+        )
+    except OSError:
+        return None
+
+
+async def _agent(line: Transport) -> AgentEvidence:
+    try:
+        await ping(line, PING_S)
+        return AgentEvidence(answers=True, frozen=await is_frozen(line))
+    except ExplainedError as error:
+        return AgentEvidence(answers=False, problem=error.one_line())
+
+
+def _unsupported(live: str) -> tuple[str, ...]:
+    root = parse_tree(live)
+    kinds = (("UEFI variables (nvram)", "./os/nvram"), ("a TPM", "./devices/tpm"))
+    return tuple(words for words, path in kinds if root.find(path) is not None)

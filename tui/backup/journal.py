@@ -1,0 +1,82 @@
+"""The journal of a run: one durable line before every act that a crash would leave half done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from tui.backup.durable import append_durably
+
+JOURNAL = "journal.jsonl"
+LINE_LIMIT = 64 * 1024
+
+
+class RunStage(StrEnum):
+    """How far a run has come; each is written before the acts it stands for."""
+
+    PLANNED = "planned"
+    FREEZING = "freezing"
+    SNAPSHOT_TAKEN = "snapshot-taken"
+    COPIED = "copied"
+    COMMITTING = "committing"
+    PIVOTED = "pivoted"
+    DONE = "done"
+    FAILED = "failed"
+    VOID = "void"
+    """The copy is worth nothing; the guest still has to come back from its overlays."""
+
+
+ENDED = frozenset({RunStage.DONE, RunStage.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal: `at` is the Unix time in seconds, `details` whatever the stage has to tell."""
+
+    at: float
+    stage: RunStage
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class Journal:
+    """Appends to the journal in a run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / JOURNAL
+
+    def write(self, stage: RunStage, **details: object) -> None:
+        """Record a stage durably, file and folder; raises OSError."""
+        append_durably(self._path, json.dumps({"at": time.time(), "stage": stage, "details": details}))
+
+
+def read_entry(line: str) -> Entry | None:
+    """One line of a journal; None for a torn or foreign one."""
+    raw = read_object(line)
+    if raw is None or not isinstance(at := raw.get("at"), int | float) or raw.get("stage") not in list(RunStage):
+        return None
+    details = raw.get("details")
+    return Entry(float(at), RunStage(str(raw["stage"])), details if isinstance(details, dict) else {})
+
+
+def read_object(line: str) -> dict[str, object] | None:
+    """A JSON object on one line of bounded length, None for anything else."""
+    if len(line) > LINE_LIMIT:
+        return None
+    try:
+        raw = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def read_journal(folder: Path) -> tuple[Entry, ...]:
+    """All entries of a run; lines torn by a crash are left out. Empty where there is no journal."""
+    try:
+        text = (folder / JOURNAL).read_text("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return ()
+    return tuple(entry for line in text.splitlines() if (entry := read_entry(line)) is not None)

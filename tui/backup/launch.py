@@ -1,0 +1,37 @@
+"""Starting a backup as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Sequence
+
+from tui.backup.plan import BackupPlan
+from tui.backup.runs import LOG, Run, create_run, note_worker
+from tui.settings import PRIVATE_FILE
+
+
+def launch(plan: BackupPlan, argv: Sequence[str]) -> Run:
+    """Start a worker that outlives this process and its terminal; returns at once. Raises OSError.
+
+    `argv` is the command that runs `run_worker`, to which the run's folder is appended.
+    """
+    run = create_run(plan)
+    log = os.open(run.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    try:
+        process = subprocess.Popen(
+            [*argv, str(run.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # A worker must not keep a mounted folder busy.
+            cwd="/",
+        )
+    finally:
+        os.close(log)
+    note_worker(run, process.pid)
+    # Reaps the worker if this process is still there when it ends.
+    threading.Thread(target=process.wait, name=f"backup-{plan.run_id}", daemon=True).start()
+    return run

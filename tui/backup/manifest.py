@@ -1,0 +1,99 @@
+"""manifest.json: what a backup holds, for programs and for whoever finds it in ten years."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tui import __version__
+from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.hosts.port import HostVersions
+
+SCHEMA = 1
+
+
+class Consistency(StrEnum):
+    """The state of the guest's file systems in the copy."""
+
+    QUIESCED = "quiesced"
+    """Frozen by the agent, and proven to be frozen still after the snapshot."""
+    PAUSED = "paused"
+    """The guest stood still, with unwritten data in its memory."""
+    CRASH = "crash"
+    """As after a power cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeReport:
+    """How the freeze went; times in milliseconds, `frozen_ms` an upper bound of what the guest felt."""
+
+    consistency: Consistency
+    file_systems: int = 0
+    frozen_ms: float = 0.0
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedDisk:
+    """One disk in the backup; sizes in bytes, owner and mode those of the image that was copied."""
+
+    target: str
+    file: str
+    format: str
+    original: str
+    virtual_bytes: int
+    file_bytes: int
+    data_bytes: int
+    sha256: str
+    owner: int
+    group: int
+    mode: str
+
+
+def copied_disk(disk: PlannedDisk, virtual_bytes: int, data_bytes: int, sha256: str) -> CopiedDisk:
+    """Describe a disk that was copied; raises OSError."""
+    status = Path(disk.base).stat()
+    return CopiedDisk(
+        target=disk.target,
+        file=f"disks/{disk.copy_name}",
+        format=disk.format,
+        original=disk.base,
+        virtual_bytes=virtual_bytes,
+        file_bytes=status.st_size,
+        data_bytes=data_bytes,
+        sha256=sha256,
+        owner=status.st_uid,
+        group=status.st_gid,
+        mode=f"{stat.S_IMODE(status.st_mode):04o}",
+    )
+
+
+def manifest_json(
+    plan: BackupPlan,
+    versions: HostVersions,
+    freeze: FreezeReport,
+    disks: tuple[CopiedDisk, ...],
+    facts: Mapping[str, object],
+) -> str:
+    """The manifest's text; `facts` are further things to keep, such as times and autostart."""
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "tool": {"name": "qga-tui", "version": __version__},
+            "versions": asdict(versions),
+            "host": {"name": plan.host, "uri": plan.uri, "hostname": socket.gethostname()},
+            "guest": {"name": plan.guest, "uuid": plan.uuid},
+            "run": plan.run_id,
+            "stamp": plan.stamp,
+            "freeze": {"policy": plan.quiesce, **asdict(freeze)},
+            "disks": [asdict(disk) for disk in disks],
+            "disks_left_out": list(plan.left_out),
+            **facts,
+        },
+        indent=1,
+    )

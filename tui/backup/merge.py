@@ -1,0 +1,124 @@
+"""Bringing a disk back from its overlay to its base: commit, wait for ready, pivot, each step chosen by what is there.
+
+The loop knows no history, so it is also what finishes the work of a run that died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from shlex import quote
+from time import monotonic
+
+from tui.backup.chain import GuestView, Place, place_of, read_guest
+from tui.backup.errors import NeedsRescueError
+from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.session import HostSession, Patience
+from tui.hosts.port import HostError, HostUnreachableError, NotReadyToPivotError
+from tui.model.guest import PowerState
+
+TITLE = "The guest could not be brought back to its own disk"
+POLL_S = 1.0
+COMMIT_TRIES = 3
+PIVOT_TRIES = 5
+
+Tick = Callable[[str, int, int], None]
+"""Takes a disk's target, bytes merged and bytes to merge."""
+
+
+class GuestStoppedError(NeedsRescueError):
+    """There is no running guest any more in which its disks could be merged."""
+
+
+@dataclass(slots=True)
+class _Effort:
+    """What has been tried on one disk, and when the commit last moved (monotonic seconds)."""
+
+    commits: int = 0
+    pivots: int = 0
+    position: tuple[int, int] = (-1, -1)
+    moved_at: float = 0.0
+    off_since: float | None = None
+    last_error: str = ""
+
+
+async def merge_back(session: HostSession, plan: BackupPlan, disk: PlannedDisk, tick: Tick, patience: Patience) -> None:
+    """Return when the running definition names the base and no mirror; raises NeedsRescueError when it will not."""
+    effort = _Effort(moved_at=monotonic())
+    while True:
+        view = await read_guest(session, plan.uuid)
+        if _is_off(view, effort, patience, plan, disk):
+            await session.wait_for_news(POLL_S)
+            continue
+        place = place_of(view.live.get(disk.target), disk)
+        if place is Place.BASE:
+            return
+        if place is Place.ELSEWHERE:
+            raise _rescue(f"disk {disk.target} is on an image this backup does not know", plan, disk)
+        await _push(session, plan, disk, place, effort)
+        if place is not Place.READY or effort.last_error:
+            await _watch(session, plan, disk, effort, tick, patience)
+
+
+async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place: Place, effort: _Effort) -> None:
+    """Do what `place` asks for; errors are kept, for the next look at the definition tells what they meant."""
+    effort.last_error = ""
+    try:
+        if place is Place.OVERLAY:
+            if effort.commits >= COMMIT_TRIES:
+                raise _rescue(f"the commit of disk {disk.target} failed {effort.commits} times", plan, disk)
+            effort.commits += 1
+            await session.host.commit_active(plan.uuid, disk.target)
+        elif place is Place.READY:
+            if effort.pivots >= PIVOT_TRIES:
+                raise _rescue(f"the pivot of disk {disk.target} failed {effort.pivots} times", plan, disk)
+            await session.host.pivot(plan.uuid, disk.target)
+    except (NotReadyToPivotError, HostUnreachableError) as error:
+        # Neither tells anything of the job; the session reconnects at the next question.
+        effort.commits -= place is Place.OVERLAY
+        effort.last_error = error.one_line()
+    except HostError as error:
+        effort.pivots += place is Place.READY
+        effort.last_error = error.one_line()
+
+
+async def _watch(
+    session: HostSession, plan: BackupPlan, disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience
+) -> None:
+    try:
+        job = await session.ask(lambda host: host.block_job(plan.uuid, disk.target))
+    except HostError as error:
+        effort.last_error, job = error.one_line(), None
+    position = (job.cur, job.end) if job is not None else (-1, -1)
+    if job is not None:
+        tick(disk.target, job.cur, job.end)
+    if position != effort.position:
+        effort.position, effort.moved_at = position, monotonic()
+    elif monotonic() - effort.moved_at > patience.stall_s:
+        raise _rescue(f"the commit of disk {disk.target} has not moved for {patience.stall_s:.0f} s", plan, disk)
+    await session.wait_for_news(POLL_S)
+
+
+def _is_off(view: GuestView, effort: _Effort, patience: Patience, plan: BackupPlan, disk: PlannedDisk) -> bool:
+    """Whether there is no running guest to merge in; raises GuestStoppedError when it stays off."""
+    if view.power not in (PowerState.OFF, PowerState.UNKNOWN):
+        effort.off_since = None
+        return False
+    now = monotonic()
+    effort.off_since = now if effort.off_since is None else effort.off_since
+    if now - effort.off_since > patience.restart_s:
+        raise GuestStoppedError(TITLE, cause="the guest was stopped", next_step=_next_step(plan, disk))
+    return True
+
+
+def _rescue(cause: str, plan: BackupPlan, disk: PlannedDisk) -> NeedsRescueError:
+    return NeedsRescueError(TITLE, cause=cause, next_step=_next_step(plan, disk))
+
+
+def _next_step(plan: BackupPlan, disk: PlannedDisk) -> str:
+    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
+    return (
+        f"Delete nothing: {disk.overlay} holds what the guest wrote since the snapshot, on top of {disk.base}. "
+        f"Start the guest if it is off ({virsh} start {guest}), then merge: "
+        f"{virsh} blockcommit {guest} {disk.target} --active --shallow --pivot --wait"
+    )

@@ -1,0 +1,184 @@
+"""What a backup is going to do, as one frozen value that survives a trip through JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from tui.backup.errors import BackupError
+
+PLAN_LIMIT = 1024 * 1024
+"""Bytes of a plan file; a plan of 256 disks with the longest paths stays below."""
+DISK_LIMIT = 256
+TEXT_LIMIT = 4096
+STEM_LIMIT = 160
+"""Bytes of a base's stem that are kept in its overlay's name, so that the name stays under NAME_MAX (255)."""
+
+_RUN_ID = re.compile(r"[0-9a-f]{8}")
+_STAMP = re.compile(r"\d{8}T\d{6}Z")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z\.[A-Za-z0-9]{1,16}\.qcow2", re.DOTALL)
+_TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
+
+
+class QuiescePolicy(StrEnum):
+    """What to do about the guest's file systems at the moment of the snapshot."""
+
+    REQUIRED = "required"
+    """No freeze, no backup."""
+    PREFERRED = "preferred"
+    """Without a freeze the backup is made as if the power had been cut, and says so."""
+    OFF = "off"
+
+
+class ImageFormat(StrEnum):
+    """The formats of file disks that are backed up."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+
+
+class InvalidPlanError(BackupError):
+    """A plan file does not describe a plan this program would have written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDisk:
+    """One disk to back up: `base` is the image in use before the run, `overlay` takes the guest's writes during it."""
+
+    target: str
+    base: str
+    format: ImageFormat
+    overlay: str
+
+    @property
+    def copy_name(self) -> str:
+        """The name of its copy in the result's `disks` folder."""
+        return f"{self.target}.{self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPlan:
+    """Everything a worker needs to know; `stamp` is the UTC second of the plan (`20261122T214300Z`).
+
+    `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks.
+    """
+
+    run_id: str
+    stamp: str
+    host: str
+    uri: str
+    uuid: str
+    guest: str
+    target: str
+    disks: tuple[PlannedDisk, ...]
+    left_out: tuple[str, ...] = ()
+    quiesce: QuiescePolicy = QuiescePolicy.PREFERRED
+
+    def to_json(self) -> str:
+        """The plan as a JSON text that `read_plan` takes back."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def new_run_id() -> str:
+    """Eight hexadecimal digits that no other run has."""
+    return secrets.token_hex(4)
+
+
+def stamp_now() -> str:
+    """The current UTC second, as it is used in names."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def overlay_beside(base: str, stamp: str, target: str) -> str:
+    """The overlay's path: in the folder of `base`, where permissions and security labels fit, ending in .qcow2."""
+    folder, name = os.path.split(base)
+    stem = Path(name).stem.encode("utf-8", "surrogateescape")[:STEM_LIMIT].decode("utf-8", "ignore")
+    return str(Path(folder) / f"{stem}.qgatui-{stamp}.{target}.qcow2")
+
+
+def is_overlay_name(path: str) -> bool:
+    """Whether a path has the form of an overlay of some run."""
+    return _OVERLAY_NAME.fullmatch(Path(path).name) is not None
+
+
+def read_plan(text: str) -> BackupPlan:
+    """The plan in a JSON text; raises InvalidPlanError for anything `to_json` could not have written."""
+    if len(text) > PLAN_LIMIT:
+        raise InvalidPlanError("The backup's plan is too long", cause=f"{len(text)} characters")
+    try:
+        raw = json.loads(text)
+        plan = _plan(raw)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidPlanError("The backup's plan cannot be read", cause=str(error), original=text[:2000]) from error
+    _check_disks(plan)
+    return plan
+
+
+def _plan(raw: Any) -> BackupPlan:
+    stamp = _matching(raw["stamp"], _STAMP)
+    return BackupPlan(
+        run_id=_matching(raw["run_id"], _RUN_ID),
+        stamp=stamp,
+        host=_text(raw["host"]),
+        uri=_text(raw["uri"]),
+        uuid=_matching(raw["uuid"], _UUID),
+        guest=_text(raw["guest"]),
+        target=_path(raw["target"]),
+        disks=tuple(_disk(disk) for disk in _list(raw["disks"])),
+        left_out=tuple(_matching(target, _TARGET) for target in _list(raw["left_out"])),
+        quiesce=QuiescePolicy(raw["quiesce"]),
+    )
+
+
+def _disk(raw: Any) -> PlannedDisk:
+    return PlannedDisk(
+        target=_matching(raw["target"], _TARGET),
+        base=_path(raw["base"]),
+        format=ImageFormat(raw["format"]),
+        overlay=_path(raw["overlay"]),
+    )
+
+
+def _check_disks(plan: BackupPlan) -> None:
+    targets = [disk.target for disk in plan.disks] + list(plan.left_out)
+    if not plan.disks:
+        raise InvalidPlanError("The backup's plan names no disk")
+    if len(set(targets)) < len(targets) or len({disk.base for disk in plan.disks}) < len(plan.disks):
+        raise InvalidPlanError("The backup's plan names a disk twice")
+    for disk in plan.disks:
+        if disk.overlay != overlay_beside(disk.base, plan.stamp, disk.target):
+            raise InvalidPlanError("The backup's plan names a foreign overlay", cause=disk.overlay)
+
+
+def _list(raw: Any) -> list[Any]:
+    if not isinstance(raw, list) or len(raw) > DISK_LIMIT:
+        raise ValueError("a list is missing or too long")
+    return raw
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str) or not 0 < len(raw) <= TEXT_LIMIT or "\0" in raw:
+        raise ValueError(f"not a plain text: {raw!r:.80}")
+    return raw
+
+
+def _matching(raw: Any, pattern: re.Pattern[str]) -> str:
+    text = _text(raw)
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{text!r:.80} is not of the form {pattern.pattern}")
+    return text
+
+
+def _path(raw: Any) -> str:
+    text = _text(raw)
+    if not text.startswith("/") or os.path.normpath(text) != text:
+        raise ValueError(f"not an absolute, plain path: {text!r:.200}")
+    return text

@@ -1,0 +1,229 @@
+"""Whether a backup may begin: evidence turned into checks, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tui.backup.evidence import Evidence, FileSystem, ImageEvidence
+from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy
+from tui.backup.selection import choices_of
+from tui.model.guest import PowerState
+
+MARGIN_BYTES = 64 * 1024 * 1024
+"""What has to stay free beside the copy: manifest, notes, and the file system's own needs."""
+OVERLAY_SHARE = 10
+"""An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
+
+
+class Verdict(StrEnum):
+    """What a check says; only FAILED forbids the backup."""
+
+    PASSED = "passed"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what, how it is, and what to do if it is not well."""
+
+    title: str
+    verdict: Verdict
+    evidence: str
+    next_step: str = ""
+
+
+def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
+    """All checks of `plan` in the order a user should read them."""
+    return (
+        _host(evidence),
+        _power(evidence),
+        _other_run(evidence),
+        _jobs(evidence),
+        *(_image(image, evidence) for image in evidence.images),
+        *_left_out(plan, evidence),
+        *_devices(evidence),
+        *_agent(plan, evidence),
+        *_snapshots(evidence),
+        _target(evidence),
+        *_overlay_space(evidence),
+    )
+
+
+def _host(evidence: Evidence) -> Check:
+    if not evidence.is_local:
+        return _failed("Host", "the images are on another machine", "Run the program on that host.")
+    if not evidence.has_qemu_img:
+        return _failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
+    return _passed("Host", "the images are on this machine")
+
+
+def _power(evidence: Evidence) -> Check:
+    facts = evidence.facts
+    if not facts.persistent:
+        return _failed(
+            "Guest", "it is transient, which is not supported yet", "Define it: virsh dumpxml, virsh define."
+        )
+    if facts.power is PowerState.RUNNING:
+        return _passed("Guest", "running")
+    if facts.power is PowerState.PAUSED and facts.power_reason == "paused by a user":
+        return _warned("Guest", "paused: what only its memory holds is not in the backup", "Resume it first.")
+    return _failed(
+        "Guest", f"{facts.power} {facts.power_reason}".strip(), "Start the guest, or copy its images by hand."
+    )
+
+
+def _other_run(evidence: Evidence) -> Check:
+    if evidence.active_run:
+        return _failed("Other backups", f"run {evidence.active_run} works on this guest", "Wait for it to end.")
+    if evidence.mark_is_stale:
+        return _warned("Other backups", "an earlier run died and left its mark on the guest; it will be replaced")
+    if evidence.mark is not None:
+        return _failed(
+            "Other backups",
+            f"the guest carries the mark of another run: {evidence.mark}",
+            "If no such run works on any host, see that the guest is on its own disks and take the mark off: "
+            "virsh metadata GUEST --uri https://qga-tui.invalid/backup-run/1 --live --config --remove",
+        )
+    return _passed("Other backups", "none works on this guest")
+
+
+def _jobs(evidence: Evidence) -> Check:
+    busy = [image.disk.target for image in evidence.images if image.has_block_job]
+    busy += [disk.target for disk in evidence.facts.disks if disk.mirror_job]
+    if busy:
+        return _failed("Jobs", f"a block job runs on {', '.join(dict.fromkeys(busy))}", "Wait for it, or end it.")
+    if evidence.domain_job:
+        return _failed("Jobs", "a migration, save, dump or backup runs", "Wait for it to end.")
+    return _passed("Jobs", "no other job runs")
+
+
+def _image(image: ImageEvidence, evidence: Evidence) -> Check:
+    disk = image.disk
+    choice = next((c for c in choices_of(evidence.facts.disks) if c.disk.target == disk.target), None)
+    header = image.header
+    trouble = (
+        (choice is None, "the guest has no such disk", "Plan anew."),
+        (choice is not None and not choice.possible, choice.reason if choice else "", "Leave the disk out."),
+        (choice is not None and choice.disk.source != disk.base, "the guest uses another image by now", "Plan anew."),
+        (bool(image.problem), image.problem, "Run as a user who may read the image."),
+        (
+            disk.format is ImageFormat.QCOW2 and header is None,
+            "it is no qcow2 image",
+            "Correct the definition's format.",
+        ),
+        (header is not None and header.external_data, "its data is in another file (data-file)", "Convert the image."),
+        (header is not None and header.encrypted, "encrypted images are not supported yet", "Leave the disk out."),
+        (header is not None and header.has_backing, "it lies on another image", "Merge the chain first."),
+        (
+            image.stored_source != disk.base,
+            f"the stored definition names {image.stored_source or 'no image'}",
+            "Make the stored and the running definition agree.",
+        ),
+        (bool(image.shared_with), f"also used by {', '.join(image.shared_with)}", "Give every guest its own image."),
+        (image.overlay_exists, f"{disk.overlay} exists already", "Plan anew."),
+        (
+            image.file_system is None or not image.file_system.writable,
+            "its folder is not writable, so that the overlay could not be removed",
+            "Run as the user who owns the folder.",
+        ),
+    )
+    title = f"Disk {disk.target}"
+    found = next(((why, next_step) for holds, why, next_step in trouble if holds), None)
+    if found is not None:
+        return _failed(title, f"{disk.base}: {found[0]}", found[1])
+    return _passed(title, f"{disk.base}, {disk.format}, {size_text(image.data_bytes)} of data")
+
+
+def _left_out(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
+    choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
+    serious = [choice for choice in choices if choice.worth_a_warning]
+    unnamed = {disk.target for disk in evidence.facts.disks} - {d.target for d in plan.disks} - set(plan.left_out)
+    if unnamed:
+        yield _failed("Other disks", f"the plan does not know {', '.join(sorted(unnamed))}", "Plan anew.")
+    if serious:
+        words = "; ".join(f"{choice.disk.target}: {choice.reason or 'not chosen'}" for choice in serious)
+        yield _warned("Other disks", f"not in this backup: {words}", "Keep them some other way.")
+
+
+def _devices(evidence: Evidence) -> Iterator[Check]:
+    if evidence.unsupported:
+        words = " and ".join(evidence.unsupported)
+        yield _failed("Devices", f"the guest has {words}, which cannot be backed up yet", "Back it up some other way.")
+
+
+def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
+    agent = evidence.agent
+    if agent is None or evidence.facts.power is PowerState.PAUSED:
+        if evidence.facts.power is PowerState.RUNNING:
+            yield _warned("Guest agent", "no freeze is wanted: the copy will be as after a power cut")
+        return
+    if agent.frozen:
+        yield _failed("Guest agent", "the guest is frozen already", "Thaw it: virsh domfsthaw GUEST.")
+    elif agent.answers:
+        yield _passed("Guest agent", "it answers, the guest is not frozen")
+    elif plan.quiesce is QuiescePolicy.REQUIRED:
+        yield _failed("Guest agent", agent.problem, "Mend the agent, or do without the freeze.")
+    else:
+        yield _warned("Guest agent", f"{agent.problem} The copy will be as after a power cut", "Mend the agent first.")
+
+
+def _snapshots(evidence: Evidence) -> Iterator[Check]:
+    if evidence.snapshots or evidence.checkpoints:
+        words = f"{evidence.snapshots} snapshots, {len(evidence.checkpoints)} checkpoints"
+        yield _warned("Snapshots", f"the guest has {words}; they stay as they are", "")
+
+
+def _target(evidence: Evidence) -> Check:
+    there = evidence.target_file_system
+    if there is None:
+        return _failed("Target", "there is no such folder", "Mount or make it.")
+    if not there.writable:
+        return _failed("Target", "this user may not write there", "Choose another folder.")
+    needed = sum(image.data_bytes for image in evidence.images) + MARGIN_BYTES
+    words = f"{size_text(there.free_bytes)} free, about {size_text(needed)} needed"
+    return _failed("Target", words, "Make room.") if there.free_bytes < needed else _passed("Target", words)
+
+
+def _overlay_space(evidence: Evidence) -> Iterator[Check]:
+    for there in {image.file_system for image in evidence.images if image.file_system is not None}:
+        on_it = [image for image in evidence.images if image.file_system == there]
+        yield _room_for_overlays(there, on_it, evidence)
+
+
+def _room_for_overlays(there: FileSystem, on_it: list[ImageEvidence], evidence: Evidence) -> Check:
+    title = "Room for the guest's writes"
+    target = evidence.target_file_system
+    copy_bytes = sum(image.data_bytes for image in evidence.images)
+    free = there.free_bytes - (copy_bytes if target is not None and target.device == there.device else 0)
+    expected = sum(image.data_bytes for image in on_it) // OVERLAY_SHARE + MARGIN_BYTES
+    words = f"{size_text(max(free, 0))} free beside {', '.join(image.disk.target for image in on_it)}"
+    if free < MARGIN_BYTES:
+        return _failed(title, words, "Make room beside the images.")
+    if free < expected:
+        return _warned(title, words, "The backup is given up when the room runs out; the guest then goes on.")
+    return _passed(title, words)
+
+
+def size_text(count: int) -> str:
+    """Bytes in binary units, as in `1.5 GiB`."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _passed(title: str, evidence: str) -> Check:
+    return Check(title, Verdict.PASSED, evidence)
+
+
+def _warned(title: str, evidence: str, next_step: str = "") -> Check:
+    return Check(title, Verdict.WARNING, evidence, next_step)
+
+
+def _failed(title: str, evidence: str, next_step: str) -> Check:
+    return Check(title, Verdict.FAILED, evidence, next_step)

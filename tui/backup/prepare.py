@@ -1,0 +1,66 @@
+"""The beginning of a run: look once more whether it may begin, and save everything about the guest but its disks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui.backup.errors import BackupError
+from tui.backup.evidence import gather
+from tui.backup.folder import ResultFolder, result_folder
+from tui.backup.mark import clear_mark, run_id_of
+from tui.backup.plan import BackupPlan
+from tui.backup.preflight import Verdict, checks_of
+from tui.backup.session import HostSession
+from tui.hosts.port import HostVersions
+from tui.model.guest import PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRecord:
+    """The guest as it was before the run: definitions with secrets and without our mark, and what belongs to them."""
+
+    versions: HostVersions
+    stored_xml: str
+    live_xml: str
+    snapshots: tuple[str, ...]
+    checkpoints: tuple[str, ...]
+    autostart: bool
+    paused: bool
+
+
+async def inspect(session: HostSession, plan: BackupPlan) -> GuestRecord:
+    """Run the checks and read the guest's definitions.
+
+    Takes the mark of a run that died off the guest first. Raises BackupError where a check fails, and HostError.
+    """
+    evidence = await session.ask(lambda host: gather(host, plan))
+    failed = [check for check in checks_of(plan, evidence) if check.verdict is Verdict.FAILED]
+    if failed:
+        raise BackupError(
+            "The backup may not begin",
+            cause="; ".join(f"{check.title}: {check.evidence}" for check in failed),
+            next_step=" ".join(check.next_step for check in failed if check.next_step),
+        )
+    if evidence.mark is not None:
+        await clear_mark(session, plan, run_id_of(evidence.mark))
+    uuid = plan.uuid
+    return GuestRecord(
+        versions=await session.ask(lambda host: host.versions()),
+        stored_xml=await session.ask(lambda host: host.stored_xml(uuid, secrets=True)),
+        live_xml=await session.ask(lambda host: host.live_xml(uuid, secrets=True)),
+        snapshots=await session.ask(lambda host: host.snapshot_xmls(uuid)),
+        checkpoints=evidence.checkpoints,
+        autostart=await session.ask(lambda host: host.autostart(uuid)),
+        paused=evidence.facts.power is PowerState.PAUSED,
+    )
+
+
+def save_record(plan: BackupPlan, record: GuestRecord) -> ResultFolder:
+    """Make the result's folder and write the definitions into it; raises OSError."""
+    folder = result_folder(plan)
+    folder.create()
+    folder.write("vm.xml", record.stored_xml)
+    folder.write("vm.live.xml", record.live_xml)
+    for number, xml in enumerate(record.snapshots, start=1):
+        folder.write(f"snapshots/{number:03d}.xml", xml)
+    return folder

@@ -1,0 +1,81 @@
+"""How far a running backup is: lines for whoever watches, lost without harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from enum import StrEnum
+from pathlib import Path
+
+from tui.settings import PRIVATE_FILE
+
+PROGRESS = "progress.jsonl"
+RATE_WINDOW_S = 5.0
+
+
+class Step(StrEnum):
+    """The parts of a backup a user sees, in their order."""
+
+    PREPARE = "prepare"
+    FREEZE = "freeze"
+    COPY = "copy"
+    VERIFY = "verify"
+    COMMIT = "commit"
+    TIDY = "tidy"
+
+
+class StepStatus(StrEnum):
+    """Where one step stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class RateMeter:
+    """Bytes per second over the last five seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def rate(self, now: float, done: int) -> float:
+        """Take in that `done` bytes were done at monotonic second `now`, and return the rate."""
+        self._seen.append((now, done))
+        while self._seen[0][0] < now - RATE_WINDOW_S:
+            self._seen.popleft()
+        (then, before) = self._seen[0]
+        return (done - before) / (now - then) if now > then and done > before else 0.0
+
+
+class Progress:
+    """Appends to the progress file in a run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(folder / PROGRESS, flags, PRIVATE_FILE)
+        self._meters: dict[tuple[Step, str], RateMeter] = {}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+    def step(self, step: Step, status: StepStatus) -> None:
+        """Tell that a step began or ended."""
+        self._line(step=step, status=status)
+
+    def tick(self, step: Step, disk: str, done: int, total: int) -> None:
+        """Tell how many bytes of a disk are done; `total` is never told below `done`."""
+        meter = self._meters.setdefault((step, disk), RateMeter())
+        rate = round(meter.rate(time.monotonic(), done))
+        self._line(step=step, disk=disk, done=done, total=max(total, done), rate=rate)
+
+    def _line(self, **values: object) -> None:
+        line = json.dumps({"at": round(time.time(), 3), **values}) + "\n"
+        try:
+            os.write(self._descriptor, line.encode())
+        except OSError:
+            # A full disk must not end a backup that only wanted to tell how it goes.
+            return

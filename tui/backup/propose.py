@@ -1,0 +1,119 @@
+"""A plan for one guest, with the checks that speak for and against it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.backup.equivalents import PlanStep, plan_commands
+from tui.backup.errors import BackupError
+from tui.backup.evidence import gather
+from tui.backup.plan import (
+    BackupPlan,
+    ImageFormat,
+    PlannedDisk,
+    QuiescePolicy,
+    new_run_id,
+    overlay_beside,
+    read_plan,
+    stamp_now,
+)
+from tui.backup.preflight import Check, Verdict, checks_of
+from tui.backup.runs import active_run
+from tui.backup.selection import choices_of
+from tui.hosts.port import Host
+from tui.model.disk import Disk
+from tui.model.guest import DomainFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a backup would do, whether it may, and about how many bytes it would copy."""
+
+    plan: BackupPlan
+    checks: tuple[Check, ...]
+    steps: tuple[PlanStep, ...]
+    estimated_bytes: int
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether no check forbids the backup."""
+        return all(check.verdict is not Verdict.FAILED for check in self.checks)
+
+
+def plan_for(
+    host: Host, facts: DomainFacts, target: Path, disks: Collection[str] | None, quiesce: QuiescePolicy
+) -> BackupPlan:
+    """A plan for the disks named in `disks`, or for all that can be backed up.
+
+    Raises BackupError where a named disk cannot be backed up, or none is left.
+    """
+    stamp = stamp_now()
+    chosen: list[PlannedDisk] = []
+    refused: dict[str, str] = {}
+    for choice in choices_of(facts.disks):
+        name = choice.disk.target
+        if choice.possible and (disks is None or name in disks):
+            chosen.append(_planned(choice.disk, stamp))
+        elif disks is not None and name in disks:
+            refused[name] = choice.reason
+    unknown = set(disks or ()) - {disk.target for disk in facts.disks}
+    if refused or unknown or not chosen:
+        words = [f"{name}: {reason}" for name, reason in refused.items()]
+        words += [f"{name}: the guest has no such disk" for name in sorted(unknown)]
+        words = words or [f"{choice.disk.target}: {choice.reason}" for choice in choices_of(facts.disks)]
+        raise BackupError(
+            "There is no disk to back up" if not chosen else "Not all of these disks can be backed up",
+            cause="; ".join(words) or "the guest has no disk",
+            next_step="Choose other disks.",
+        )
+    targets = {disk.target for disk in chosen}
+    plan = BackupPlan(
+        run_id=new_run_id(),
+        stamp=stamp,
+        host=host.name,
+        uri=host.uri,
+        uuid=facts.uuid,
+        guest=facts.name,
+        target=str(target),
+        disks=tuple(chosen),
+        left_out=tuple(disk.target for disk in facts.disks if disk.target not in targets),
+        quiesce=quiesce,
+    )
+    return read_plan(plan.to_json())
+
+
+def _planned(disk: Disk, stamp: str) -> PlannedDisk:
+    overlay = overlay_beside(disk.source, stamp, disk.target)
+    return PlannedDisk(disk.target, disk.source, ImageFormat(disk.format), overlay)
+
+
+async def propose(
+    host: Host,
+    facts: DomainFacts,
+    target: Path,
+    disks: Collection[str] | None = None,
+    *,
+    quiesce: QuiescePolicy = QuiescePolicy.PREFERRED,
+) -> Proposal:
+    """Plan a backup of the guest and look whether it may begin; changes nothing.
+
+    `target` is an absolute folder, `disks` the targets to take, None for all that are possible. Raises BackupError
+    where no plan can be made or a backup runs already, and HostError.
+    """
+    running = active_run(facts.uuid)
+    if running is not None:
+        raise BackupError(
+            "A backup of this guest is running",
+            cause=f"run {running.plan.run_id}",
+            next_step="Wait for it to end, or cancel it.",
+        )
+    plan = plan_for(host, facts, target, disks, quiesce)
+    evidence = await gather(host, plan)
+    return Proposal(
+        plan=plan,
+        checks=checks_of(plan, evidence),
+        steps=plan_commands(plan),
+        estimated_bytes=sum(image.data_bytes for image in evidence.images),
+    )

@@ -1,0 +1,120 @@
+"""RESTORE.md: commands that bring a backup back with a shell and virsh alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+
+from tui.backup.clone_xml import DISKS_WORD, clone_name
+from tui.backup.folder import folder_name
+from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
+from tui.backup.plan import BackupPlan
+
+_MEANING = {
+    Consistency.QUIESCED: "The guest's file systems were frozen by its agent when the disks were captured.",
+    Consistency.PAUSED: "The guest was paused when the disks were captured; what only its memory held is not here.",
+    Consistency.CRASH: "The disks are as after a power cut: the guest was not frozen when they were captured.",
+}
+
+
+def restore_notes(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport) -> str:
+    """The text of RESTORE.md for the backup in `folder`."""
+    return "\n".join(
+        (
+            f"# How to restore {_inline(plan.guest)}",
+            "",
+            f"Guest {_inline(plan.guest)} ({plan.uuid}) of {_inline(plan.uri)}, backed up {plan.stamp}.",
+            _MEANING[freeze.consistency],
+            *_left_out(plan),
+            "",
+            "Run the commands as a user who may write the images and manage the guest (often root), on the host",
+            "the guest is to run on. Nothing but a shell, coreutils and virsh is needed.",
+            "",
+            "## Check the backup",
+            "",
+            *_block(f"cd {quote(str(folder))}", "sha256sum -c SHA256SUMS"),
+            "",
+            *_second_guest(plan, folder, disks),
+            "",
+            *_in_place(plan, folder, disks),
+            "",
+        )
+    )
+
+
+def _left_out(plan: BackupPlan) -> tuple[str, ...]:
+    if not plan.left_out:
+        return ()
+    return ("", f"**Disks not in this backup: {', '.join(plan.left_out)}.**")
+
+
+def _second_guest(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
+    name, virsh = clone_name(plan.guest), _virsh(plan)
+    place = Path(disks[0].original).parent / folder_name(name)
+    return (
+        "## As a second guest",
+        "",
+        f"Starts the backup as {_inline(name)} beside the first guest. Its network links are down, for it has the",
+        "first one's addresses; devices of the host and disks that are not in the backup are left out.",
+        "Set `DISKS` to where the images shall be; the path must not contain `|`, `&` or a quotation mark.",
+        "",
+        *_block(
+            f"cd {quote(str(folder))}",
+            f"DISKS={quote(str(place))}",
+            'mkdir -m 711 "$DISKS"',
+            *(_copy(disk, f'"$DISKS"/{quote(Path(disk.file).name)}') for disk in disks),
+            f'(umask 077; sed "s|{DISKS_WORD}|$DISKS|g" vm.clone.xml > "$DISKS"/vm.xml)',
+            f'{virsh} define "$DISKS"/vm.xml',
+            f"{virsh} start {quote(name)}",
+        ),
+        "",
+        "To raise a link once its addresses are changed, take the interface's name from the list:",
+        "",
+        *_block(f"{virsh} domiflist {quote(name)}"),
+        "",
+        *_block("INTERFACE=vnet0", f'{virsh} domif-setlink {quote(name)} "$INTERFACE" up'),
+    )
+
+
+def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
+    virsh, guest = _virsh(plan), quote(plan.guest)
+    aside = f".before-restore-{plan.run_id}"
+    return (
+        "## In place",
+        "",
+        "Replaces the guest by the backup. The present images are moved aside, not deleted. Shut the guest down first",
+        "and go on when it is off; a saved memory image does not fit the restored disks and has to be removed.",
+        "",
+        *_block(f"{virsh} shutdown {guest}"),
+        "",
+        *_block(
+            f"{virsh} domstate {guest}   # has to say: shut off",
+            f"{virsh} managedsave-remove {guest}",
+        ),
+        "",
+        *_block(
+            f"cd {quote(str(folder))}",
+            *(f"mv {quote(disk.original)} {quote(disk.original + aside)}" for disk in disks),
+            *(_copy(disk, quote(disk.original)) for disk in disks),
+            f"{virsh} define vm.xml",
+            f"{virsh} start {guest}",
+        ),
+    )
+
+
+def _copy(disk: CopiedDisk, to: str) -> str:
+    copy = f"cp --sparse=always {quote(disk.file)} {to}"
+    return f"{copy} && chown {disk.owner}:{disk.group} {to} && chmod {disk.mode} {to}"
+
+
+def _virsh(plan: BackupPlan) -> str:
+    return f"virsh -c {quote(plan.uri)}"
+
+
+def _block(*commands: str) -> tuple[str, ...]:
+    return ("```sh", *commands, "```")
+
+
+def _inline(text: str) -> str:
+    """Foreign text as Markdown code on one line."""
+    return "`" + "".join(c if c.isprintable() and c != "`" else "\ufffd" for c in text) + "`"

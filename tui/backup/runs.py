@@ -1,0 +1,143 @@
+"""The runs this user has started: where they are kept, and whether their workers live."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.backup.durable import replace_file, write_new
+from tui.backup.errors import BackupError
+from tui.backup.journal import ENDED, read_journal, read_object
+from tui.backup.plan import PLAN_LIMIT, BackupPlan, InvalidPlanError, read_plan
+from tui.settings import PRIVATE_FOLDER, private_folder, state_folder
+
+PLAN = "plan.json"
+WORKER = "worker.json"
+LOG = "worker.log"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A backup that was started, running or not."""
+
+    folder: Path
+    plan: BackupPlan
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMark:
+    """What tells a process from a later one with the same number; `started` in clock ticks since boot."""
+
+    pid: int
+    started: int
+    boot: str
+
+
+def runs_folder() -> Path:
+    """Where the runs are kept, one folder each."""
+    return state_folder() / "runs"
+
+
+def create_run(plan: BackupPlan) -> Run:
+    """Make the folder of a run with its plan; raises OSError."""
+    folder = private_folder(runs_folder()) / plan.run_id
+    folder.mkdir(mode=PRIVATE_FOLDER)
+    write_new(folder / PLAN, plan.to_json())
+    return Run(folder, plan)
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder; raises BackupError."""
+    try:
+        with (folder / PLAN).open(encoding="utf-8") as file:
+            text = file.read(PLAN_LIMIT + 1)
+    except OSError as error:
+        raise BackupError("There is no such backup run", cause=str(folder), original=str(error)) from error
+    return Run(folder, read_plan(text))
+
+
+def list_runs() -> tuple[Run, ...]:
+    """All runs, newest first; folders without a readable plan are left out."""
+    if not runs_folder().is_dir():
+        return ()
+    runs: list[Run] = []
+    for folder in runs_folder().iterdir():
+        try:
+            runs.append(open_run(folder))
+        except (BackupError, InvalidPlanError):
+            continue
+    return tuple(sorted(runs, key=lambda run: (run.plan.stamp, run.plan.run_id), reverse=True))
+
+
+def runs_of(host_name: str, uuid: str) -> tuple[Run, ...]:
+    """The runs of one guest, newest first."""
+    return tuple(run for run in list_runs() if (run.plan.host, run.plan.uuid) == (host_name, uuid))
+
+
+def find_run(run_id: str) -> Run | None:
+    """The run of that id, None where this user has none."""
+    return next((run for run in list_runs() if run.plan.run_id == run_id), None)
+
+
+def active_run(uuid: str, besides: str = "") -> Run | None:
+    """The run that works on a guest now, by whatever name its host went; not the one of id `besides`."""
+    candidates = (run for run in list_runs() if run.plan.uuid == uuid and run.plan.run_id != besides)
+    return next((run for run in candidates if is_active(run)), None)
+
+
+def is_active(run: Run) -> bool:
+    """Whether a run's worker lives and has not come to its end."""
+    entries = read_journal(run.folder)
+    return worker_alive(run) and not (entries and entries[-1].stage in ENDED)
+
+
+def process_mark(pid: int) -> ProcessMark | None:
+    """The mark of a live process, None for one that is gone or a zombie (proc(5), field 22 of stat)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        boot = _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else ProcessMark(pid, int(fields[19]), boot)
+
+
+def note_worker(run: Run, pid: int) -> None:
+    """Record which process works on a run; raises OSError."""
+    mark = process_mark(pid)
+    if mark is not None:
+        values = {"pid": mark.pid, "started": mark.started, "boot": mark.boot}
+        replace_file(run.folder / WORKER, json.dumps(values))
+
+
+def worker_pid(run: Run) -> int | None:
+    """The process that works on a run, None when it is gone."""
+    try:
+        raw = read_object((run.folder / WORKER).read_text("utf-8"))
+    except OSError:
+        return None
+    if raw is None or not isinstance(pid := raw.get("pid"), int) or pid <= 0:
+        return None
+    mark = process_mark(pid)
+    alive = mark is not None and (mark.started, mark.boot) == (raw.get("started"), raw.get("boot"))
+    return pid if alive else None
+
+
+def worker_alive(run: Run) -> bool:
+    """Whether the process that works on a run is there."""
+    return worker_pid(run) is not None
+
+
+def cancel(run: Run, signal_number: int) -> bool:
+    """Send a signal to a run's worker; whether there was one."""
+    pid = worker_pid(run)
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        return False
+    return True

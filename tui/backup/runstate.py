@@ -1,0 +1,175 @@
+"""The state of a run, folded from its journal and its progress lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tui.backup.errors import Explained
+from tui.backup.folder import result_folder
+from tui.backup.journal import ENDED, Entry, RunStage
+from tui.backup.plan import BackupPlan
+from tui.backup.progress import Step, StepStatus
+
+EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE = 0, 1, 2, 3
+"""Done as asked; done with less than asked; not done and the guest is as before; the guest needs rescue."""
+
+DIED = Explained(
+    "The backup's process died",
+    cause="it was killed, or the machine went down",
+    next_step="Delete nothing. See which images the guest is on: virsh domblklist GUEST.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskProgress:
+    """Bytes of one disk in one step, with the rate in bytes per second."""
+
+    target: str
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """Where one step stands, with its bytes over all disks; `eta_s` in seconds, None while it cannot be told."""
+
+    step: Step
+    status: StepStatus = StepStatus.PENDING
+    disks: tuple[DiskProgress, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """Bytes done."""
+        return sum(disk.done for disk in self.disks)
+
+    @property
+    def total(self) -> int:
+        """Bytes to do, as far as known."""
+        return sum(disk.total for disk in self.disks)
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second over the last seconds, of the disks that are not done."""
+        return sum(disk.rate for disk in self.disks if disk.done < disk.total)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go at the present rate."""
+        return (self.total - self.done) / self.rate if self.rate > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything a screen or the command line shows of a run.
+
+    `stage` is None before the journal begins. `result` is where the copy is, or will be; `frozen_ms` an upper bound
+    of the time for which the guest was frozen. `exit_code` is None until the run has ended.
+    """
+
+    run_id: str
+    host: str
+    guest: str
+    uuid: str
+    result: Path
+    stage: RunStage | None = None
+    steps: tuple[StepState, ...] = tuple(StepState(step) for step in Step)
+    consistency: str = ""
+    frozen_ms: float | None = None
+    void: bool = False
+    shortfalls: tuple[str, ...] = ()
+    error: Explained | None = None
+    exit_code: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.exit_code is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """The state as plain values for a JSON line."""
+        return {**asdict(self), "result": str(self.result), "ended": self.ended}
+
+
+def first_state(plan: BackupPlan) -> RunState:
+    """The state of a run of which nothing was heard yet; every planned disk is named in the steps with bytes."""
+    with_bytes = (Step.COPY, Step.VERIFY, Step.COMMIT)
+    disks = tuple(DiskProgress(disk.target) for disk in plan.disks)
+    steps = tuple(StepState(step, disks=disks if step in with_bytes else ()) for step in Step)
+    return RunState(plan.run_id, plan.host, plan.guest, plan.uuid, result_folder(plan).final, steps=steps)
+
+
+def with_entry(state: RunState, entry: Entry) -> RunState:
+    """The state after a line of the journal."""
+    details = entry.details
+    state = replace(state, stage=entry.stage)
+    if entry.stage is RunStage.SNAPSHOT_TAKEN:
+        return replace(
+            state,
+            consistency=str(details.get("consistency", "")),
+            frozen_ms=_number(details.get("frozen_ms")) if details.get("file_systems") else None,
+        )
+    if entry.stage is RunStage.VOID:
+        return replace(state, void=True, error=_explained(details.get("error")))
+    if entry.stage in ENDED:
+        shortfalls = details.get("shortfalls")
+        code = details.get("exit_code")
+        state = replace(
+            state,
+            shortfalls=tuple(str(text) for text in shortfalls) if isinstance(shortfalls, list) else (),
+            error=_explained(details.get("error")),
+            exit_code=code if isinstance(code, int) else EXIT_RESCUE,
+        )
+        return _with_failed_step(state) if entry.stage is RunStage.FAILED else state
+    return state
+
+
+def with_progress(state: RunState, line: Mapping[str, object]) -> RunState:
+    """The state after a line of the progress file; what cannot be understood changes nothing."""
+    name = line.get("step")
+    if name not in list(Step):
+        return state
+    steps = tuple(_stepped(step, line) if step.step == name else step for step in state.steps)
+    return replace(state, steps=steps)
+
+
+def without_worker(state: RunState) -> RunState:
+    """The state of a run whose worker is gone; unchanged where the run had come to its end."""
+    if state.ended:
+        return state
+    harmless = {None: EXIT_NOT_DONE, RunStage.PLANNED: EXIT_NOT_DONE, RunStage.PIVOTED: EXIT_LESS}
+    code = harmless.get(state.stage, EXIT_RESCUE)
+    if code == EXIT_LESS and state.void:
+        code = EXIT_NOT_DONE
+    return _with_failed_step(replace(state, error=DIED, exit_code=code))
+
+
+def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:
+    if line.get("status") in list(StepStatus):
+        return replace(step, status=StepStatus(str(line["status"])))
+    if not isinstance(line.get("disk"), str):
+        return step
+    told = DiskProgress(
+        str(line["disk"]), int(_number(line.get("done"))), int(_number(line.get("total"))), _number(line.get("rate"))
+    )
+    return replace(step, disks=tuple(told if disk.target == told.target else disk for disk in step.disks))
+
+
+def _with_failed_step(state: RunState) -> RunState:
+    steps = tuple(
+        replace(step, status=StepStatus.FAILED) if step.status is StepStatus.RUNNING else step for step in state.steps
+    )
+    return replace(state, steps=steps)
+
+
+def _number(raw: object) -> float:
+    return max(float(raw), 0.0) if isinstance(raw, int | float) else 0.0
+
+
+def _explained(raw: object) -> Explained | None:
+    if not isinstance(raw, dict):
+        return None
+    return Explained(*(str(raw.get(key, "")) for key in ("title", "cause", "next_step", "original")))

@@ -1,0 +1,111 @@
+"""A connection to a host that outlives the connections it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import TypeVar
+
+from tui.agent.errors import HostGoneError
+from tui.backup.errors import NeedsRescueError
+from tui.hosts.port import Host, HostUnreachableError
+from tui.model.events import HostEvent, HostLost
+
+T = TypeVar("T")
+
+Connect = Callable[[str], Host]
+"""Makes a host, not yet opened, of a libvirt URI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a run waits for what, in seconds."""
+
+    freeze_s: int = 10
+    """The guest's freeze; its own timeout, nobody else's."""
+    watchdog_s: float = 20
+    """From the freeze to the watchdog's thaw."""
+    thaw_s: float = 60
+    reconnect_s: float = 120
+    restart_s: float = 20
+    """For a guest that is found off to come back, as in a reboot."""
+    stall_s: float = 600
+    """For a commit that does not move."""
+    pivot_s: float = 60
+
+
+class HostSession:
+    """Asks a host, on a new connection where the former one is gone."""
+
+    def __init__(self, connect: Connect, uri: str, patience: Patience) -> None:
+        self._connect = connect
+        self._uri = uri
+        self._patience = patience
+        self._news = asyncio.Event()
+        self._unsubscribe: Callable[[], None] | None = None
+        self._host: Host | None = None
+        self._lost = False
+
+    @property
+    def host(self) -> Host:
+        """The host as it is connected now."""
+        if self._host is None:
+            raise HostUnreachableError("The host is not connected", cause=self._uri)
+        return self._host
+
+    async def open(self) -> None:
+        """Connect; raises HostUnreachableError."""
+        host = self._connect(self._uri)
+        await host.open()
+        self._host = host
+        self._lost = False
+        self._unsubscribe = host.subscribe(self._hear)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        host, self._host = self._host, None
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        if host is not None:
+            await host.close()
+
+    async def ask(self, question: Callable[[Host], Awaitable[T]]) -> T:
+        """The answer to a question that may be asked twice.
+
+        Reconnects for a while when the host is gone; raises NeedsRescueError when it does not come back.
+        """
+        end = monotonic() + self._patience.reconnect_s
+        while True:
+            try:
+                if self._lost:
+                    await self.close()
+                if self._host is None:
+                    await self.open()
+                return await question(self.host)
+            except (HostUnreachableError, HostGoneError) as error:
+                await self.close()
+                if monotonic() >= end:
+                    raise NeedsRescueError(
+                        "The host did not come back",
+                        cause=error.one_line(),
+                        next_step="Start libvirt's daemon again; the guest itself is not affected by its absence.",
+                        original=error.original,
+                    ) from error
+                await asyncio.sleep(1)
+
+    async def wait_for_news(self, seconds: float) -> None:
+        """Return when the host reported something, or after `seconds`; what it was is read from the host itself."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._news.clear()
+
+    def _hear(self, event: HostEvent) -> None:
+        self._lost = self._lost or isinstance(event, HostLost)
+        self._news.set()

@@ -1,0 +1,143 @@
+"""The moment of the backup: freeze, switch to overlays, thaw; and what the guest's definition then says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from time import monotonic
+
+from tui.agent.commands import fsfreeze_freeze
+from tui.agent.errors import AgentError, GuestNotRunningError
+from tui.backup.chain import Place, place_of, read_guest, snapshot_xml
+from tui.backup.errors import BackupError
+from tui.backup.manifest import Consistency, FreezeReport
+from tui.backup.plan import BackupPlan, QuiescePolicy
+from tui.backup.quiesce import is_frozen, thaw_once, until_thawed
+from tui.backup.runs import Run
+from tui.backup.session import HostSession, Patience
+from tui.backup.watchdog import Watchdog
+from tui.hosts.port import HostError
+from tui.model.errors import ExplainedError
+
+
+class IncompleteSnapshotError(BackupError):
+    """Some disks were switched to their overlays and some were not: there is no one moment to copy."""
+
+
+async def take_snapshot(
+    session: HostSession, run: Run, watchdog_argv: Sequence[str], paused: bool, patience: Patience
+) -> FreezeReport:
+    """Switch the plan's disks to overlays, the guest frozen meanwhile if the plan wants it and the guest can.
+
+    Raises BackupError when no disk was switched, IncompleteSnapshotError when only some were.
+    """
+    if paused or run.plan.quiesce is QuiescePolicy.OFF:
+        trouble = await _switch(session, run.plan)
+        await _prove_switched(session, run.plan, trouble)
+        return FreezeReport(Consistency.PAUSED if paused else Consistency.CRASH)
+    try:
+        # An agent that answers this can be asked to thaw, too.
+        frozen_already = await is_frozen(session.host.work_line(run.plan.uuid))
+        watchdog = await Watchdog.start(watchdog_argv, run) if not frozen_already else None
+    except (AgentError, BackupError) as error:
+        return await _without_freeze(session, run.plan, error)
+    if watchdog is None:
+        raise BackupError("The guest is frozen already", next_step="Thaw it: virsh domfsthaw GUEST.")
+    watchdog.freezing(patience.watchdog_s)
+    report, trouble, refusal, thawed = await _while_frozen(session, run.plan, patience)
+    if thawed:
+        await watchdog.dismiss()
+    if refusal is not None:
+        return await _without_freeze(session, run.plan, refusal, report.remark)
+    await _prove_switched(session, run.plan, trouble)
+    return report
+
+
+async def _while_frozen(
+    session: HostSession, plan: BackupPlan, patience: Patience
+) -> tuple[FreezeReport, HostError | None, ExplainedError | None, bool]:
+    """The report, what the snapshot said, why there was no freeze, and whether the guest is proven to be thawed."""
+    line = session.host.work_line(plan.uuid)
+    trouble: HostError | None = None
+    refusal: ExplainedError | None = None
+    count, still_frozen = 0, False
+    began = monotonic()
+    try:
+        count = await fsfreeze_freeze(line, patience.freeze_s)
+        if count > 0:
+            trouble = await _switch(session, plan)
+            still_frozen = await is_frozen(line)
+        else:
+            refusal = BackupError("The guest froze nothing", cause="its agent knows no file system it can freeze")
+    except ExplainedError as error:
+        if count == 0:
+            refusal = error
+        else:
+            _log(error)
+    finally:
+        thawed = await _thaw(session, plan, patience)
+    frozen_ms = round((monotonic() - began) * 1000, 1)
+    remark = "" if thawed else "the guest could not be thawed and may still be frozen: virsh domfsthaw GUEST"
+    if count > 0 and not still_frozen:
+        remark = remark or "the guest thawed itself before the snapshot was proven to be taken"
+    consistency = Consistency.QUIESCED if still_frozen else Consistency.CRASH
+    return FreezeReport(consistency, count, frozen_ms, remark), trouble, refusal, thawed
+
+
+async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> bool:
+    """Thaw until it is proven. A guest that is off by now has nothing frozen."""
+
+    async def once() -> bool:
+        try:
+            return await session.ask(lambda host: thaw_once(host.work_line(plan.uuid)))
+        except GuestNotRunningError:
+            return not (await session.ask(lambda host: host.read_domain(plan.uuid))).power.startswith("paused")
+
+    return await until_thawed(once, patience.thaw_s, _log)
+
+
+async def _without_freeze(
+    session: HostSession, plan: BackupPlan, why: ExplainedError, remark: str = ""
+) -> FreezeReport:
+    """What the plan says to do when the guest cannot be frozen; `remark` is what is to be told besides."""
+    if plan.quiesce is QuiescePolicy.REQUIRED:
+        raise BackupError(
+            "The guest could not be frozen",
+            cause="; ".join(filter(None, (why.one_line(), remark))),
+            next_step="Mend the agent, or make the backup without a freeze.",
+            original=why.original,
+        ) from why
+    trouble = await _switch(session, plan)
+    await _prove_switched(session, plan, trouble)
+    return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, (f"not frozen: {why.one_line()}", remark))))
+
+
+async def _switch(session: HostSession, plan: BackupPlan) -> HostError | None:
+    """Ask for the overlays once. An error proves nothing: the definition is read afterwards."""
+    try:
+        await session.host.snapshot_disks(plan.uuid, snapshot_xml(plan))
+    except HostError as error:
+        _log(error)
+        return error
+    return None
+
+
+async def _prove_switched(session: HostSession, plan: BackupPlan, trouble: HostError | None) -> None:
+    view = await read_guest(session, plan.uuid)
+    places = {disk.target: place_of(view.live.get(disk.target), disk) for disk in plan.disks}
+    if all(place is Place.OVERLAY for place in places.values()):
+        return
+    cause = trouble.one_line() if trouble is not None else ", ".join(f"{t} is on {p}" for t, p in places.items())
+    original = trouble.original if trouble is not None else ""
+    if all(place is Place.BASE for place in places.values()):
+        raise BackupError(
+            "The snapshot was not taken",
+            cause=cause,
+            next_step="The guest runs on as before. Mend the cause and try again.",
+            original=original,
+        )
+    raise IncompleteSnapshotError("The snapshot was taken of some disks only", cause=cause, original=original)
+
+
+def _log(error: ExplainedError) -> None:
+    print(f"snapshot: {error.one_line()}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log

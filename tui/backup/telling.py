@@ -1,0 +1,63 @@
+"""A run's state in words: one line per step, for the screen and the terminal alike. Pure."""
+
+from __future__ import annotations
+
+from tui.backup.progress import Step, StepStatus
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, StepState
+from tui.model.quantities import duration, size
+
+STATUS_GLYPHS: dict[StepStatus, str] = {
+    StepStatus.PENDING: "·",
+    StepStatus.RUNNING: "▸",
+    StepStatus.DONE: "✓",
+    StepStatus.FAILED: "✗",
+}
+
+STEP_WORDS: dict[Step, str] = {
+    Step.PREPARE: "prepare",
+    Step.FREEZE: "freeze, snapshot, thaw",
+    Step.COPY: "copy",
+    Step.VERIFY: "verify",
+    Step.COMMIT: "commit and pivot",
+    Step.TIDY: "clean up",
+}
+
+
+def fraction(step: StepState) -> float | None:
+    """How much of a step is done, from 0 to 1; None where it has no bytes to count. A done step is all done."""
+    if step.total and step.status is StepStatus.DONE:
+        return 1.0
+    return min(step.done / step.total, 1.0) if step.total else None
+
+
+def step_facts(state: RunState, step: StepState) -> str:
+    """What stands behind a step's bar: bytes, rate and time left while it runs, what came of it afterwards."""
+    if step.step is Step.FREEZE and step.status is StepStatus.DONE:
+        if state.frozen_ms is None:
+            return state.consistency
+        return f"{state.consistency}, frozen {state.frozen_ms:.0f} ms at most"
+    if not step.total or step.status is StepStatus.PENDING:
+        return ""
+    counted = f"{size(step.done)} of {size(step.total)}"
+    if step.status is StepStatus.DONE:
+        return size(step.total)
+    if step.status is not StepStatus.RUNNING:
+        return counted
+    rate = f", {size(step.rate)}/s" if step.rate else ""
+    left = f", {duration(step.eta_s)} left" if step.eta_s is not None else ""
+    return counted + rate + left
+
+
+def headline(state: RunState) -> str:
+    """How the run stands, in one sentence."""
+    if state.exit_code is None:
+        running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
+        doing = "starting" if running is None else STEP_WORDS[running.step]
+        return f"Backup of {state.guest} is running: {doing}"
+    if state.exit_code == EXIT_DONE:
+        return f"Backup of {state.guest} is done and verified"
+    if state.exit_code == EXIT_LESS:
+        return f"Backup of {state.guest} is done, with less than asked"
+    if state.exit_code == EXIT_NOT_DONE:
+        return f"Backup of {state.guest} was not made; the guest is as before"
+    return f"Backup of {state.guest} ended badly: the guest needs a look"

@@ -1,0 +1,89 @@
+"""Deleting an overlay, once five things are proven."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.backup.chain import names_path
+from tui.backup.durable import sync_folder
+from tui.backup.images import ImageError, ImageInfo, image_info
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, overlay_beside
+from tui.backup.session import HostSession
+from tui.hosts.port import NoSuchDomainError
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayEvidence:
+    """What is known of an overlay at the moment at which it is to be deleted.
+
+    `info` is None where the image's lock was not given; `named_by` lists the domains that name the path.
+    """
+
+    is_plain_file: bool
+    info: ImageInfo | None
+    named_by: tuple[str, ...]
+    has_block_job: bool
+
+
+def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -> tuple[str, ...]:
+    """Why the overlay of `disk` must not be deleted; empty when all five conditions hold."""
+    info = evidence.info
+    conditions = (
+        (disk.overlay == overlay_beside(disk.base, plan.stamp, disk.target), "it is not the overlay of this run"),
+        (evidence.is_plain_file, "it is not a plain file"),
+        (
+            info is None or (info.format == ImageFormat.QCOW2 and info.backing == disk.base),
+            f"it does not lie on {disk.base}",
+        ),
+        (not evidence.named_by, f"it is in use by {', '.join(evidence.named_by)}"),
+        (info is not None, "a program has it open"),
+        (not evidence.has_block_job, "a block job runs on its disk"),
+    )
+    return tuple(objection for holds, objection in conditions if not holds)
+
+
+async def delete_overlay(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> tuple[str, ...]:
+    """Delete the overlay of a disk that was merged; returns the objections that forbade it, empty when it is gone."""
+    if not await asyncio.to_thread(os.path.lexists, disk.overlay):
+        return ()
+    found = objections(plan, disk, await _gather(session, plan, disk))
+    if not found:
+        await asyncio.to_thread(_unlink, Path(disk.overlay))
+    return found
+
+
+def _unlink(path: Path) -> None:
+    path.unlink()
+    sync_folder(path.parent)
+
+
+async def _gather(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> OverlayEvidence:
+    try:
+        info = await image_info(disk.overlay, ImageFormat.QCOW2)
+    except ImageError:
+        info = None
+    return OverlayEvidence(
+        is_plain_file=stat.S_ISREG(os.lstat(disk.overlay).st_mode),
+        info=info,
+        named_by=await domains_naming(session, disk.overlay),
+        has_block_job=await session.ask(lambda host: host.block_job(plan.uuid, disk.target)) is not None,
+    )
+
+
+async def domains_naming(session: HostSession, path: str) -> tuple[str, ...]:
+    """The names of all domains whose running or stored definition names `path` anywhere."""
+    names: list[str] = []
+    for facts in await session.ask(lambda host: host.list_domains()):
+        uuid = facts.uuid
+        try:
+            live = await session.ask(lambda host, uuid=uuid: host.live_xml(uuid))  # type: ignore[misc]
+            stored = await session.ask(lambda host, uuid=uuid: host.stored_xml(uuid))  # type: ignore[misc]
+        except NoSuchDomainError:
+            continue
+        if names_path(live, path) or names_path(stored, path):
+            names.append(facts.name)
+    return tuple(names)

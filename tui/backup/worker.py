@@ -1,0 +1,51 @@
+"""The process a backup runs in: it belongs to no terminal, and ends only when the guest is on its own disks again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from tui.backup.engine import Backup
+from tui.backup.errors import BackupError, explained
+from tui.backup.journal import Journal, RunStage, read_journal
+from tui.backup.lock import guest_lock
+from tui.backup.runs import note_worker, open_run
+from tui.backup.runstate import EXIT_NOT_DONE
+from tui.backup.session import Connect, HostSession, Patience
+
+
+async def run_worker(
+    run_folder: Path, connect: Connect, watchdog_argv: Sequence[str], patience: Patience | None = None
+) -> int:
+    """The process's main: carry out the plan in `run_folder`; returns the exit code.
+
+    `watchdog_argv` is the command that runs `run_watchdog`, to which the run's folder is appended. SIGTERM and SIGINT
+    cancel: the copy is given up and the guest brought back. SIGHUP is ignored. Raises BackupError where the folder
+    holds no plan, or the run has begun before.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    run = open_run(run_folder)
+    if read_journal(run.folder):
+        raise BackupError("The run has begun already", cause=run.plan.run_id, next_step="Plan a new one.")
+    note_worker(run, os.getpid())
+    with ExitStack() as held:
+        try:
+            held.enter_context(guest_lock(run.plan.uuid))
+        except BackupError as error:
+            Journal(run.folder).write(RunStage.FAILED, exit_code=EXIT_NOT_DONE, error=asdict(explained(error)))
+            return EXIT_NOT_DONE
+        patience = patience or Patience()
+        session = HostSession(connect, run.plan.uri, patience)
+        try:
+            return await Backup(session, run, watchdog_argv, stop, patience).run()
+        finally:
+            await session.close()
