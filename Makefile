@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo run test check bench screenshots clean format packages
+.PHONY: demo run test check bench screenshots readme clean format packages
 
 demo: $(READY)          ## the program with six real guests of its own
 	$(BIN)/qga-tui demo
@@ -31,7 +31,10 @@ bench: $(READY)         ## timings, each as a ratio against a peer in the same r
 screenshots: $(READY)   ## make the pictures of README.md anew
 	$(BIN)/python -m tests.screenshots
 
-packages:
+readme: $(READY)        ## write the tables of README.md that are made from code
+	$(BIN)/python -m tests.readme
+
+packages:               ## the Debian packages alone
 	.ci/debian-packages
 
 $(READY): pyproject.toml .ci/debian-packages

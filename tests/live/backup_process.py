@@ -1,0 +1,41 @@
+"""The processes of a backup: worker, watchdog, and a program that launches one and waits to be killed."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tui.backup.launch import launch
+from tui.backup.plan import read_plan
+from tui.backup.session import Patience
+from tui.backup.watchdog import run_watchdog
+from tui.backup.worker import run_worker
+from tui.hosts.libvirt_host import LibvirtHost
+from tui.hosts.port import Host
+
+WORKER = (sys.executable, "-W", "error", "-m", "tests.live.backup_process", "worker")
+HASTY_WORKER = (*WORKER[:-1], "hasty-worker")
+"""Waits two seconds for a freeze."""
+WATCHDOG = (sys.executable, "-W", "error", "-m", "tests.live.backup_process", "watchdog")
+LAUNCHER = (sys.executable, "-W", "error", "-m", "tests.live.backup_process", "launcher")
+
+
+def connect(uri: str) -> Host:
+    return LibvirtHost(uri, "lab")
+
+
+def main(verb: str, argument: Path) -> int:
+    if verb == "worker":
+        return asyncio.run(run_worker(argument, connect, WATCHDOG, Patience(restart_s=3)))
+    if verb == "hasty-worker":
+        return asyncio.run(run_worker(argument, connect, WATCHDOG, Patience(freeze_s=2)))
+    if verb == "watchdog":
+        return asyncio.run(run_watchdog(argument, connect))
+    launch(read_plan(argument.read_text("utf-8")), WORKER)
+    sys.stdout.write("launched\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))

@@ -1,0 +1,327 @@
+"""Backups of a real guest that writes all the time; every claim is read back from files, definitions and the guest."""
+
+import asyncio
+import re
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.live.backup_process import HASTY_WORKER, LAUNCHER, WATCHDOG, WORKER, connect
+from tui.agent.commands import fsfreeze_freeze, ping
+from tui.backup.chain import Place, place_of, read_guest
+from tui.backup.errors import BackupError
+from tui.backup.follow import follow
+from tui.backup.launch import launch
+from tui.backup.merge import merge_back
+from tui.backup.plan import BackupPlan, QuiescePolicy
+from tui.backup.progress import Step
+from tui.backup.propose import Proposal, propose
+from tui.backup.quiesce import is_frozen
+from tui.backup.runs import Run, cancel, create_run, open_run, runs_folder, worker_pid
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, RunState
+from tui.backup.session import HostSession, Patience
+from tui.backup.tidy import delete_overlay
+from tui.backup.watchdog import Watchdog
+from tui.hosts.port import Host
+from tui.lab.cpio import GuestFile
+from tui.lab.laboratory import Laboratory
+from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
+from tui.model.guest import DomainFacts
+
+SPEC = GuestSpec(
+    "db1",
+    disks=(
+        DiskSpec(DiskFormat.QCOW2, SYSTEM_DISK_SIZE),
+        DiskSpec(DiskFormat.RAW, 64 * MIB, DiskRole.DATA),
+        DiskSpec(DiskFormat.RAW, 1024 * MIB, DiskRole.BLANK),
+    ),
+    writer=True,
+    start=False,
+)
+TARGETS = ("vda", "vdb", "vdc")
+QUICK = ("vda", "vdb")
+"""Without vdc, which holds so much data that something can happen while it is copied."""
+LOGS = ("/writes.log", "/data/writes.log")
+
+
+def fill(path: Path, size: int) -> None:
+    with path.open("r+b") as file:
+        for number in range(size // MIB):
+            file.write(number.to_bytes(8, "big") * (MIB // 8))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def db1(lab: Laboratory) -> str:
+    await lab.add(SPEC)
+    fill(lab.disk("db1", "vdc"), 1024 * MIB)
+    await lab.start("db1")
+    await lab.wait_for_agent("db1")
+    return "db1"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def host(lab: Laboratory) -> AsyncIterator[Host]:
+    host = connect(lab.uri)
+    await host.open()
+    yield host
+    await host.close()
+
+
+@pytest.fixture
+def target(lab: Laboratory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder
+
+
+async def facts_of(host: Host, name: str) -> DomainFacts:
+    return next(facts for facts in await host.list_domains() if facts.name == name)
+
+
+async def proposal_for(host: Host, target: Path, disks: tuple[str, ...] = TARGETS) -> Proposal:
+    facts = await facts_of(host, "db1")
+    proposal = await propose(host, facts, target, disks, quiesce=QuiescePolicy.REQUIRED)
+    assert proposal.may_begin, proposal.checks
+    return proposal
+
+
+async def until_copying(run: Run, disk: str = "vdc") -> RunState:
+    async for state in follow(run):
+        copied = next(step for step in state.steps if step.step is Step.COPY)
+        if any(progress.target == disk and progress.total for progress in copied.disks):
+            return state
+    raise AssertionError(f"the run ended before it copied: {log_of(run)}")
+
+
+async def end_of(run: Run) -> RunState:
+    last: RunState | None = None
+    async for state in follow(run):
+        last = state
+    assert last is not None
+    return last
+
+
+def log_of(run: Run) -> str:
+    return (run.folder / "worker.log").read_text()
+
+
+def overlays_beside(plan: BackupPlan) -> list[str]:
+    return [path.name for path in Path(plan.disks[0].base).parent.iterdir() if "qgatui" in path.name]
+
+
+async def assert_on_own_disks(lab: Laboratory, host: Host, plan: BackupPlan, name: str = "db1") -> None:
+    """The guest is as if nothing had been: both definitions, the images' folder, the mark, the agent."""
+    session = HostSession(connect, host.uri, Patience())
+    view = await read_guest(session, plan.uuid)
+    await session.close()
+    for disk in plan.disks:
+        assert disk.base == str(lab.disk(name, disk.target))
+        assert place_of(view.live[disk.target], disk) is Place.BASE
+        assert view.stored[disk.target].source == disk.base
+    assert overlays_beside(plan) == []
+    assert await host.run_metadata(plan.uuid) is None
+    assert not await is_frozen(host.probe_line(plan.uuid))
+
+
+async def ticks(lab: Laboratory, log: str) -> list[int]:
+    lines = (await lab.shell("db1", f"cut -d' ' -f1 {log}")).output.split()
+    return [int(line) for line in lines]
+
+
+async def program(*argv: str, cwd: Path | None = None) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *argv, cwd=cwd, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def test_a_guest_that_writes_is_backed_up_and_notices_nothing(
+    lab: Laboratory, db1: str, host: Host, target: Path
+) -> None:
+    before = {log: await ticks(lab, log) for log in LOGS}
+    proposal = await proposal_for(host, target)
+    run = launch(proposal.plan, WORKER)
+    state = await end_of(run)
+    assert (state.exit_code, state.error, state.shortfalls) == (EXIT_DONE, None, ()), log_of(run)
+    assert state.consistency == "quiesced"
+    assert state.frozen_ms is not None
+    await assert_on_own_disks(lab, host, proposal.plan)
+    assert not state.result.with_name(state.result.name + ".partial").exists()
+
+    code, said = await program("sha256sum", "-c", "SHA256SUMS", cwd=state.result)
+    assert code == 0, said
+    code, said = await program("qemu-img", "check", str(state.result / "disks/vda.qcow2"))
+    assert code == 0, said
+    # Frozen file systems need no repair, not even of their journal.
+    code, said = await program("e2fsck", "-fn", str(state.result / "disks/vdb.raw"))
+    assert code == 0, said
+
+    code, saved = await program("debugfs", "-R", "cat /writes.log", str(state.result / "disks/vdb.raw"))
+    held = [int(line.split()[0]) for line in saved.splitlines() if re.fullmatch(r"\d+ [\d.]+", line)]
+    for log in LOGS:
+        now = await ticks(lab, log)
+        assert now == list(range(now[0], now[0] + len(now)))
+        assert now[: len(before[log])] == before[log]
+        assert len(now) > len(before[log])
+    now = await ticks(lab, "/data/writes.log")
+    assert held == now[: len(held)]
+    assert len(before["/data/writes.log"]) <= len(held) < len(now)
+
+
+async def test_the_copy_starts_as_a_second_guest_by_the_commands_of_its_notes(
+    lab: Laboratory, db1: str, host: Host, target: Path
+) -> None:
+    run = launch((await proposal_for(host, target, QUICK)).plan, WORKER)
+    state = await end_of(run)
+    assert state.exit_code == EXIT_DONE, log_of(run)
+    notes = (state.result / "RESTORE.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", notes, re.DOTALL | re.MULTILINE)
+    try:
+        for block in blocks[:2]:
+            code, said = await program("bash", "-e", "-c", block)
+            assert code == 0, said
+        await lab.wait_for_agent("db1-restored")
+        clone = await facts_of(host, "db1-restored")
+        assert await ping(host.probe_line(clone.uuid)) > 0
+        assert {Path(disk.source).parent.name for disk in clone.disks} == {"db1-restored"}
+    finally:
+        await lab.virsh("destroy", "db1-restored")
+        await lab.virsh("undefine", "db1-restored")
+        shutil.rmtree(lab.disk("db1", "vda").parent / "db1-restored")
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGHUP])
+async def test_a_backup_outlives_the_program_that_started_it(
+    lab: Laboratory, db1: str, host: Host, target: Path, blow: signal.Signals
+) -> None:
+    plan = (await proposal_for(host, target)).plan
+    (target / "plan.json").write_text(plan.to_json())
+    launcher = await asyncio.create_subprocess_exec(
+        *LAUNCHER,
+        str(target / "plan.json"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert launcher.stdout is not None
+    assert await launcher.stdout.readline() == b"launched\n"
+    run = open_run(runs_folder() / plan.run_id)
+    await until_copying(run)
+    launcher.send_signal(blow)
+    assert await launcher.wait() == -blow
+    state = await end_of(run)
+    assert (state.exit_code, state.error) == (EXIT_DONE, None), log_of(run)
+    await assert_on_own_disks(lab, host, plan)
+
+
+async def test_a_cancelled_backup_brings_the_guest_back_and_voids_its_copy(
+    lab: Laboratory, db1: str, host: Host, target: Path
+) -> None:
+    plan, rival = [(await proposal_for(host, target)).plan for _ in range(2)]
+    run = launch(plan, WORKER)
+    await until_copying(run)
+    refused = await end_of(launch(rival, WORKER))
+    assert refused.exit_code == EXIT_NOT_DONE
+    assert refused.error is not None
+    assert "Another backup" in refused.error.title
+    with pytest.raises(BackupError, match="running"):
+        await propose(host, await facts_of(host, "db1"), target)
+    assert cancel(run, signal.SIGTERM)
+    state = await end_of(run)
+    assert state.exit_code == EXIT_NOT_DONE, log_of(run)
+    assert state.void
+    assert state.error is not None
+    assert "cancelled" in state.error.title
+    assert not state.result.exists()
+    assert state.result.with_name(state.result.name + ".partial").is_dir()
+    await assert_on_own_disks(lab, host, plan)
+
+
+async def test_a_worker_that_was_killed_leaves_a_guest_that_can_be_brought_back(
+    lab: Laboratory, db1: str, host: Host, target: Path
+) -> None:
+    plan = (await proposal_for(host, target)).plan
+    run = launch(plan, WORKER)
+    await until_copying(run)
+    assert cancel(run, signal.SIGKILL)
+    state = await end_of(run)
+    assert state.exit_code == EXIT_RESCUE
+    assert worker_pid(run) is None
+    written = len(await ticks(lab, "/data/writes.log"))
+    session = HostSession(connect, host.uri, Patience())
+    for disk in plan.disks:
+        await merge_back(session, plan, disk, lambda target, done, total: None, Patience())
+        assert await delete_overlay(session, plan, disk) == ()
+    await session.close()
+    await host.set_run_metadata(plan.uuid, None)
+    await assert_on_own_disks(lab, host, plan)
+    assert len(await ticks(lab, "/data/writes.log")) >= written
+
+
+async def test_a_guest_stopped_meanwhile_keeps_its_overlays_and_its_copy(
+    lab: Laboratory, db1: str, host: Host, target: Path
+) -> None:
+    plan = (await proposal_for(host, target)).plan
+    run = launch(plan, WORKER)
+    await until_copying(run)
+    await lab.virsh("destroy", "db1")
+    state = await end_of(run)
+    assert state.exit_code == EXIT_RESCUE, log_of(run)
+    assert state.error is not None
+    assert plan.disks[0].overlay in state.error.next_step
+    assert len(overlays_beside(plan)) == len(plan.disks)
+    code, said = await program("sha256sum", "-c", "SHA256SUMS", cwd=state.result)
+    assert code == 0, said
+    await lab.start("db1")
+    session = HostSession(connect, host.uri, Patience())
+    for disk in plan.disks:
+        await merge_back(session, plan, disk, lambda target, done, total: None, Patience())
+        assert await delete_overlay(session, plan, disk) == ()
+    await session.close()
+    await host.set_run_metadata(plan.uuid, None)
+    await lab.wait_for_agent("db1")
+    await assert_on_own_disks(lab, host, plan)
+
+
+@pytest.mark.parametrize("dies", [True, False])
+async def test_the_watchdog_thaws_when_the_backup_dies_or_takes_too_long(
+    lab: Laboratory, db1: str, host: Host, target: Path, dies: bool
+) -> None:
+    plan = (await proposal_for(host, target, QUICK)).plan
+    watchdog = await Watchdog.start(WATCHDOG, create_run(plan))
+    watchdog.freezing(3600 if dies else 0.5)
+    assert await fsfreeze_freeze(host.work_line(plan.uuid), 10) > 0
+    if dies:
+        watchdog.vanish()
+    await watchdog.ended()
+    assert not await is_frozen(host.probe_line(plan.uuid))
+
+
+async def test_a_freeze_that_takes_too_long_leaves_a_thawed_guest_and_no_overlay(
+    lab: Laboratory, host: Host, target: Path
+) -> None:
+    hook = GuestFile("/etc/slow-hook", b"#!/bin/sh\n[ $1 = freeze ] && sleep 8\nexit 0\n", 0o755)
+    await lab.add(GuestSpec("slow", agent_args=("-F/etc/slow-hook",), extra_files=(hook,)))
+    await lab.wait_for_agent("slow")
+    facts = await facts_of(host, "slow")
+    proposal = await propose(host, facts, target, quiesce=QuiescePolicy.REQUIRED)
+    run = launch(proposal.plan, HASTY_WORKER)
+    state = await end_of(run)
+    await assert_on_own_disks(lab, host, proposal.plan, "slow")
+    assert state.exit_code == EXIT_NOT_DONE, log_of(run)
+    assert state.error is not None
+    assert "frozen" in state.error.title
+    wanted = await propose(host, facts, target, quiesce=QuiescePolicy.PREFERRED)
+    run = launch(wanted.plan, HASTY_WORKER)
+    state = await end_of(run)
+    await assert_on_own_disks(lab, host, wanted.plan, "slow")
+    assert (state.exit_code, state.consistency) == (EXIT_LESS, "crash"), log_of(run)
+    assert "not frozen" in state.shortfalls[0]
+    await lab.virsh("destroy", "slow")

@@ -1,0 +1,114 @@
+"""Commands in a real guest, through libvirt, by the command line and by the console screen."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.live.watched import PATIENCE_S
+from tui.app import QgaTui
+from tui.cli.connect import hosts_for
+from tui.lab.laboratory import Laboratory
+from tui.screens.console import ConsoleScreen
+from tui.widgets.guest_table import GuestTable
+from tui.widgets.output_view import LineKind, OutputView
+
+STEPS = "for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 1; done; exit 7"
+
+
+@asynccontextmanager
+async def qga_tui(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The command line as a process; ended with the body."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tui", *words, stdout=pipe, stderr=pipe)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def sleepers(lab: Laboratory, guest: str) -> int:
+    """How many `sleep 1000` live in the guest."""
+    return int((await lab.shell(guest, "ps | grep -c '[s]leep 1000'")).output)
+
+
+async def test_the_streams_stay_apart_arrive_line_by_line_and_the_exit_code_is_the_guests(
+    lab: Laboratory, web1: str
+) -> None:
+    async with qga_tui("exec", "-c", lab.uri, web1, "--", "sh", "-c", STEPS) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            first = await process.stdout.readline()
+            still_running = (
+                process.returncode is None and (await lab.shell(web1, "ps | grep -c '[s]leep 1$'")).code == 0
+            )
+            rest, errors = await process.stdout.read(), await process.stderr.read()
+            code = await process.wait()
+        assert (first, rest) == (b"out 1\n", b"out 2\nout 3\n")
+        assert errors == b"err 1\nerr 2\nerr 3\n"
+        assert still_running
+        assert code == 7
+
+
+async def test_interrupting_leaves_no_process_in_the_guest(lab: Laboratory, web1: str) -> None:
+    async with qga_tui("exec", "-c", lab.uri, web1, "--", "sh", "-c", "echo begun; sleep 1000 & sleep 1000") as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.stdout.readline() == b"begun\n"
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+    assert await sleepers(lab, web1) == 0
+
+
+async def test_time_over_is_124_and_leaves_no_process_in_the_guest(lab: Laboratory, web1: str) -> None:
+    async with qga_tui("exec", "-c", lab.uri, web1, "--timeout", "1", "--", "sleep", "1000") as process:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.wait() == 124
+    assert await sleepers(lab, web1) == 0
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await pilot.pause(0.05)
+
+
+async def test_the_console_shows_both_streams_and_its_cancel_key_ends_the_command(lab: Laboratory, web1: str) -> None:
+    app = QgaTui(hosts_for((lab.uri,)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: bool(app.fleet.guests))
+        table = app.screen.query_one(GuestTable)
+        await until(pilot, lambda: table.row_count == len(app.fleet.guests))
+        while (guest_id := table.guest_id) is None or app.fleet.guests[guest_id].name != web1:
+            await pilot.press("j")
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        view = app.screen.query_one(OutputView)
+
+        def lines() -> list[tuple[LineKind, str]]:
+            return [(line.kind, str(line.text)) for line in view.lines]
+
+        app.screen.query_one("#prompt", Input).value = STEPS
+        await pilot.press("enter")
+        await until(pilot, lambda: any(kind is LineKind.ENDED_BADLY for kind, _ in lines()))
+        told = lines()
+        assert [text for kind, text in told if kind is LineKind.STDOUT] == ["out 1", "out 2", "out 3"]
+        assert [text for kind, text in told if kind is LineKind.STDERR] == ["err 1", "err 2", "err 3"]
+        assert told[-1][1].startswith("exit 7 after ")
+
+        app.screen.query_one("#prompt", Input).value = "sleep 1000 & sleep 1000"
+        await pilot.press("enter")
+        await until(pilot, lambda: "pid" in str(app.screen.query_one("#title").render()))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: sum(kind is LineKind.ENDED_BADLY for kind, _ in lines()) == 2)
+        assert lines()[-1][1].startswith("cancelled after ")
+    assert await sleepers(lab, web1) == 0

@@ -1,0 +1,96 @@
+"""Makes the pictures of README.md from the running program on the demo's real guests."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Button, Input
+
+from tests.headless_lab import headless_lab
+from tui.app import QgaTui
+from tui.cli.connect import hosts_for
+from tui.cli.workers import WORKER_ARGV
+from tui.model.guest import AgentState
+from tui.screens.backup import BackupScreen
+from tui.screens.console import ConsoleScreen
+from tui.widgets.guest_table import GuestTable
+
+FOLDER = Path(__file__).parent.parent / "screenshots"
+SIZE = (96, 26)
+COMMAND = "uname -sr; df -h / | tail -1; ls /nowhere; for i in 1 2 3; do echo step $i; sleep 1; done"
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Let the program run until the condition holds; raises TimeoutError after two minutes."""
+    async with asyncio.timeout(120):
+        while not condition():
+            await pilot.pause(0.1)
+
+
+def save(app: QgaTui, name: str) -> None:
+    """Write what the program shows now."""
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="qga-tui"), encoding="utf-8")
+
+
+async def go_to(pilot: Pilot[None], app: QgaTui, name: str) -> None:
+    """Put the cursor on a guest."""
+    table = app.screen.query_one(GuestTable)
+    while (guest_id := table.guest_id) is None or app.fleet.guests[guest_id].name != name:
+        await pilot.press("j")
+        await pilot.pause()
+
+
+async def take_all(uri: str, target: Path) -> None:
+    """Guests, console, backup."""
+    app = QgaTui(hosts_for((uri,)), WORKER_ARGV, target)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: _answering(app) == 3)
+        await go_to(pilot, app, "mute")
+        await pilot.pause(1)
+        save(app, "guests")
+
+        await go_to(pilot, app, "web1")
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        app.screen.query_one("#prompt", Input).value = COMMAND
+        await pilot.press("enter")
+        await pilot.pause(3)
+        save(app, "console")
+        await pilot.press("ctrl+c")
+        await pilot.press("escape")
+
+        await pilot.press("k", "k", "k", "k", "k")
+        await go_to(pilot, app, "db1")
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, BackupScreen))
+        await pilot.pause(1)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one("#start", Button).has_focus)
+        save(app, "backup-plan")
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.screen.query_one("#new", Button).display) and _saved(target))
+        await pilot.pause(1)
+        save(app, "backup")
+
+
+def _answering(app: QgaTui) -> int:
+    return sum(1 for guest in app.fleet.guests.values() if guest.agent.state is AgentState.RESPONDING)
+
+
+def _saved(target: Path) -> bool:
+    return any(target.glob("*/*/*/manifest.json"))
+
+
+def main() -> None:
+    """Take all pictures."""
+    with headless_lab() as uri, tempfile.TemporaryDirectory(prefix="qga-tui-") as target:
+        asyncio.run(take_all(uri, Path(target)))
+
+
+if __name__ == "__main__":
+    main()

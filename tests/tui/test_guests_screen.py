@@ -1,0 +1,68 @@
+"""The guest list: what is drawn, in the sizes people use, and what the keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui import sample
+from tui.app import QgaTui
+from tui.fleet.fleet import Link
+from tui.model.guest import AgentState
+from tui.widgets.guest_table import GuestTable
+
+SnapCompare = Callable[..., bool]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
+def test_every_state_is_told_by_glyph_and_word(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    app = QgaTui(())
+
+    async def show(pilot: Pilot[None]) -> None:
+        app.fleet = sample.every_state()
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=show)
+
+
+def test_a_lost_host_keeps_its_rows_and_says_why(snap_compare: SnapCompare) -> None:
+    app = QgaTui(())
+
+    async def show(pilot: Pilot[None]) -> None:
+        app.fleet = replace(sample.every_state(), hosts=sample.fleet(link=Link.LOST).hosts)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=show)
+
+
+async def test_a_changed_guest_changes_its_row_and_the_cursor_stays() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.fleet = sample.every_state()
+        await pilot.pause()
+        await pilot.press("j", "j")
+        table = app.screen.query_one(GuestTable)
+        chosen = table.guest_id
+        assert chosen is not None
+        app.fleet = app.fleet.with_guests(sample.guest("aaa-first", AgentState.RESPONDING))
+        await pilot.pause()
+        assert table.guest_id == chosen
+        assert table.row_count == 11
+        changed = app.fleet.guests[chosen]
+        app.fleet = app.fleet.with_guests(replace(changed, agent=replace(changed.agent, state=AgentState.FROZEN)))
+        await pilot.pause()
+        assert table.get_row_at(table.cursor_row)[2].plain == "✱ frozen"
+
+
+async def test_hostile_names_are_drawn_inert() -> None:
+    hostile = "[red]a[/] \x1b]0;owned\x07\x9b2J\u202e" + "x" * 10_000
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.fleet = sample.fleet(sample.guest(hostile, AgentState.RESPONDING))
+        await pilot.pause()
+        drawn = app.screen.query_one(GuestTable).get_row_at(0)[0].plain
+        assert drawn.startswith("[red]a[/] \ufffd]0;owned\ufffd\ufffd2J\ufffdxxx")
+        assert drawn.isprintable()

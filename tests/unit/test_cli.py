@@ -1,0 +1,98 @@
+"""What may be typed, what is answered without loading anything heavy, and the one line that errors are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tui.cli.main import main
+from tui.cli.parser import EXEC_OWN_FAILURE, OWN_FAILURE, parse
+
+HEAVY = ("textual", "rich", "libvirt", "asyncio")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("exec", "--help"), ("backup", "--help")])
+def test_help_and_version_load_nothing_heavy(words: Sequence[str]) -> None:
+    script = (
+        "import sys, json\nfrom tui.cli.main import main\n"
+        f"try: main({list(words)!r})\nexcept SystemExit as end: code = end.code\n"
+        f"print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert json.loads(run.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_words_behind_the_dashes_are_the_guests_and_never_options_of_ours() -> None:
+    options = parse(
+        ["-c", "test:///default", "exec", "web1", "--timeout", "5", "--", "sh", "-c", "exit", "--", "--help"]
+    )
+    assert (options.guest, options.timeout, options.uris) == ("web1", 5.0, ("test:///default",))
+    assert options.program == ["sh", "-c", "exit", "--", "--help"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["exec", "web1"], EXEC_OWN_FAILURE),
+        (["exec", "web1", "--bogus", "--", "true"], EXEC_OWN_FAILURE),
+        (["exec", "web1", "--timeout", "-3", "--", "true"], EXEC_OWN_FAILURE),
+        (["exec"], EXEC_OWN_FAILURE),
+        (["backup", "web1"], OWN_FAILURE),
+        (["list", "--", "x"], OWN_FAILURE),
+        (["nonsense"], OWN_FAILURE),
+    ],
+)
+def test_wrong_usage_is_one_line_and_the_verbs_own_code(
+    words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(words)
+    assert end.value.code == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["-c", "test:///default", "exec", "nobody", "--", "true"], 255, "There is no guest nobody"),
+        (["-c", "test:///default", "backup", "nobody", "--to", "/tmp"], 2, "There is no guest nobody"),
+        (["-c", "qemu:///session?socket=/nowhere", "exec", "web1", "--", "true"], 255, "no libvirt daemon listens"),
+        (["-c", "qemu:///session?socket=/nowhere", "list"], 2, "systemctl start libvirtd"),
+        (["-c", "nonsense://", "list"], 2, "Cannot connect to nonsense://"),
+        (["-c", "test:///default", "exec", "test", "--", "true"], 255, "qga-tui: "),
+    ],
+)
+def test_failures_are_one_line_with_the_next_step_and_the_promised_code(
+    words: list[str], code: int, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == code
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("qga-tui: ")
+    assert said in line
+
+
+def test_the_list_as_json_has_the_promised_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-c", "test:///default", "list", "--json"]) == 0
+    (guest,) = json.loads(capsys.readouterr().out)
+    assert set(guest) == {"host", "name", "uuid", "state", "agent"}
+    assert (guest["host"], guest["name"], guest["state"]) == ("test", "test", "running")
+    assert guest["agent"] == {
+        "state": "no-channel",
+        "since": None,
+        "reason": "the guest has no agent device",
+        "ping_ms": None,
+    }
+
+
+def test_the_log_is_private(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["-c", "test:///default", "exec", "nobody", "--", "true"])
+    (log,) = own_folders.rglob("qga-tui.log")
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.parent.stat().st_mode & 0o777 == 0o700
+    assert "There is no guest nobody" in log.read_text(encoding="utf-8")
+    assert capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""`qga-tui backup`: plan, check, start the worker and tell how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui.backup import runs
+from tui.backup.errors import BackupError
+from tui.backup.follow import follow
+from tui.backup.launch import launch
+from tui.backup.plan import QuiescePolicy
+from tui.backup.preflight import Verdict
+from tui.backup.progress import StepStatus
+from tui.backup.propose import Proposal, propose
+from tui.backup.runstate import EXIT_RESCUE, RunState
+from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, step_facts
+from tui.cli.connect import find_guest, hosts_for
+from tui.cli.workers import WORKER_ARGV
+from tui.model.text import printable
+
+TELL_EVERY_S = 5.0
+"""Seconds between two lines about the same running step, where nobody overwrites them."""
+
+
+def run_backup(uris: Sequence[str], guest: str, folder: str, *, as_json: bool) -> int:
+    """Back a guest up; the exit code tells how it ended, see `RunState.exit_code`."""
+    return asyncio.run(_run(uris, guest, Path(folder).absolute(), as_json=as_json))
+
+
+async def _run(uris: Sequence[str], wanted: str, folder: Path, *, as_json: bool) -> int:
+    host, facts = await find_guest(hosts_for(uris), wanted)
+    proposal = await propose(host, facts, folder, quiesce=QuiescePolicy.REQUIRED)
+    _refuse_failed(proposal)
+    started = launch(proposal.plan, WORKER_ARGV)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, runs.cancel, started, signal.SIGTERM)
+    teller = JsonTeller() if as_json else LineTeller()
+    state: RunState | None = None
+    async for state in follow(started):
+        teller.tell(state)
+    if state is None or state.exit_code is None:
+        return EXIT_RESCUE
+    teller.end(state)
+    return state.exit_code
+
+
+def _refuse_failed(proposal: Proposal) -> None:
+    failed = [check for check in proposal.checks if check.verdict is Verdict.FAILED]
+    for check in proposal.checks:
+        if check.verdict is Verdict.WARNING:
+            words = " ".join((f"{check.title}: {check.evidence}.", check.next_step)).strip()
+            print(f"qga-tui: note: {printable(words)}", file=sys.stderr)
+    if failed:
+        first = failed[0]
+        others = "".join(f"; {check.title}: {check.evidence}" for check in failed[1:])
+        raise BackupError(
+            f"{proposal.plan.guest} cannot be backed up now",
+            cause=f"{first.title}: {first.evidence}{others}",
+            next_step=first.next_step,
+        )
+
+
+class JsonTeller:
+    """One JSON line per step change and per progress tick; the result folder last."""
+
+    def __init__(self) -> None:
+        self._told: list[dict[str, object]] = []
+
+    def tell(self, state: RunState) -> None:
+        """A line per step that differs from what was told of it."""
+        lines = [_step_fields(state, place) for place in range(len(state.steps))]
+        for place, line in enumerate(lines):
+            before = self._told[place] if self._told else None
+            if line != before and line["status"] != StepStatus.PENDING:
+                print(json.dumps(line), flush=True)
+        self._told = lines
+
+    def end(self, state: RunState) -> None:
+        """The end and, where there is one, the result."""
+        error = None if state.error is None else {"title": state.error.title, "cause": state.error.cause}
+        result = {
+            "exit_code": state.exit_code,
+            "consistency": state.consistency,
+            "frozen_ms": state.frozen_ms,
+            "shortfalls": list(state.shortfalls),
+            "error": error,
+            "folder": str(state.result) if state.result.is_dir() else None,
+        }
+        print(json.dumps(result), flush=True)
+
+
+def _step_fields(state: RunState, place: int) -> dict[str, object]:
+    step = state.steps[place]
+    return {
+        "run": state.run_id,
+        "step": str(step.step),
+        "status": str(step.status),
+        "done_bytes": step.done,
+        "total_bytes": step.total,
+        "rate_bytes_s": round(step.rate),
+        "eta_s": None if step.eta_s is None else round(step.eta_s, 1),
+        "disks": [{"disk": disk.target, "done_bytes": disk.done, "total_bytes": disk.total} for disk in step.disks],
+    }
+
+
+class LineTeller:
+    """A line per step that begins or ends, and now and then one about a long step."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[StepStatus, float]] = {}
+
+    def tell(self, state: RunState) -> None:
+        """A line per step whose status changed, or that has run for a while since it was told."""
+        now = time.monotonic()
+        for step in state.steps:
+            status, told_at = self._told.get(step.step, (StepStatus.PENDING, now))
+            due = step.status is StepStatus.RUNNING and now - told_at >= TELL_EVERY_S
+            if step.status is not status or due:
+                self._told[step.step] = (step.status, now)
+                words = f"{STATUS_GLYPHS[step.status]} {STEP_WORDS[step.step]}  {step_facts(state, step)}"
+                print(printable(words.rstrip()), flush=True)
+
+    def end(self, state: RunState) -> None:
+        """How it ended; the result folder last."""
+        if state.error is not None:
+            words = " ".join((f"{state.error.title}: {state.error.cause}", state.error.next_step)).strip()
+            print(f"qga-tui: {printable(words)}", file=sys.stderr)
+        for shortfall in state.shortfalls:
+            print(f"qga-tui: {printable(shortfall)}", file=sys.stderr)
+        print(printable(headline(state)), flush=True)
+        if state.result.is_dir():
+            print(printable(str(state.result)), flush=True)

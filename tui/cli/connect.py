@@ -1,0 +1,66 @@
+"""Which hosts the user means, and which guest: the adapter is chosen here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from tui.hosts.libvirt_host import LibvirtHost
+from tui.hosts.names import name_hosts
+from tui.hosts.port import Host, HostError
+from tui.model.errors import ExplainedError
+from tui.model.guest import DomainFacts
+
+DEFAULT_URI = "qemu:///system"
+
+
+class UnknownGuestError(ExplainedError):
+    """The user named a guest that is on none of the hosts, or on several."""
+
+
+def chosen_uris(given: Sequence[str]) -> tuple[str, ...]:
+    """The URIs given, else LIBVIRT_DEFAULT_URI, else qemu:///system; each once."""
+    return tuple(dict.fromkeys(given)) or (os.environ.get("LIBVIRT_DEFAULT_URI") or DEFAULT_URI,)
+
+
+def hosts_for(uris: Sequence[str]) -> tuple[Host, ...]:
+    """Hosts, not yet connected."""
+    return tuple(LibvirtHost(uri, name) for uri, name in zip(uris, name_hosts(tuple(uris)), strict=True))
+
+
+async def find_guest(hosts: Sequence[Host], wanted: str) -> tuple[Host, DomainFacts]:
+    """The one guest of that name, UUID or HOST/NAME.
+
+    Raises UnknownGuestError, or HostUnreachableError where no host could be reached.
+    """
+    lists = await asyncio.gather(*(_listed(host) for host in hosts))
+    failures = [each for each in lists if isinstance(each, HostError)]
+    if len(failures) == len(hosts):
+        raise failures[0]
+    found = [
+        (host, facts)
+        for host, listed in zip(hosts, lists, strict=True)
+        if not isinstance(listed, HostError)
+        for facts in listed
+        if wanted in (facts.name, facts.uuid, f"{host.name}/{facts.name}", f"{host.name}/{facts.uuid}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{host.name}/{facts.name}" for host, facts in found)
+        raise UnknownGuestError(f"{wanted} is on more than one host", next_step=f"Name one of: {names}")
+    unreachable = f"; not asked: {', '.join(each.title for each in failures)}" if failures else ""
+    raise UnknownGuestError(
+        f"There is no guest {wanted}",
+        cause=f"looked on {', '.join(host.name for host in hosts)}{unreachable}",
+        next_step="See the guests with: qga-tui list",
+    )
+
+
+async def _listed(host: Host) -> tuple[DomainFacts, ...] | HostError:
+    try:
+        await host.open()
+        return await host.list_domains()
+    except HostError as error:
+        return error

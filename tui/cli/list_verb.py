@@ -1,0 +1,67 @@
+"""`qga-tui list`: every guest with the true state of its agent, as a table or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from tui.cli.connect import hosts_for
+from tui.fleet import words
+from tui.fleet.fleet import Fleet, Link
+from tui.fleet.rows import ordered
+from tui.fleet.survey import survey
+from tui.model.guest import Guest
+from tui.model.text import printable
+
+
+def run_list(uris: Sequence[str], *, as_json: bool) -> int:
+    """Print the list; 0, or 2 where a host could not be reached."""
+    fleet = asyncio.run(survey(hosts_for(uris)))
+    for host in fleet.hosts:
+        if host.link is Link.LOST:
+            print(f"qga-tui: {printable(host.why)}", file=sys.stderr)
+    if as_json:
+        print(json.dumps([as_fields(guest) for guest in ordered(fleet)], indent=2))
+    else:
+        print_table(fleet)
+    return 2 if any(host.link is Link.LOST for host in fleet.hosts) else 0
+
+
+def as_fields(guest: Guest) -> dict[str, object]:
+    """A guest as the JSON that scripts read; `since` is ISO 8601 in UTC."""
+    since = guest.agent.since
+    return {
+        "host": guest.id.host,
+        "name": guest.name,
+        "uuid": guest.id.uuid,
+        "state": str(guest.facts.power),
+        "agent": {
+            "state": str(guest.agent.state),
+            "since": None if since is None else datetime.fromtimestamp(since, UTC).isoformat(),
+            "reason": guest.agent.reason,
+            "ping_ms": None if guest.agent.ping_ms is None else round(guest.agent.ping_ms, 3),
+        },
+    }
+
+
+def print_table(fleet: Fleet) -> None:
+    """Aligned columns for a person; the host only where there are several."""
+    several = len(fleet.hosts) > 1
+    header = (*(["HOST"] if several else []), "GUEST", "POWER", "AGENT", "PING", "REASON")
+    rows = [
+        (
+            *([printable(guest.id.host)] if several else []),
+            printable(guest.name, 64),
+            str(guest.facts.power),
+            f"{words.GLYPHS[guest.agent.state]} {guest.agent.state}",
+            words.ping(guest.agent.ping_ms),
+            printable(guest.agent.reason),
+        )
+        for guest in ordered(fleet)
+    ]
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    for row in (header, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,117 @@
+"""What may be typed on the command line. Imports nothing that costs time: `--help` is answered from here."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tui import __version__
+
+OWN_FAILURE = 2
+"""Exit code for wrong usage and for failures of the program's own."""
+
+EXEC_OWN_FAILURE = 255
+"""The same for `exec`, whose smaller codes are the guest's."""
+
+EXEC_USAGE = "qga-tui exec [-c URI] GUEST [--timeout S] -- PROGRAM [ARG ...]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and leaves with the exit code that the verb promises."""
+
+    own_failure = OWN_FAILURE
+
+    def error(self, message: str) -> NoReturn:
+        """Leave, saying why."""
+        self.exit(self.own_failure, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """What the user wants; `verb` is None for the app. Leaves by SystemExit on wrong usage and for --help.
+
+    Everything after the first `--` is a program for the guest: its words are never read as options of ours.
+    """
+    head, dashes, program = _split_at_dashes(argv)
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(head)
+    owner: Parser = getattr(options, "parser", parser)
+    if unknown:
+        owner.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options.verb == "exec" and not program:
+        owner.error("name the program to run after --")
+    if options.verb != "exec" and dashes:
+        owner.error("-- is for exec alone")
+    options.program = program
+    options.uris = (*options.uris, *getattr(options, "verb_uris", ()))
+    return options
+
+
+def _split_at_dashes(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
+    words = list(argv)
+    if "--" not in words:
+        return words, False, []
+    place = words.index("--")
+    return words[:place], True, words[place + 1 :]
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(
+        prog="qga-tui",
+        description="See, use and back up QEMU/KVM guests through their guest agent. Without a verb: the program.",
+    )
+    parser.add_argument("--version", action="version", version=f"qga-tui {__version__}")
+    _add_uris(parser, "uris")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+
+    demo = verbs.add_parser("demo", help="the program with six small real guests of its own")
+    demo.add_argument("--headless", action="store_true", help="only run the guests: prints their URI, ends on SIGINT")
+    demo.add_argument("--tied", action="store_true", help=argparse.SUPPRESS)
+
+    listing = verbs.add_parser("list", help="every guest with the true state of its agent")
+    _add_uris(listing, "verb_uris")
+    listing.add_argument("--json", action="store_true", help="for scripts")
+
+    execute = verbs.add_parser("exec", help="run a program in a guest", usage=EXEC_USAGE, description=EXEC_HELP)
+    execute.own_failure = EXEC_OWN_FAILURE
+    execute.set_defaults(parser=execute)
+    _add_uris(execute, "verb_uris")
+    execute.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    execute.add_argument("--timeout", metavar="S", type=_seconds, help="seconds after which it is ended in the guest")
+
+    backup = verbs.add_parser("backup", help="back a guest up while it runs")
+    _add_uris(backup, "verb_uris")
+    backup.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    backup.add_argument("--to", metavar="FOLDER", required=True, help="where the backup's folder is made")
+    backup.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")
+
+    for hidden in ("backup-worker", "thaw-watchdog"):
+        verbs.add_parser(hidden).add_argument("folder")
+    return parser
+
+
+EXEC_HELP = (
+    "Run a program in a guest with exact arguments, no shell; its output streams to standard output and error. "
+    "Exits with the program's code, 128 + signal, 124 on timeout, 255 for failures of qga-tui's own."
+)
+GUEST_HELP = "its name, its UUID or HOST/NAME"
+
+
+def _add_uris(parser: argparse.ArgumentParser, destination: str) -> None:
+    parser.add_argument(
+        "-c",
+        "--connect",
+        dest=destination,
+        metavar="URI",
+        action="append",
+        default=[],
+        help="libvirt URI; may be repeated (default: $LIBVIRT_DEFAULT_URI, else qemu:///system)",
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 10**7:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text}")
+    return value

@@ -1,0 +1,232 @@
+"""The backup of one guest: choose, review, watch. The work itself runs in the worker and needs no screen."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Button, ContentSwitcher, Footer, Input, Label, Select, SelectionList, Static
+
+from tui.backup import runs
+from tui.backup.follow import follow
+from tui.backup.launch import launch
+from tui.backup.plan import QuiescePolicy
+from tui.backup.propose import Proposal, propose
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
+from tui.backup.selection import choices_of
+from tui.backup.telling import headline
+from tui.commands import Where
+from tui.hosts.port import Host
+from tui.model.errors import ExplainedError
+from tui.model.guest import Guest
+from tui.model.text import printable
+from tui.screens.confirm import ConfirmScreen
+from tui.widgets.bindings import bindings
+from tui.widgets.proposal_text import proposal_text
+from tui.widgets.step_bars import StepBars
+from tui.widgets.tones import styles_of
+
+POLICY_WORDS: dict[QuiescePolicy, str] = {
+    QuiescePolicy.REQUIRED: "Freeze the file systems; without that, no backup",
+    QuiescePolicy.PREFERRED: "Freeze if the agent answers, else like pulling the plug",
+    QuiescePolicy.OFF: "Do not freeze: like pulling the plug",
+}
+
+
+class BackupScreen(Screen[None]):
+    """Shows the guest's running or last backup, or the wizard that begins one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.BACKUP)
+    HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
+
+    def __init__(self, host: Host, guest: Guest, worker_argv: tuple[str, ...], folder: Path) -> None:
+        super().__init__()
+        self._host = host
+        self._guest = guest
+        self._worker_argv = worker_argv
+        self._folder = folder
+        self._proposal: Proposal | None = None
+        self._run: runs.Run | None = None
+
+    def compose(self) -> ComposeResult:
+        """The three parts, one at a time."""
+        yield Static(Text(f"Backup of {printable(self._guest.name, 60)}"), id="title")
+        with ContentSwitcher(initial="waiting"):
+            yield Static(Text("Looking for backups of this guest …"), id="waiting")
+            with VerticalScroll(id="choose"):
+                yield Label("Folder to keep it in")
+                yield Input(str(self._folder), id="folder")
+                yield Label("Disks")
+                yield SelectionList[str](*self._disk_choices(), id="disks")
+                yield Static(self._left_out(), id="left-out")
+                yield Label("At the moment of the snapshot")
+                yield Select(
+                    [(words, policy) for policy, words in POLICY_WORDS.items()],
+                    value=QuiescePolicy.REQUIRED,
+                    allow_blank=False,
+                    id="policy",
+                )
+                yield Static(id="trouble")
+                yield Button("Check and show the plan", id="check", variant="primary")
+            with Vertical(id="review"):
+                with VerticalScroll(id="plan-scroll"):
+                    yield Static(id="plan")
+                with Horizontal(classes="buttons"):
+                    yield Button("Start the backup", id="start", variant="primary")
+                    yield Button("Change", id="change")
+            with Vertical(id="run"):
+                with VerticalScroll():
+                    yield Static(id="headline")
+                    yield StepBars(id="bars")
+                    yield Static(id="outcome")
+                with Horizontal(classes="buttons"):
+                    yield Button("New backup", id="new")
+                    yield Button("Cancel the backup", id="cancel")
+        yield Footer(show_command_palette=False)
+
+    async def on_mount(self) -> None:
+        """Show the latest backup of this guest, or begin the wizard."""
+        latest = await asyncio.to_thread(runs.runs_of, self._host.name, self._guest.id.uuid)
+        if latest:
+            self._watch(latest[0])
+        else:
+            self._choose()
+
+    def _disk_choices(self) -> list[tuple[Text, str, bool]]:
+        return [
+            (_disk_words(choice.disk.target, choice.disk.format, choice.disk.source), choice.disk.target, True)
+            for choice in choices_of(self._guest.facts.disks)
+            if choice.possible
+        ]
+
+    def _left_out(self) -> Text:
+        lines = [
+            f"not {choice.disk.target}: {choice.reason}"
+            for choice in choices_of(self._guest.facts.disks)
+            if not choice.possible
+        ]
+        return Text("\n".join(printable(line) for line in lines), "dim")
+
+    def _show(self, part: str, focus: str) -> None:
+        self.query_one(ContentSwitcher).current = part
+        self.query_one(focus).focus()
+
+    def _choose(self) -> None:
+        self.query_one("#trouble", Static).update("")
+        self._show("choose", "#folder")
+
+    @on(Input.Submitted, "#folder")
+    @on(Button.Pressed, "#check")
+    def _check(self) -> None:
+        self.query_one("#trouble", Static).update(Text("Checking …", "dim"))
+        self._propose()
+
+    @work(exclusive=True, group="propose")
+    async def _propose(self) -> None:
+        chosen = self.query_one("#disks", SelectionList).selected
+        policy = self.query_one("#policy", Select).value
+        try:
+            folder = _absolute_folder(self.query_one("#folder", Input).value)
+            facts = await self._host.read_domain(self._guest.id.uuid)
+            self._proposal = await propose(self._host, facts, folder, chosen, quiesce=QuiescePolicy(str(policy)))
+        except ExplainedError as error:
+            self._trouble(error)
+            return
+        plan = self.query_one("#plan", Static)
+        plan.update(proposal_text(self._proposal, styles_of(self.app.theme_variables)))
+        start = self.query_one("#start", Button)
+        start.disabled = not self._proposal.may_begin
+        self._show("review", "#start" if self._proposal.may_begin else "#change")
+
+    def _trouble(self, error: ExplainedError) -> None:
+        style = styles_of(self.app.theme_variables)["error"]
+        self.query_one("#trouble", Static).update(Text(f"✗ {printable(error.one_line())}", style))
+
+    @on(Button.Pressed, "#change")
+    @on(Button.Pressed, "#new")
+    def _back_to_choosing(self) -> None:
+        self._choose()
+
+    @on(Button.Pressed, "#start")
+    def _start(self) -> None:
+        if self._proposal is None:
+            return
+        try:
+            run = launch(self._proposal.plan, self._worker_argv)
+        except OSError as error:
+            self._trouble(ExplainedError("The backup's process could not be started", cause=str(error)))
+            self._choose()
+            return
+        self._watch(run)
+
+    @work(exclusive=True, group="follow")
+    async def _watch(self, run: runs.Run) -> None:
+        self._run = run
+        self._show("run", "#run VerticalScroll")
+        async for state in follow(run):
+            self._draw_run(state)
+
+    def _draw_run(self, state: RunState) -> None:
+        styles = styles_of(self.app.theme_variables)
+        self.query_one("#headline", Static).update(Text(f"{printable(headline(state))}\n", "bold"))
+        self.query_one(StepBars).show(state)
+        self.query_one("#outcome", Static).update(_outcome(state, styles))
+        self.query_one("#cancel").display = not state.ended
+        self.query_one("#new").display = state.ended
+
+    @on(Button.Pressed, "#cancel")
+    def _ask_to_cancel(self) -> None:
+        question = ConfirmScreen(
+            printable(f"Cancel the backup of {self._guest.name}?"),
+            printable("The guest's writes are merged back into its disks; the copy made so far is given up."),
+            yes=printable("Cancel the backup"),
+            no=printable("Let it run"),
+        )
+        self.app.push_screen(question, self._cancel)
+
+    def _cancel(self, wanted: bool | None) -> None:
+        if wanted and self._run is not None:
+            runs.cancel(self._run, signal.SIGTERM)
+
+    def action_back(self) -> None:
+        """One step back; from the first one, to the list."""
+        if self.query_one(ContentSwitcher).current == "review":
+            self._choose()
+        else:
+            self.dismiss()
+
+
+def _absolute_folder(typed: str) -> Path:
+    folder = Path(typed.strip()).expanduser()
+    if not folder.is_absolute():
+        raise ExplainedError("The folder's path must begin with / or ~")
+    return folder
+
+
+def _disk_words(target: str, image_format: str, source: str) -> Text:
+    return Text(printable(f"{target}  {image_format}  {source}", 200), no_wrap=True, overflow="ellipsis")
+
+
+def _outcome(state: RunState, styles: dict[str, str]) -> Text:
+    text = Text()
+    if state.error is not None:
+        text.append(f"\n✗ {printable(state.error.title)}\n", styles["error"])
+        for words in (state.error.cause, state.error.next_step):
+            if words:
+                text.append(f"  {printable(words)}\n")
+    for shortfall in state.shortfalls:
+        text.append(f"\n! {printable(shortfall)}\n", styles["warning"])
+    if state.exit_code in (EXIT_DONE, EXIT_LESS):
+        text.append(f"\nSaved in {printable(str(state.result))}\n", styles["success"])
+        text.append("How to restore: RESTORE.md in that folder.\n", "dim")
+    elif not state.ended:
+        text.append("\nThis goes on when you leave the screen or the program.\n", "dim")
+    return text

@@ -1,0 +1,31 @@
+"""Key bindings made from the table of commands."""
+
+from __future__ import annotations
+
+from textual.binding import Binding, BindingType
+
+from tui.commands import Where, commands_on
+
+_KEY_WORDS = {"question_mark": "?", "escape": "esc"}
+
+
+def key_word(key: str) -> str:
+    """A key as it is printed: `?`, `esc`, `^c`."""
+    return _KEY_WORDS.get(key, key.replace("ctrl+", "^"))
+
+
+def bindings(where: Where, *, priority: bool = False) -> list[BindingType]:
+    """The bindings of one screen; with `priority` they win over the focused widget's own."""
+    return [
+        Binding(
+            ",".join(command.keys),
+            command.action,
+            command.label,
+            show=command.footer,
+            key_display=key_word(command.keys[0]),
+            tooltip=command.help,
+            id=command.id,
+            priority=priority,
+        )
+        for command in commands_on(where)
+    ]
