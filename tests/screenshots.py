@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from tests.headless_lab import headless_lab
+from tests.live.piloted import go_to, until
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.guest import AgentState
 from tui.screens.backup import BackupScreen
 from tui.screens.console import ConsoleScreen
-from tui.widgets.guest_table import GuestTable
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 SIZE = (96, 26)
 COMMAND = "uname -sr; df -h / | tail -1; ls /nowhere; for i in 1 2 3; do echo step $i; sleep 1; done"
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    """Let the program run until the condition holds; raises TimeoutError after two minutes."""
-    async with asyncio.timeout(120):
-        while not condition():
-            await pilot.pause(0.1)
-
-
 def save(app: QgaTui, name: str) -> None:
     """Write what the program shows now."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="qga-tui"), encoding="utf-8")
-
-
-async def go_to(pilot: Pilot[None], app: QgaTui, name: str) -> None:
-    """Put the cursor on a guest."""
-    table = app.screen.query_one(GuestTable)
-    while (guest_id := table.guest_id) is None or app.fleet.guests[guest_id].name != name:
-        await pilot.press("j")
-        await pilot.pause()
 
 
 async def take_all(uri: str, target: Path) -> None:
@@ -64,7 +47,6 @@ async def take_all(uri: str, target: Path) -> None:
         await pilot.press("ctrl+c")
         await pilot.press("escape")
 
-        await pilot.press("k", "k", "k", "k", "k")
         await go_to(pilot, app, "db1")
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, BackupScreen))

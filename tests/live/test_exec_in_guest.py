@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.live.piloted import go_to, until
 from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
 from tui.lab.laboratory import Laboratory
 from tui.screens.console import ConsoleScreen
-from tui.widgets.guest_table import GuestTable
 from tui.widgets.output_view import LineKind, OutputView
 
 STEPS = "for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 1; done; exit 7"
@@ -76,20 +75,10 @@ async def test_time_over_is_124_and_leaves_no_process_in_the_guest(lab: Laborato
     assert await sleepers(lab, web1) == 0
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await pilot.pause(0.05)
-
-
 async def test_the_console_shows_both_streams_and_its_cancel_key_ends_the_command(lab: Laboratory, web1: str) -> None:
     app = QgaTui(hosts_for((lab.uri,)))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: bool(app.fleet.guests))
-        table = app.screen.query_one(GuestTable)
-        await until(pilot, lambda: table.row_count == len(app.fleet.guests))
-        while (guest_id := table.guest_id) is None or app.fleet.guests[guest_id].name != web1:
-            await pilot.press("j")
+        await go_to(pilot, app, web1)
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
         view = app.screen.query_one(OutputView)

@@ -29,7 +29,7 @@ class GuestTable(DataTable[Text]):
             self.guest_id = guest_id
 
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", zebra_stripes=False, id="guests")
+        super().__init__(cursor_type="row", cursor_foreground_priority="renderable", id="guests")
         self._fleet = Fleet()
         self._columns: tuple[Column, ...] = ()
         self._order: list[GuestId] = []
