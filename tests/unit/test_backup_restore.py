@@ -26,6 +26,9 @@ def test_every_foreign_word_is_one_word_for_the_shell(tmp_path: Path) -> None:
     spoken = tmp_path / "spoken"
     programs = ("virsh", "cp", "mv", "chown", "chmod", "mkdir", "sed", "sha256sum", "cd")
     shell = "".join(f'{name}() {{ printf \'%s\\n\' "{name}" "$@" >> {str(spoken)!r}; }}\n' for name in programs)
+    shell += (
+        'eval "said_$(declare -f virsh)"; virsh() { said_virsh "$@"; case "$*" in *domstate*) echo shut off;; esac; }\n'
+    )
     for block in blocks(notes):
         commands = block.replace('> "$DISKS"/vm.xml', "")
         done = subprocess.run(["bash", "-c", shell + commands], cwd=tmp_path, capture_output=True, check=False)
@@ -35,6 +38,16 @@ def test_every_foreign_word_is_one_word_for_the_shell(tmp_path: Path) -> None:
     assert f"\n{HOSTILE}-restored\n" in words
     assert "\n/im ages/$(x)'.qcow2.before-restore-0123abcd\n" in words
     assert not (tmp_path / "pwned").exists()
+
+
+def test_no_command_runs_after_one_that_failed_and_a_running_guests_images_stay() -> None:
+    notes = restore_notes(a_plan(), Path("/b"), (a_copy("/i/a"),), FreezeReport(Consistency.QUIESCED, 1))
+    second, in_place = (block for block in blocks(notes) if "define" in block)
+    for block in (second, in_place):
+        *chained, last = block.rstrip().splitlines()
+        assert all(line.endswith(" &&") for line in chained)
+        assert not last.endswith("&&")
+    assert "domstate" in in_place.splitlines()[0]
 
 
 def test_the_notes_tell_what_is_missing_and_how_consistent_it_is() -> None:

@@ -114,3 +114,17 @@ def test_the_rate_is_of_the_last_seconds() -> None:
     assert meter.rate(2.0, 200) == 100
     assert meter.rate(20.0, 200) == 0
     assert meter.rate(21.0, 300) == 100
+
+
+def test_what_is_no_run_is_left_out_and_holds_nobody_up(own_folders: Path) -> None:
+    run = create_run(a_plan())
+    folder = run.folder.parent
+    for name in ("bytes", "pipe", "link", "empty"):
+        (folder / name).mkdir()
+    (folder / "bytes" / "plan.json").write_bytes(b"\xff\xfe\x00")
+    os.mkfifo(folder / "pipe" / "plan.json")
+    (folder / "link" / "plan.json").symlink_to(run.folder / "plan.json")
+    (folder / "file").write_text("no folder")
+    (run.folder / "worker.json").write_bytes(b"\xff")
+    assert list_runs() == (run,)
+    assert worker_pid(run) is None

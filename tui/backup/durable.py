@@ -1,8 +1,10 @@
-"""Files that are on the disk when the call returns."""
+"""The files of a run: written so that they are on the disk when the call returns, read with distrust."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 from tui.settings import PRIVATE_FILE
@@ -15,6 +17,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a plain file, at most `limit` bytes of it; raises OSError.
+
+    Whoever can write into the folder could have put a pipe there, which would never answer, or a link: neither is
+    followed. Bytes that are no UTF-8 become replacement characters.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        return file.read(limit).decode("utf-8", "replace")
 
 
 def write_new(path: Path, text: str) -> None:

@@ -58,7 +58,7 @@ def _second_guest(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...])
         "first one's addresses; devices of the host and disks that are not in the backup are left out.",
         "Set `DISKS` to where the images shall be; the path must not contain `|`, `&` or a quotation mark.",
         "",
-        *_block(
+        *_chain(
             f"cd {quote(str(folder))}",
             f"DISKS={quote(str(place))}",
             'mkdir -m 711 "$DISKS"',
@@ -87,12 +87,10 @@ def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...]) -> 
         "",
         *_block(f"{virsh} shutdown {guest}"),
         "",
-        *_block(
-            f"{virsh} domstate {guest}   # has to say: shut off",
+        *_chain(
+            f'[ "$(LC_ALL=C {virsh} domstate {guest})" = "shut off" ]',
+            *(f"[ ! -e {quote(disk.original + aside)} ]" for disk in disks),
             f"{virsh} managedsave-remove {guest}",
-        ),
-        "",
-        *_block(
             f"cd {quote(str(folder))}",
             *(f"mv {quote(disk.original)} {quote(disk.original + aside)}" for disk in disks),
             *(_copy(disk, quote(disk.original)) for disk in disks),
@@ -113,6 +111,11 @@ def _virsh(plan: BackupPlan) -> str:
 
 def _block(*commands: str) -> tuple[str, ...]:
     return ("```sh", *commands, "```")
+
+
+def _chain(*commands: str) -> tuple[str, ...]:
+    """Commands of which none runs when the one before it failed, also when the block is pasted twice."""
+    return _block(*(f"{command} &&" for command in commands[:-1]), commands[-1])
 
 
 def _inline(text: str) -> str:

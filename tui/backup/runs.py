@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tui.backup.durable import replace_file, write_new
+from tui.backup.durable import read_text, replace_file, write_new
 from tui.backup.errors import BackupError
 from tui.backup.journal import ENDED, read_journal, read_object
 from tui.backup.plan import PLAN_LIMIT, BackupPlan, InvalidPlanError, read_plan
 from tui.settings import PRIVATE_FOLDER, private_folder, state_folder
 
+logger = logging.getLogger(__name__)
 PLAN = "plan.json"
 WORKER = "worker.json"
 LOG = "worker.log"
@@ -52,8 +54,7 @@ def create_run(plan: BackupPlan) -> Run:
 def open_run(folder: Path) -> Run:
     """The run in a folder; raises BackupError."""
     try:
-        with (folder / PLAN).open(encoding="utf-8") as file:
-            text = file.read(PLAN_LIMIT + 1)
+        text = read_text(folder / PLAN, PLAN_LIMIT + 1)
     except OSError as error:
         raise BackupError("There is no such backup run", cause=str(folder), original=str(error)) from error
     return Run(folder, read_plan(text))
@@ -61,10 +62,14 @@ def open_run(folder: Path) -> Run:
 
 def list_runs() -> tuple[Run, ...]:
     """All runs, newest first; folders without a readable plan are left out."""
-    if not runs_folder().is_dir():
+    try:
+        folders = tuple(runs_folder().iterdir())
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            logger.warning("the backup runs cannot be listed: %s", error)
         return ()
     runs: list[Run] = []
-    for folder in runs_folder().iterdir():
+    for folder in folders:
         try:
             runs.append(open_run(folder))
         except (BackupError, InvalidPlanError):
@@ -116,7 +121,7 @@ def note_worker(run: Run, pid: int) -> None:
 def worker_pid(run: Run) -> int | None:
     """The process that works on a run, None when it is gone."""
     try:
-        raw = read_object((run.folder / WORKER).read_text("utf-8"))
+        raw = read_object(read_text(run.folder / WORKER, PLAN_LIMIT))
     except OSError:
         return None
     if raw is None or not isinstance(pid := raw.get("pid"), int) or pid <= 0:
