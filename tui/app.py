@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import ClassVar
@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import BindingType
+from textual.command import Provider
 from textual.reactive import reactive
 
 from tui.backup.attention import running_backups
@@ -18,16 +19,23 @@ from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.console.session import Session
 from tui.fleet.fleet import Fleet
+from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
 from tui.model.guest import GuestId
 from tui.screens.backup import BackupScreen
+from tui.screens.calls import CallsScreen
 from tui.screens.console import ConsoleScreen
+from tui.screens.details import DetailsScreen
 from tui.screens.guests import GuestsScreen
+from tui.screens.help import HelpScreen
+from tui.screens.palette import CommandsProvider
+from tui.screens.power_flow import change_power
+from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.tones import NIGHT
 
-STYLES = ("base.tcss", "guests.tcss", "console.tcss", "backup.tcss")
+STYLES = ("base.tcss", "dialogs.tcss", "guests.tcss", "details.tcss", "console.tcss", "backup.tcss")
 
 
 def style_paths() -> list[str | PurePath]:
@@ -45,13 +53,20 @@ class QgaTui(App[None]):
 
     TITLE = "qga-tui"
     CSS_PATH = style_paths()
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = App.COMMANDS | {CommandsProvider}
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.ANYWHERE)
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
 
     def __init__(
-        self, hosts: tuple[Host, ...], worker_argv: tuple[str, ...] = (), backups_folder: Path | None = None
+        self,
+        hosts: tuple[Host, ...],
+        worker_argv: tuple[str, ...] = (),
+        backups_folder: Path | None = None,
+        *,
+        policy: LivenessPolicy | None = None,
+        read_only: bool = False,
     ) -> None:
         super().__init__()
         self.register_theme(NIGHT)
@@ -60,13 +75,15 @@ class QgaTui(App[None]):
         self._hosts = {host.name: host for host in hosts}
         self._worker_argv = worker_argv
         self._backups_folder = backups_folder or Path.home() / "backups"
+        self._read_only = read_only
+        self._repaint_due = False
         self._sessions: dict[GuestId, Session] = {}
-        self._watch = FleetWatch(hosts, self._fleet_changed, is_held=self._is_backed_up)
+        self._watch = FleetWatch(hosts, self._fleet_changed, policy, self._is_backed_up)
         self.fleet = self._watch.fleet
 
     def get_default_screen(self) -> GuestsScreen:
         """The guest list."""
-        return GuestsScreen().data_bind(QgaTui.fleet, QgaTui.backups)
+        return GuestsScreen(read_only=self._read_only).data_bind(QgaTui.fleet, QgaTui.backups)
 
     def on_ready(self) -> None:
         """The first paint is done: now hosts may be asked."""
@@ -78,8 +95,15 @@ class QgaTui(App[None]):
         async for backups in running_backups():
             self.backups = backups
 
-    def _fleet_changed(self, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def _fleet_changed(self, _fleet: Fleet) -> None:
+        """Changes of one moment are shown together."""
+        if not self._repaint_due:
+            self._repaint_due = True
+            self.call_later(self._show_fleet)
+
+    def _show_fleet(self) -> None:
+        self._repaint_due = False
+        self.fleet = self._watch.fleet
 
     def _is_backed_up(self, guest_id: GuestId) -> bool:
         return guest_id.uuid in self.backups
@@ -91,21 +115,37 @@ class QgaTui(App[None]):
         if event.relist:
             self._watch.relist()
 
-    @on(GuestsScreen.ConsoleWanted)
-    def _open_console(self, event: GuestsScreen.ConsoleWanted) -> None:
-        guest_id = event.guest_id
-        if guest_id not in self._sessions:
-            self._sessions[guest_id] = Session(self._hosts[guest_id.host].work_line(guest_id.uuid))
-        self.push_screen(ConsoleScreen(self.fleet.guests[guest_id], self._sessions[guest_id]))
+    @on(GuestsScreen.ColumnsShown)
+    def _sample_what_is_shown(self, event: GuestsScreen.ColumnsShown) -> None:
+        self._watch.sample(cpu="cpu" in event.keys, addresses="address" in event.keys)
 
-    @on(GuestsScreen.BackupWanted)
-    def _open_backup(self, event: GuestsScreen.BackupWanted) -> None:
-        host, guest = self._hosts[event.guest_id.host], self.fleet.guests[event.guest_id]
-        self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder))
+    @on(GuestsScreen.Wanted)
+    def _act(self, event: GuestsScreen.Wanted) -> None:
+        guest = event.guests[0]
+        host = self._hosts[guest.id.host]
+        match event.action:
+            case "console":
+                if guest.id not in self._sessions:
+                    self._sessions[guest.id] = Session(host.work_line(guest.id.uuid))
+                self.push_screen(ConsoleScreen(guest, self._sessions[guest.id]))
+            case "backup":
+                self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder))
+            case "details":
+                self.push_screen(DetailsScreen(host, guest).data_bind(QgaTui.fleet))
+            case "serial":
+                open_serial(self, host.uri, guest)
+            case "power":
+                self.run_worker(change_power(self, self._hosts, event.guests), name="power")
+
+    def action_calls(self) -> None:
+        """Show the libvirt calls."""
+        self.push_screen(CallsScreen(self._hosts.values()))
+
+    def action_palette(self) -> None:
+        """Open the palette."""
+        self.action_command_palette()
 
     def action_help(self) -> None:
-        """Show or hide the keys."""
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        """Show what the keys do here."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(getattr(self.screen, "WHERE", None), self.screen.HELP or ""))

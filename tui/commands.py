@@ -11,6 +11,7 @@ class Where(StrEnum):
 
     ANYWHERE = "anywhere"
     GUESTS = "guest list"
+    DETAILS = "details"
     CONSOLE = "console"
     BACKUP = "backup"
 
@@ -29,6 +30,7 @@ class Command:
     label: str
     help: str
     footer: bool = True
+    changes: bool = False
 
     @property
     def action(self) -> str:
@@ -37,16 +39,65 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("app.help", Where.ANYWHERE, ("question_mark", "f1"), "Help", "Show what the keys do on this screen"),
+    Command("app.help", Where.ANYWHERE, ("f1", "question_mark"), "Help", "Show what the keys do on this screen"),
     Command("app.quit", Where.ANYWHERE, ("ctrl+q",), "Quit", "Leave; backups go on by themselves", footer=False),
-    Command("guests.console", Where.GUESTS, ("enter", "x"), "Console", "Run commands in the guest under the cursor"),
     Command(
-        "guests.backup", Where.GUESTS, ("b",), "Backup", "Back the guest up while it runs, or see its running backup"
+        "app.palette", Where.ANYWHERE, ("ctrl+p",), "Palette", "Find any command, or go to a guest by its name", False
+    ),
+    Command("app.calls", Where.ANYWHERE, ("f12",), "Calls", "Count the libvirt calls by host and function", False),
+    Command(
+        "guests.console",
+        Where.GUESTS,
+        ("enter", "x"),
+        "Console",
+        "Run commands in the guest under the cursor",
+        changes=True,
+    ),
+    Command(
+        "guests.backup",
+        Where.GUESTS,
+        ("b",),
+        "Backup",
+        "Back the guest up while it runs, or see its running backup",
+        changes=True,
+    ),
+    Command("guests.details", Where.GUESTS, ("i",), "Details", "All that is known of the guest, with its timeline"),
+    Command(
+        "guests.power",
+        Where.GUESTS,
+        ("p",),
+        "Power",
+        "Start, shut down, reboot, suspend, resume or force off the guest, or the marked ones",
+        changes=True,
+    ),
+    Command(
+        "guests.filter", Where.GUESTS, ("slash",), "Filter", "Show only guests that match; !word hides those that do"
     ),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
-    Command("guests.down", Where.GUESTS, ("j",), "Down", "Move the cursor down", footer=False),
+    Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
+    Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),
+    Command("guests.mark_none", Where.GUESTS, ("n",), "Unmark", "Take all marks away", footer=False),
+    Command(
+        "guests.mark_pattern", Where.GUESTS, ("m",), "Mark by name", "Mark guests by a pattern: web*", footer=False
+    ),
+    Command("guests.sort_next", Where.GUESTS, ("s",), "Sort", "Sort by the next column", footer=False),
+    Command("guests.sort_reverse", Where.GUESTS, ("S",), "Reverse", "Sort the other way round", footer=False),
+    Command("guests.columns", Where.GUESTS, ("c",), "Columns", "Choose and order the columns", footer=False),
+    Command(
+        "guests.serial",
+        Where.GUESTS,
+        ("v",),
+        "Serial",
+        "Open virsh console on the guest; ctrl+] comes back",
+        footer=False,
+        changes=True,
+    ),
+    Command("guests.down", Where.GUESTS, ("j",), "Down", "Move the cursor down; g and G go to the ends", footer=False),
     Command("guests.up", Where.GUESTS, ("k",), "Up", "Move the cursor up", footer=False),
+    Command("guests.clear", Where.GUESTS, ("escape",), "Clear", "Clear the filter", footer=False),
     Command("guests.quit", Where.GUESTS, ("q",), "Quit", "Leave; backups go on by themselves"),
+    Command("details.back", Where.DETAILS, ("escape", "i", "q"), "Back", "Back to the list"),
+    Command("details.refresh", Where.DETAILS, ("r",), "Ask again", "Ask the host and the agent again"),
     Command(
         "console.cancel",
         Where.CONSOLE,

@@ -1,9 +1,13 @@
-"""Where the program keeps its files, after the XDG base directory specification."""
+"""Where the program keeps its files (XDG base directories), and what the user set in config.toml."""
 
 from __future__ import annotations
 
 import os
+import tomllib
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+
+from tui.model.errors import ExplainedError
 
 APP = "qga-tui"
 PRIVATE_FOLDER = 0o700
@@ -35,3 +39,71 @@ def private_folder(path: Path) -> Path:
     """Make `path` with its parents, open to the user alone, and return it."""
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What config.toml may say; each field is a key of it, seconds where the name ends in `_s`.
+
+    `ping_every_s` 0 asks an agent only when its port opens and when somebody looks at it.
+    """
+
+    ping_every_s: float = 60.0
+    ping_silent_every_s: float = 300.0
+    ping_timeout_s: int = 5
+    read_only: bool = False
+    backups_folder: Path | None = None
+
+
+class ConfigError(ExplainedError):
+    """The user's config.toml cannot be used."""
+
+
+def config_path() -> Path:
+    """Where the user's settings are."""
+    return config_folder() / "config.toml"
+
+
+def load_config() -> Config:
+    """The user's settings over the defaults; raises ConfigError for a file that says something else than it may."""
+    path = config_path()
+    try:
+        with path.open("rb") as file:
+            given = tomllib.load(file)
+    except FileNotFoundError:
+        return Config()
+    except (OSError, ValueError) as error:
+        raise _unusable(path, str(error)) from error
+    known = {field.name for field in fields(Config)}
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise _unusable(path, f"it does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
+    return _checked(path, given)
+
+
+def _checked(path: Path, given: dict[str, object]) -> Config:
+    config = Config()
+    for name, value in given.items():
+        if name == "backups_folder" and isinstance(value, str) and value.startswith(("/", "~")):
+            config = replace(config, backups_folder=Path(value).expanduser())
+        elif name == "read_only" and isinstance(value, bool):
+            config = replace(config, read_only=value)
+        elif name == "ping_every_s" and _is_seconds(value, least=0):
+            config = replace(config, ping_every_s=float(str(value)))
+        elif name == "ping_silent_every_s" and _is_seconds(value, least=1):
+            config = replace(config, ping_silent_every_s=float(str(value)))
+        elif name == "ping_timeout_s" and isinstance(value, int) and _is_seconds(value, least=1):
+            config = replace(config, ping_timeout_s=value)
+        else:
+            raise _unusable(path, f"{name} = {value!r} is not a value for it")
+    return config
+
+
+def _is_seconds(value: object, *, least: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= 86_400
+
+
+def _unusable(path: Path, cause: str) -> ConfigError:
+    return ConfigError(
+        "The settings cannot be used", cause=f"{path}: {cause}", next_step="Mend the file, or move it away."
+    )

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
-from tui.widgets.guest_table import GuestTable
+from tui.widgets.guest_rows import GuestRows
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
@@ -22,7 +22,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
 async def go_to(pilot: Pilot[None], app: QgaTui, name: str) -> None:
     """Put the cursor of the guest list on a guest, once the list is there."""
     await until(pilot, lambda: any(guest.name == name for guest in app.fleet.guests.values()))
-    table = app.screen.query_one(GuestTable)
+    table = app.screen.query_one(GuestRows)
     await until(pilot, lambda: table.row_count == len(app.fleet.guests))
     await pilot.press(*["k"] * table.row_count)
     for _ in range(table.row_count):

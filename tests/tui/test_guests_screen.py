@@ -11,8 +11,9 @@ from textual.pilot import Pilot
 from tests.tui import sample
 from tui.app import QgaTui
 from tui.fleet.fleet import Link
+from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import AgentState
-from tui.widgets.guest_table import GuestTable
+from tui.widgets.guest_rows import GuestRows
 
 SnapCompare = Callable[..., bool]
 
@@ -44,7 +45,7 @@ async def test_a_changed_guest_changes_its_row_and_the_cursor_stays() -> None:
         app.fleet = sample.every_state()
         await pilot.pause()
         await pilot.press("j", "j")
-        table = app.screen.query_one(GuestTable)
+        table = app.screen.query_one(GuestRows)
         chosen = table.guest_id
         assert chosen is not None
         app.fleet = app.fleet.with_guests(sample.guest("aaa-first", AgentState.RESPONDING))
@@ -54,7 +55,7 @@ async def test_a_changed_guest_changes_its_row_and_the_cursor_stays() -> None:
         changed = app.fleet.guests[chosen]
         app.fleet = app.fleet.with_guests(replace(changed, agent=replace(changed.agent, state=AgentState.FROZEN)))
         await pilot.pause()
-        assert table.get_row_at(table.cursor_row)[2].plain == "✱ frozen"
+        assert table.row([guest.id for guest in shown_guests(app.fleet, ListView())].index(chosen))[2] == "✱ frozen"
 
 
 async def test_hostile_names_are_drawn_inert() -> None:
@@ -63,6 +64,6 @@ async def test_hostile_names_are_drawn_inert() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.fleet = sample.fleet(sample.guest(hostile, AgentState.RESPONDING))
         await pilot.pause()
-        drawn = app.screen.query_one(GuestTable).get_row_at(0)[0].plain
+        drawn = app.screen.query_one(GuestRows).row(0)[0]
         assert drawn.startswith("[red]a[/] \ufffd]0;owned\ufffd\ufffd2J\ufffdxxx")
         assert drawn.isprintable()

@@ -62,7 +62,7 @@ def test_wrong_usage_is_one_line_and_the_verbs_own_code(
         (["-c", "test:///default", "exec", "nobody", "--", "true"], 255, "There is no guest nobody"),
         (["-c", "test:///default", "backup", "nobody", "--to", "/tmp"], 2, "There is no guest nobody"),
         (["-c", "qemu:///session?socket=/nowhere", "exec", "web1", "--", "true"], 255, "no libvirt daemon listens"),
-        (["-c", "qemu:///session?socket=/nowhere", "list"], 2, "systemctl start libvirtd"),
+        (["-c", "qemu:///session?socket=/nowhere", "list"], 2, "Start the daemon"),
         (["-c", "nonsense://", "list"], 2, "Cannot connect to nonsense://"),
         (["-c", "test:///default", "exec", "test", "--", "true"], 255, "qga-tui: "),
     ],

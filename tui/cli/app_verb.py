@@ -1,16 +1,61 @@
-"""`qga-tui` without a verb: the program."""
+"""`qga-tui` without a verb: the program, and the way out of it that waits for nobody."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import signal
+import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
+from tui.fleet.liveness import LivenessPolicy
+from tui.settings import load_config
+
+LEAVE_S = 0.6
+"""Seconds in which what still runs may tidy up, in guests too, before the process ends."""
 
 
-def run_app(uris: Sequence[str]) -> int:
-    """Show the program until the user leaves."""
-    app = QgaTui(hosts_for(uris), WORKER_ARGV)
-    app.run()
+def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
+    """Show the program until the user leaves or the terminal goes away; raises ExplainedError for a bad config."""
+    config = load_config()
+    app = QgaTui(
+        hosts_for(uris),
+        WORKER_ARGV,
+        config.backups_folder,
+        policy=LivenessPolicy(
+            cycle_s=config.ping_every_s, slow_cycle_s=config.ping_silent_every_s, ping_timeout_s=config.ping_timeout_s
+        ),
+        read_only=read_only or config.read_only,
+    )
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        loop.add_signal_handler(number, app.exit)
+    app.run(loop=loop)
+    loop.run_until_complete(_tidy_up())
     return app.return_code or 0
+
+
+async def _tidy_up() -> None:
+    """Cancel what still runs and give it a moment: commands in guests are ended there."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=LEAVE_S)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now: no thread that hangs in libvirt or on a dead mount is waited for."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # the terminal is gone, and nobody is left to tell
+            continue
+    os._exit(code)

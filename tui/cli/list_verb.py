@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from tui.cli.connect import hosts_for
 from tui.fleet import words
 from tui.fleet.fleet import Fleet, Link
-from tui.fleet.rows import ordered
 from tui.fleet.survey import survey
+from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import Guest
 from tui.model.text import printable
 
@@ -24,8 +24,8 @@ def run_list(uris: Sequence[str], *, as_json: bool) -> int:
         if host.link is Link.LOST:
             print(f"qga-tui: {printable(host.why)}", file=sys.stderr)
     if as_json:
-        print(json.dumps([as_fields(guest) for guest in ordered(fleet)], indent=2))
-    else:
+        print(json.dumps([as_fields(guest) for guest in shown_guests(fleet, ListView())], indent=2))
+    elif fleet.guests:
         print_table(fleet)
     return 2 if any(host.link is Link.LOST for host in fleet.hosts) else 0
 
@@ -60,7 +60,7 @@ def print_table(fleet: Fleet) -> None:
             words.ping(guest.agent.ping_ms),
             printable(guest.agent.reason),
         )
-        for guest in ordered(fleet)
+        for guest in shown_guests(fleet, ListView())
     ]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):

@@ -23,7 +23,9 @@ def start_log() -> None:
     try:
         settings.private_folder(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, settings.PRIVATE_FILE))
-        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_GENERATIONS, encoding="utf-8")
+        handler = RotatingFileHandler(
+            path, maxBytes=LOG_BYTES, backupCount=LOG_GENERATIONS, encoding="utf-8", errors="backslashreplace"
+        )
     except OSError:
         logging.getLogger("tui").addHandler(logging.NullHandler())
         return

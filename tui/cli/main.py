@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -13,31 +14,57 @@ from tui.model.errors import ExplainedError
 from tui.model.text import printable
 
 logger = logging.getLogger(__name__)
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. No traceback reaches the terminal: the log keeps it."""
-    options = parser.parse(sys.argv[1:] if argv is None else argv)
-    own_failure = parser.EXEC_OWN_FAILURE if options.verb == "exec" else parser.OWN_FAILURE
+    try:
+        options = parser.parse(sys.argv[1:] if argv is None else argv)
+        return _guarded(options, parser.EXEC_OWN_FAILURE if options.verb == "exec" else parser.OWN_FAILURE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _guarded(options: argparse.Namespace, own_failure: int) -> int:
     from tui.cli.log import log_path, start_log
 
     start_log()
+    _make_streams_writable()
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
     except ExplainedError as error:
         logger.warning("%s [%s]", error.one_line(), error.original)
         complain(error.one_line())
-        return own_failure
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
-        # Whoever read the output has left; nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return own_failure
+        _silence_stdout()
+    except OSError as error:
+        logger.exception("input or output failed")
+        complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        _silence_stdout()
     except Exception:
         logger.exception("internal error")
         complain(f"internal error; the details are in {log_path()}")
-        return own_failure
+    else:
+        return code
+    return own_failure
+
+
+def _make_streams_writable() -> None:
+    """Closed streams become the null device, so that nothing lands in the other one; odd characters never raise."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
+            stream.reconfigure(errors="replace")
+
+
+def _silence_stdout() -> None:
+    """Nobody takes the output any more: what is still buffered must not raise at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(line: str) -> None:
@@ -51,13 +78,16 @@ def _run(options: argparse.Namespace) -> int:
     uris = chosen_uris(options.uris)
     match options.verb:
         case None:
-            from tui.cli.app_verb import run_app
+            from tui.cli.app_verb import leave, run_app
 
-            return run_app(uris)
+            return leave(run_app(uris, read_only=options.read_only))
         case "demo":
+            from tui.cli.app_verb import leave
             from tui.cli.demo_verb import run_app_with_demo, run_headless
 
-            return run_headless(tied=options.tied) if options.headless else run_app_with_demo()
+            if options.headless:
+                return run_headless(tied=options.tied)
+            return leave(run_app_with_demo())
         case "list":
             from tui.cli.list_verb import run_list
 

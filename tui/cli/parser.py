@@ -37,7 +37,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     options, unknown = parser.parse_known_args(head)
     owner: Parser = getattr(options, "parser", parser)
     if unknown:
-        owner.error(f"unrecognized arguments: {' '.join(unknown)}")
+        hint = "; the program stands behind --" if options.verb == "exec" and not dashes else ""
+        owner.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if options.verb == "exec" and not program:
         owner.error("name the program to run after --")
     if options.verb != "exec" and dashes:
@@ -63,6 +64,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"qga-tui {__version__}")
     _add_uris(parser, "uris")
+    parser.add_argument("--read-only", action="store_true", help="the program refuses whatever changes a guest")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
 
     demo = verbs.add_parser("demo", help="the program with six small real guests of its own")

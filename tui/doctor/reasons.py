@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 from tui.agent import errors
 from tui.model.errors import ExplainedError
 from tui.model.guest import AgentState, Channel, DomainFacts, PowerState
 from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
 
 
-def diagnose(facts: DomainFacts, probe: ProbeOutcome | None) -> tuple[AgentState, str]:
+def diagnose(
+    facts: DomainFacts, probe: ProbeOutcome | None, port_changed_at: float | None = None
+) -> tuple[AgentState, str]:
     """The state that the evidence proves, and the reason in words.
 
-    `connected` is a claim of the hypervisor; only an answered ping makes it `responding`.
+    `port_changed_at` is the Unix time of the port's last event in this run. `connected` is a claim of the hypervisor;
+    only an answered ping makes it `responding`.
     """
     if facts.power is PowerState.OFF:
         return AgentState.OFF, facts.power_reason
@@ -25,44 +30,49 @@ def diagnose(facts: DomainFacts, probe: ProbeOutcome | None) -> tuple[AgentState
         case Channel.STORED_ONLY:
             return AgentState.PENDING, "the agent device is added at the next power cycle"
         case Channel.CLOSED:
-            return AgentState.DISCONNECTED, "nothing in the guest has the port open"
+            closed = "" if port_changed_at is None else f"closed {_clock(port_changed_at)}, "
+            return AgentState.DISCONNECTED, f"{closed}nothing in the guest has the port open"
         case Channel.UNKNOWN:
             return AgentState.UNKNOWN, "the host does not report the port's state"
         case Channel.OPEN:
-            return _open_port(probe)
+            return _open_port(probe, "port open" if port_changed_at is None else f"port open {_clock(port_changed_at)}")
 
 
-def _open_port(probe: ProbeOutcome | None) -> tuple[AgentState, str]:
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def _open_port(probe: ProbeOutcome | None, port: str) -> tuple[AgentState, str]:
     match probe:
         case None:
-            return AgentState.CONNECTED, "port open, not asked yet"
+            return AgentState.CONNECTED, f"{port}, not asked yet"
         case Answered(frozen=True):
             return AgentState.FROZEN, "file systems are frozen"
         case Answered():
             return AgentState.RESPONDING, "answered the last ping"
         case Unanswered(silence=Silence.NOT_ALLOWED):
-            return AgentState.CONNECTED, "port open, but this connection may not ask the agent"
+            return AgentState.CONNECTED, f"{port}, but this connection may not ask the agent"
         case Unanswered(silence=Silence.BUSY):
-            return AgentState.CONNECTED, "port open, another program is using the agent"
+            return AgentState.CONNECTED, f"{port}, another program is using the agent"
         case Unanswered(silence=Silence.LINK_BROKEN):
             return AgentState.UNRESPONSIVE, "libvirt gave up on the link to the agent"
         case Unanswered(in_a_row=1):
-            return AgentState.UNRESPONSIVE, "port open, last ping unanswered"
+            return AgentState.UNRESPONSIVE, f"{port}, last ping unanswered"
         case Unanswered(in_a_row=count):
-            return AgentState.UNRESPONSIVE, f"port open, {count} pings unanswered"
+            return AgentState.UNRESPONSIVE, f"{port}, {count} pings unanswered"
 
 
 _NEXT_STEPS: dict[AgentState, str] = {
     AgentState.OFF: "Start the guest first.",
     AgentState.PAUSED: "Resume the guest first.",
-    AgentState.NO_CHANNEL: "Add the channel org.qemu.guest_agent.0 to the guest's XML, then power it off and on.",
-    AgentState.PENDING: "Shut the guest down and start it again; a reboot is not enough.",
+    AgentState.NO_CHANNEL: "Add the channel org.qemu.guest_agent.0 to its XML, then power it off and on.",
+    AgentState.PENDING: "Shut it down and start it again; a reboot is not enough.",
     AgentState.DISCONNECTED: (
-        "Wait if it is booting; else install qemu-guest-agent in the guest and start its service "
-        "(Linux: systemctl start qemu-guest-agent; Windows: Start-Service QEMU-GA)."
+        "If it is not just booting: install qemu-guest-agent in it, then start it there "
+        "(systemctl start qemu-guest-agent; Windows: Start-Service QEMU-GA)."
     ),
     AgentState.UNRESPONSIVE: (
-        "Restart the agent in the guest (Linux: systemctl restart qemu-guest-agent; Windows: Restart-Service QEMU-GA)."
+        "Restart the agent in the guest (systemctl restart qemu-guest-agent; Windows: Restart-Service QEMU-GA)."
     ),
     AgentState.FROZEN: "If no backup is running, thaw it: virsh domfsthaw GUEST.",
     AgentState.UNKNOWN: "Look at it with virsh dumpxml GUEST.",

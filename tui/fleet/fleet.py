@@ -9,7 +9,17 @@ from types import MappingProxyType
 
 from tui.doctor.reasons import diagnose
 from tui.model.events import AgentPortClosed, AgentPortOpened
-from tui.model.guest import AgentState, AgentStatus, Channel, DomainFacts, Guest, GuestId, Happening, PowerState
+from tui.model.guest import (
+    AgentFacts,
+    AgentState,
+    AgentStatus,
+    Channel,
+    DomainFacts,
+    Guest,
+    GuestId,
+    Happening,
+    PowerState,
+)
 from tui.model.probe import Answered, ProbeOutcome, Unanswered
 
 TIMELINE_LENGTH = 200
@@ -83,7 +93,15 @@ def facts_read(guest: Guest, facts: DomainFacts, asked_at: float, now: float) ->
     if overtaken and running and guest.facts.channel in {Channel.OPEN, Channel.CLOSED}:
         facts = replace(facts, channel=guest.facts.channel)
     same_port = facts.power is guest.facts.power and facts.channel is guest.facts.channel
-    return _judged(replace(guest, facts=facts, probe=guest.probe if same_port else None), guest, now)
+    changed = replace(guest, facts=facts, probe=guest.probe if same_port else None)
+    if facts.power is PowerState.OFF:
+        changed = _without_addresses(replace(changed, port_changed_at=None, cpu_share=None))
+    return _judged(changed, guest, now)
+
+
+def _without_addresses(guest: Guest) -> Guest:
+    said = guest.agent_facts
+    return replace(guest, host_address=None, agent_facts=None if said is None else replace(said, address=None))
 
 
 def port_changed(guest: Guest, event: AgentPortOpened | AgentPortClosed) -> Guest:
@@ -107,6 +125,15 @@ def probed(guest: Guest, outcome: ProbeOutcome) -> Guest:
     return _judged(replace(guest, probe=outcome), guest, outcome.at)
 
 
+def introduced(guest: Guest, facts: AgentFacts, at: float) -> Guest:
+    """A guest after its agent said who it is; a new version or another policy is worth a line in the timeline."""
+    before, guest = guest.agent_facts, replace(guest, agent_facts=facts)
+    if before is not None and (before.version, before.blocked) == (facts.version, facts.blocked):
+        return guest
+    blocked = f", {len(facts.blocked)} commands blocked" if facts.blocked else ""
+    return remembered(guest, f"agent {facts.version or 'of unknown version'}{blocked}", at)
+
+
 def remembered(guest: Guest, what: str, at: float) -> Guest:
     """A guest with one more line in its timeline."""
     return replace(guest, timeline=(*guest.timeline, Happening(at, what))[-TIMELINE_LENGTH:])
@@ -120,7 +147,7 @@ def _judged(changed: Guest, before: Guest, now: float) -> Guest:
 
     The first answer to a port that was open before we looked is not a change: nobody knows since when it answers.
     """
-    state, reason = diagnose(changed.facts, changed.probe)
+    state, reason = diagnose(changed.facts, changed.probe, changed.port_changed_at)
     same = state is before.agent.state
     learned = before.agent.since is None and before.agent.state in _FIRST_ANSWERS and changed.probe is not None
     since = before.agent.since if same or learned else now

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
 
 from tui.agent import commands, errors
 from tui.agent.transport import Transport
+from tui.fleet.introduction import introduce
 from tui.fleet.liveness import LivenessPolicy, can_be_asked, is_silent, pause_s
-from tui.model.guest import Guest, GuestId
+from tui.model.guest import AgentFacts, Guest, GuestId
 from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
 
 _SILENCES: dict[type[errors.AgentError], Silence] = {
@@ -52,12 +54,15 @@ class Prober:
         guest_of: Callable[[GuestId], Guest | None],
         line_to: Callable[[GuestId], Transport],
         tell: Callable[[GuestId, ProbeOutcome | None], None],
+        tell_facts: Callable[[GuestId, AgentFacts], None],
         policy: LivenessPolicy,
         is_held: Callable[[GuestId], bool] = lambda _id: False,
     ) -> None:
         self._guest_of = guest_of
         self._line_to = line_to
         self._tell = tell
+        self._tell_facts = tell_facts
+        self._introduced: dict[GuestId, tuple[float | None, float]] = {}
         self._policy = policy
         self._is_held = is_held
         self._due: dict[GuestId, float] = {}
@@ -112,17 +117,33 @@ class Prober:
         task.add_done_callback(lambda _task: self._asked(guest_id))
 
     async def _ask(self, guest: Guest) -> None:
-        if is_silent(guest):
-            async with self._places_of_silent, self._places:
-                outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s)
-        else:
-            async with self._places:
-                outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s)
-        latest = self._guest_of(guest.id)
-        if latest is not None and latest.port_changed_at != guest.port_changed_at:
-            self.ask_soon(guest.id)  # the answer is about a port that was closed meanwhile
-        else:
+        async with contextlib.AsyncExitStack() as places:
+            if is_silent(guest):
+                await places.enter_async_context(self._places_of_silent)
+            await places.enter_async_context(self._places)
+            outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s)
+            latest = self._guest_of(guest.id)
+            if latest is not None and latest.port_changed_at != guest.port_changed_at:
+                self.ask_soon(guest.id)  # the answer is about a port that was closed meanwhile
+                return
             self._tell(guest.id, outcome)
+            if isinstance(outcome, Answered) and not outcome.frozen and self._is_to_introduce_itself(guest):
+                await self._introduce(guest)
+
+    def _is_to_introduce_itself(self, guest: Guest) -> bool:
+        port, at = self._introduced.get(guest.id, (None, 0.0))
+        if at == 0.0 or port != guest.port_changed_at:
+            return True
+        has_address = guest.agent_facts is not None and guest.agent_facts.address is not None
+        return time.time() - at > (self._policy.slow_cycle_s if has_address else self._policy.cycle_s / 2)
+
+    async def _introduce(self, guest: Guest) -> None:
+        try:
+            facts = await introduce(self._line_to(guest.id), self._policy.ping_timeout_s)
+        except errors.AgentError:
+            return  # the next ping tells what became of it
+        self._introduced[guest.id] = (guest.port_changed_at, time.time())
+        self._tell_facts(guest.id, facts)
 
     def _asked(self, guest_id: GuestId) -> None:
         self._asking.pop(guest_id, None)

@@ -11,6 +11,7 @@ from tui.fleet import fleet as folding
 from tui.fleet.fleet import Fleet, HostStatus, Link
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.prober import Prober
+from tui.fleet.sampling import Sampler
 from tui.hosts.port import Host, HostError, NoSuchDomainError
 from tui.model.events import (
     AgentPortClosed,
@@ -21,7 +22,7 @@ from tui.model.events import (
     HostEvent,
     HostLost,
 )
-from tui.model.guest import DomainFacts, Guest, GuestId
+from tui.model.guest import AgentFacts, DomainFacts, Guest, GuestId
 from tui.model.probe import ProbeOutcome
 
 RELIST_S = 60.0
@@ -53,7 +54,13 @@ class FleetWatch:
 
     def ask(self, guest_id: GuestId) -> None:
         """Ping a guest before its turn."""
-        self._watches[guest_id.host].prober.ask_soon(guest_id)
+        if guest_id in self.fleet.guests and guest_id.host in self._watches:
+            self._watches[guest_id.host].prober.ask_soon(guest_id)
+
+    def sample(self, *, cpu: bool, addresses: bool) -> None:
+        """Say what somebody looks at, of what no event tells."""
+        for watch in self._watches.values():
+            watch.sampler.want(cpu=cpu, addresses=addresses)
 
     def relist(self) -> None:
         """Read every host's list anew, soon."""
@@ -79,7 +86,15 @@ class HostWatch:
         self._list_wanted = asyncio.Event()
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._read_again: set[str] = set()
-        self.prober = Prober(self._guest, lambda guest_id: host.probe_line(guest_id.uuid), self._told, policy, is_held)
+        self.sampler = Sampler(host, lambda: watch.fleet, self._sampled)
+        self.prober = Prober(
+            self._guest,
+            lambda guest_id: host.probe_line(guest_id.uuid),
+            self._told,
+            self._introduced,
+            policy,
+            is_held,
+        )
 
     def relist_soon(self) -> None:
         """Read the list before its turn; connect at once where the host is lost."""
@@ -88,7 +103,7 @@ class HostWatch:
     async def run(self) -> None:
         """Connect, watch until lost, and again, until cancelled."""
         self._host.subscribe(self._happened)
-        probing = asyncio.create_task(self.prober.run())
+        beside = [asyncio.create_task(self.prober.run()), asyncio.create_task(self.sampler.run())]
         failures = 0
         try:
             while True:
@@ -104,8 +119,7 @@ class HostWatch:
                 await self._wait(self._list_wanted, BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 self._list_wanted.clear()
         finally:
-            probing.cancel()
-            for task in self._reading.values():
+            for task in (*beside, *self._reading.values()):
                 task.cancel()
 
     async def _relist_until_lost(self) -> None:
@@ -131,6 +145,7 @@ class HostWatch:
         fleet = fleet.with_guests(*(self._with_facts(facts, asked_at) for facts in listed))
         self._watch.become(fleet)
         self._set_link(Link.CONNECTED, "")
+        self.sampler.look_again()
         for guest in fleet.of_host(self._host.name):
             self.prober.plan(guest)
 
@@ -161,6 +176,14 @@ class HostWatch:
             self._read_soon(guest_id.uuid)
         else:
             self._replace(folding.probed(guest, outcome))
+
+    def _introduced(self, guest_id: GuestId, facts: AgentFacts) -> None:
+        guest = self._guest(guest_id)
+        if guest is not None:
+            self._watch.become(self._watch.fleet.with_guests(folding.introduced(guest, facts, time.time())))
+
+    def _sampled(self, guests: tuple[Guest, ...]) -> None:
+        self._watch.become(self._watch.fleet.with_guests(*guests))
 
     def _happened(self, event: HostEvent) -> None:
         match event:

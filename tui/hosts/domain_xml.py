@@ -12,6 +12,7 @@ from tui.model.guest import Channel
 AGENT_PORT = "org.qemu.guest_agent.0"
 """The one channel name libvirt takes for the agent's (src/conf/domain_conf.c)."""
 
+LIBOSINFO = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
 XML_LIMIT = 4 * 1024 * 1024
 """Characters; libvirt's RPC carries no longer string (VIR_NET_MESSAGE_STRING_MAX)."""
 
@@ -31,6 +32,7 @@ class Definition:
     disks: tuple[Disk, ...]
     memory_bytes: int = 0
     vcpus: int = 0
+    os_hint: str = ""
 
 
 def parse_tree(xml: str) -> ET.Element:
@@ -56,7 +58,16 @@ def read_definition(xml: str) -> Definition:
         disks=tuple(_disk(element) for element in root.findall("./devices/disk")),
         memory_bytes=_bytes(root.find("currentMemory")) or _bytes(root.find("memory")),
         vcpus=_vcpus(root.find("vcpu")),
+        os_hint=_attribute(root.find(f"./metadata//{{{LIBOSINFO}}}os"), "id"),
     )
+
+
+def channel_elements(xml: str) -> tuple[str, ...]:
+    """The lines of a definition's `<channel>` elements, as they stand there."""
+    lines: list[str] = []
+    for element in parse_tree(xml).findall("./devices/channel"):
+        lines.extend(line.rstrip() for line in ET.tostring(element, encoding="unicode").splitlines() if line.strip())
+    return tuple(lines)
 
 
 def _channel(root: ET.Element) -> Channel:

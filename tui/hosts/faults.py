@@ -16,6 +16,7 @@ OPERATION_DENIED = 29
 SYSTEM_ERROR = 38
 RPC = 39
 NO_DOMAIN = 42
+NO_NETWORK = 43
 AUTH_FAILED = 45
 OPERATION_INVALID = 55
 OPERATION_TIMEOUT = 68
@@ -33,6 +34,13 @@ FROM_RPC = 7
 FROM_REMOTE = 13
 
 _DENIED = {OPERATION_DENIED, AUTH_FAILED, AUTH_CANCELLED, ACCESS_DENIED, AUTH_UNAVAILABLE}
+
+
+def is_denial(code: int) -> bool:
+    """Whether the error says that this user may not do this, so that less might still be allowed."""
+    return code in _DENIED
+
+
 _CONNECTION_WORDS = ("client socket is closed", "end of file while reading", "cannot recv data", "connection reset")
 
 
@@ -110,13 +118,13 @@ def host_error(code: int, domain: int, text: str) -> HostError:
 
 def connect_error(uri: str, code: int, text: str) -> HostUnreachableError:
     """Why a connection could not be opened, with the way to mend it."""
-    cause, next_step = _why_no_connection(code, text.lower())
+    cause, next_step = _why_no_connection(code, text.lower(), own_socket="socket=" in uri)
     return HostUnreachableError(
         f"Cannot connect to {uri}", cause=cause or text, next_step=next_step, original=text, code=code
     )
 
 
-def _why_no_connection(code: int, text: str) -> tuple[str, str]:
+def _why_no_connection(code: int, text: str, *, own_socket: bool) -> tuple[str, str]:
     if "host key verification failed" in text:
         return "the host's ssh key is not known here", "Connect once with ssh by hand and accept the key."
     if "could not resolve hostname" in text or "name or service not known" in text:
@@ -133,7 +141,9 @@ def _why_no_connection(code: int, text: str) -> tuple[str, str]:
             "Join the group libvirt (usermod -aG libvirt USER), then log in again.",
         )
     if "no such file" in text or "connection refused" in text or "failed to connect socket" in text:
-        return "no libvirt daemon listens there", "Start it: systemctl start libvirtd (or virtqemud.socket)."
+        step = "Start the daemon that makes the socket which the URI names."
+        step = step if own_socket else "Start it: systemctl start libvirtd (or virtqemud.socket)."
+        return "no libvirt daemon listens there", step
     if "no connection driver available" in text:
         return "this libvirt does not know that kind of URI", "Check the URI; qemu:///system is the usual one."
     return "", "Try the same with: virsh -c URI list"

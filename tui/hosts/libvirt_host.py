@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import libvirt
 import libvirt_qemu
@@ -18,12 +18,14 @@ from tui.agent.transport import Transport
 from tui.hosts import faults
 from tui.hosts.agent_line import AgentLine, AgentTurns
 from tui.hosts.connection import Connection
+from tui.hosts.counting import Counted
 from tui.hosts.domain_xml import read_definition
 from tui.hosts.events import start_event_loop, watch
-from tui.hosts.port import BlockJob, BlockSizes, HostUnreachableError, HostVersions
+from tui.hosts.port import BlockJob, BlockSizes, HostUnreachableError, HostVersions, PowerWay
 from tui.hosts.power_words import power_of
+from tui.hosts.uris import is_remote, without_prompts
 from tui.model.events import HostEvent, HostLost
-from tui.model.guest import Channel, DomainFacts, PowerState
+from tui.model.guest import Address, AddressSource, Channel, DomainFacts, PowerState
 
 T = TypeVar("T")
 
@@ -35,22 +37,31 @@ RUN_METADATA_URI = "https://qga-tui.invalid/backup-run/1"
 RUN_METADATA_KEY = "qga-tui"
 
 
-def _open(uri: str) -> Any:
+def _open(uri: str, calls: Counter[str], note_read_only: Callable[[bool], None]) -> Counted:
+    """Connect with write access, or read-only where only that is allowed; raises HostUnreachableError."""
     start_event_loop()
     try:
-        connection = libvirt.open(uri)
-        if urlsplit(uri).netloc:
+        try:
+            connection, read_only = libvirt.open(without_prompts(uri)), False
+        except libvirt.libvirtError as error:
+            if not faults.is_denial(error.get_error_code() or 0):
+                raise
+            connection, read_only = libvirt.openReadOnly(without_prompts(uri)), True
+        if is_remote(uri):
             connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
     except libvirt.libvirtError as error:
         raise faults.connect_error(uri, error.get_error_code() or 0, _text(error)) from error
-    return connection
+    note_read_only(read_only)
+    return Counted(connection, calls)
 
 
 async def _ask_agent(connection: Connection, uuid: str, request: str, timeout_s: int) -> str:
     """One call of virDomainQemuAgentCommand; raises an AgentError."""
 
     def ask(handle: Any) -> str:
-        return str(libvirt_qemu.qemuAgentCommand(handle.lookupByUUIDString(uuid), request, timeout_s, 0))
+        domain = handle.lookupByUUIDString(uuid)
+        handle.count("qemuAgentCommand")
+        return str(libvirt_qemu.qemuAgentCommand(domain.raw, request, timeout_s, 0))
 
     try:
         return await connection.call(ask)
@@ -70,9 +81,13 @@ class LibvirtHost:
     def __init__(self, uri: str, name: str) -> None:
         self._uri = uri
         self._name = name
-        self._control = Connection(partial(_open, uri), f"{name}-control", CONTROL_WIDTH)
-        self._probes = Connection(partial(_open, uri), f"{name}-probes", PROBE_WIDTH)
-        self._work = Connection(partial(_open, uri), f"{name}-work", WORK_WIDTH)
+        self.calls: Counter[str] = Counter()
+        self._read_only = False
+        opener = partial(_open, uri, self.calls, self._note_read_only)
+        self._control = Connection(opener, f"{name}-control", CONTROL_WIDTH)
+        self._probes = Connection(opener, f"{name}-probes", PROBE_WIDTH)
+        self._work = Connection(opener, f"{name}-work", WORK_WIDTH)
+        self._opened = 0
         self._turns = AgentTurns()
         self._listeners: list[Callable[[HostEvent], None]] = []
 
@@ -86,15 +101,25 @@ class LibvirtHost:
         """The libvirt URI."""
         return self._uri
 
+    @property
+    def read_only(self) -> bool:
+        """Whether the connection may change nothing."""
+        return self._read_only
+
+    def _note_read_only(self, read_only: bool) -> None:
+        self._read_only = read_only
+
     async def open(self) -> None:
         """Connect the control connection and register for events."""
         loop = asyncio.get_running_loop()
+        self._opened += 1
+        opened = self._opened
 
         def sink(event: HostEvent) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the program has quit
-                loop.call_soon_threadsafe(self._dispatch, event)
+                loop.call_soon_threadsafe(self._dispatch, event, opened)
 
-        await self._ask(lambda connection: watch(connection, self._name, sink))
+        await self._ask(lambda connection: watch(connection.raw, self._name, sink))
 
     async def close(self) -> None:
         """Let go of the connections without waiting for calls in flight."""
@@ -104,8 +129,11 @@ class LibvirtHost:
         for connection in (self._control, self._probes, self._work):
             connection.drop()
 
-    def _dispatch(self, event: HostEvent) -> None:
+    def _dispatch(self, event: HostEvent, opened: int) -> None:
+        if opened != self._opened:
+            return  # from a connection that was given up already
         if isinstance(event, HostLost):
+            self._opened += 1
             self._drop_all()
         for listener in tuple(self._listeners):
             listener(event)
@@ -122,12 +150,13 @@ class LibvirtHost:
 
     async def _ask(self, question: Callable[[Any], T]) -> T:
         """`question(virConnect)` on the control connection, with libvirt's errors classified."""
+        opened = self._opened
         try:
             return await self._control.call(question)
         except libvirt.libvirtError as error:
             fault = faults.host_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
             if isinstance(fault, HostUnreachableError):
-                self._dispatch(HostLost(self._name, _text(error), time.time()))
+                self._dispatch(HostLost(self._name, _text(error), time.time()), opened)
             raise fault from error
 
     async def _ask_domain(self, uuid: str, question: Callable[[Any], T]) -> T:
@@ -142,19 +171,9 @@ class LibvirtHost:
         return await self._ask(read)
 
     async def list_domains(self) -> tuple[DomainFacts, ...]:
-        """All domains; one that vanishes while the list is read is left out."""
+        """All domains, in few calls; one that vanishes while the list is read is left out."""
 
-        def read(connection: Any) -> tuple[DomainFacts, ...]:
-            facts: list[DomainFacts] = []
-            for domain in connection.listAllDomains(0):
-                try:
-                    facts.append(_read_facts(domain))
-                except libvirt.libvirtError as error:
-                    if error.get_error_code() != faults.NO_DOMAIN:
-                        raise
-            return tuple(facts)
-
-        return await self._ask(read)
+        return await self._ask(_list_facts)
 
     async def read_domain(self, uuid: str) -> DomainFacts:
         """The facts of one domain, read now."""
@@ -266,6 +285,58 @@ class LibvirtHost:
         """Replace the stored definition; libvirt validates it first."""
         await self._ask(lambda connection: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE))
 
+    async def start(self, uuid: str) -> None:
+        """Boot a domain that is off."""
+        await self._ask_domain(uuid, lambda domain: domain.create())
+
+    async def shut_down(self, uuid: str, way: PowerWay) -> None:
+        """Ask a guest to power off; returns when it was asked, not when it is off."""
+        flag = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT
+        flag = flag if way is PowerWay.AGENT else libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+        await self._ask_domain(uuid, lambda domain: domain.shutdownFlags(flag))
+
+    async def reboot(self, uuid: str, way: PowerWay) -> None:
+        """Ask a guest to boot anew; returns when it was asked."""
+        flag = libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT
+        flag = flag if way is PowerWay.AGENT else libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN
+        await self._ask_domain(uuid, lambda domain: domain.reboot(flag))
+
+    async def force_off(self, uuid: str) -> None:
+        """Cut a domain's power."""
+        await self._ask_domain(uuid, lambda domain: domain.destroy())
+
+    async def cpu_times(self) -> dict[str, int]:
+        """Nanoseconds of processor time that each running domain has had, by UUID, in one call."""
+
+        def read(connection: Any) -> dict[str, int]:
+            flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING
+            stats = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_CPU_TOTAL, flags)
+            return {domain.UUIDString(): int(each["cpu.time"]) for domain, each in stats if "cpu.time" in each}
+
+        return await self._ask(read)
+
+    async def host_address(self, uuid: str) -> Address | None:
+        """What the host's DHCP leases, or its ARP table, say of a running domain's address."""
+
+        def read(domain: Any) -> Address | None:
+            sources = (
+                (libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, AddressSource.LEASE),
+                (libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, AddressSource.ARP),
+            )
+            for flag, source in sources:
+                try:
+                    interfaces = domain.interfaceAddresses(flag, 0)
+                except libvirt.libvirtError as error:
+                    if error.get_error_code() in (faults.NO_SUPPORT, faults.OPERATION_INVALID, faults.NO_NETWORK):
+                        continue
+                    raise
+                for interface in interfaces.values():
+                    for address in interface.get("addrs") or ():
+                        return Address(str(address["addr"]), source)
+            return None
+
+        return await self._ask_domain(uuid, read)
+
     async def suspend(self, uuid: str) -> None:
         """Pause a running domain."""
         await self._ask_domain(uuid, lambda domain: domain.suspend())
@@ -302,11 +373,33 @@ def _dotted(number: int) -> str:
     return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
 
 
+def _list_facts(connection: Any) -> tuple[DomainFacts, ...]:
+    """Runs on a lane: states, persistence and autostart in one call each, the definitions one by one."""
+    persistent = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)}
+    autostarted = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
+    facts: list[DomainFacts] = []
+    for domain, stats in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0):
+        uuid = domain.UUIDString()
+        state = (stats.get("state.state", 0), stats.get("state.reason", 0))
+        try:
+            facts.append(_facts(domain, state, persistent=uuid in persistent, autostart=uuid in autostarted))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != faults.NO_DOMAIN:
+                raise
+    return tuple(facts)
+
+
 def _read_facts(domain: Any) -> DomainFacts:
-    """Runs on a lane. A running domain without a channel is looked up in its stored XML too."""
-    power, reason = power_of(*domain.state(0))
-    definition = read_definition(domain.XMLDesc(0))
+    """Runs on a lane."""
     persistent = bool(domain.isPersistent())
+    autostart = persistent and bool(domain.autostart())
+    return _facts(domain, tuple(domain.state(0)), persistent=persistent, autostart=autostart)
+
+
+def _facts(domain: Any, state: tuple[int, int], *, persistent: bool, autostart: bool) -> DomainFacts:
+    """Runs on a lane. A running domain without a channel is looked up in its stored XML too."""
+    power, reason = power_of(*state)
+    definition = read_definition(domain.XMLDesc(0))
     channel = definition.channel
     if channel is Channel.ABSENT and power is not PowerState.OFF and persistent:
         stored = read_definition(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
@@ -319,4 +412,8 @@ def _read_facts(domain: Any) -> DomainFacts:
         channel=channel,
         persistent=persistent,
         disks=definition.disks,
+        autostart=autostart,
+        memory_bytes=definition.memory_bytes,
+        vcpus=definition.vcpus,
+        os_hint=definition.os_hint,
     )

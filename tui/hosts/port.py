@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from tui.agent.transport import Transport
 from tui.model.errors import ExplainedError
 from tui.model.events import HostEvent
-from tui.model.guest import DomainFacts
+from tui.model.guest import Address, DomainFacts
 
 
 class HostError(ExplainedError):
@@ -62,6 +64,13 @@ class BlockSizes:
     physical: int
 
 
+class PowerWay(StrEnum):
+    """Who is asked to end or reboot a guest."""
+
+    AGENT = "agent"
+    ACPI = "ACPI power button"
+
+
 class Host(Protocol):
     """One hypervisor: its domains, its events, the lines to its agents and its block jobs.
 
@@ -76,6 +85,16 @@ class Host(Protocol):
     @property
     def uri(self) -> str:
         """The libvirt URI."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the connection may change nothing, agents included; known once the host is open."""
+        ...
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each function of the hypervisor's API was called."""
         ...
 
     async def open(self) -> None:
@@ -167,6 +186,30 @@ class Host(Protocol):
 
     async def define(self, xml: str) -> None:
         """Replace the stored definition."""
+        ...
+
+    async def start(self, uuid: str) -> None:
+        """Boot a domain that is off."""
+        ...
+
+    async def shut_down(self, uuid: str, way: PowerWay) -> None:
+        """Ask a guest to power off; returns when it was asked, not when it is off."""
+        ...
+
+    async def reboot(self, uuid: str, way: PowerWay) -> None:
+        """Ask a guest to boot anew; returns when it was asked."""
+        ...
+
+    async def force_off(self, uuid: str) -> None:
+        """Cut a domain's power: what it had not written yet is lost."""
+        ...
+
+    async def cpu_times(self) -> dict[str, int]:
+        """Nanoseconds of processor time that each running domain has had, by UUID."""
+        ...
+
+    async def host_address(self, uuid: str) -> Address | None:
+        """The first address that the host's own network knows of a running domain (DHCP leases, then ARP)."""
         ...
 
     async def suspend(self, uuid: str) -> None:

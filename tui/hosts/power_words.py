@@ -58,6 +58,14 @@ _REASONS: dict[int, dict[int, str]] = {
 }
 
 
+_PAUSED_BY_LIBVIRT = {(3, 9), (3, 11)}
+
+
 def power_of(state: int, reason: int) -> tuple[PowerState, str]:
-    """The power state and why; crashed counts as off and pmsuspended as paused, and the reason says so."""
+    """The power state and why; crashed counts as off and pmsuspended as paused, and the reason says so.
+
+    libvirt calls a domain paused while it sets QEMU up, and for the time of its own snapshots; nobody paused that one.
+    """
+    if (state, reason) in _PAUSED_BY_LIBVIRT:
+        return PowerState.RUNNING, _REASONS[state][reason]
     return _STATES.get(state, PowerState.UNKNOWN), _REASONS.get(state, {}).get(reason, "")

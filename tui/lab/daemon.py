@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from pathlib import Path
 
 from tui.lab.image import lab_cache
@@ -50,7 +51,8 @@ class Daemon:
 
     async def start(self) -> None:
         """Start and wait until it takes connections; raises LabError with the end of its log."""
-        self._prepare()
+        if not (self._folder.config / "libvirt").exists():
+            self._prepare()
         pid_file = self._folder.runtime / "libvirtd.pid"
         argv = ["libvirtd", "--timeout", str(IDLE_TIMEOUT), "--pid-file", str(pid_file)]
         if os.geteuid() == 0:
@@ -74,6 +76,12 @@ class Daemon:
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
             raise self._failed(f"it took no connection for {START_TIMEOUT:.0f} s") from error
+
+    async def kill(self) -> None:
+        """End the daemon as a crash would; its guests run on, and `start` begins a new one that takes them over."""
+        pid = int((self._folder.runtime / "libvirtd.pid").read_text("ascii"))
+        os.kill(pid, signal.SIGKILL)
+        await self.reap()
 
     async def virsh(self, *words: str, timeout: float = 60.0) -> str:
         """What `virsh` prints for a command; raises LabError, whose `original` is libvirt's own text."""

@@ -138,6 +138,14 @@ class Laboratory:
         """What virsh prints; raises LabError with libvirt's text as `original`."""
         return await self._premises.daemon.virsh(*words, timeout=timeout)
 
+    async def kill_daemon(self) -> None:
+        """Kill libvirtd as a crash would; the guests run on."""
+        await self._premises.daemon.kill()
+
+    async def start_daemon(self) -> None:
+        """Start libvirtd after `kill_daemon`; it takes the running guests over."""
+        await self._premises.daemon.start()
+
     async def agent_command(self, name: str, execute: str, timeout: int = 5, **arguments: object) -> Any:
         """The `return` of an agent command, through virsh; raises LabError. `timeout` in seconds."""
         request = json.dumps({"execute": execute, "arguments": arguments})

@@ -67,6 +67,42 @@ class DomainFacts:
     channel: Channel
     persistent: bool = True
     disks: tuple[Disk, ...] = ()
+    autostart: bool = False
+    memory_bytes: int = 0
+    vcpus: int = 0
+    os_hint: str = ""
+    """The operating system that whoever made the domain noted in its metadata (libosinfo's id), often wrong."""
+
+
+class AddressSource(StrEnum):
+    """Who said that a guest has an address."""
+
+    AGENT = "agent"
+    LEASE = "lease"
+    ARP = "ARP"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP address of a guest, as text, and who said so."""
+
+    text: str
+    source: AddressSource
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """What an agent says of itself and of its guest; empty where it did not say. Asked once per agent start.
+
+    `blocked` are the commands that its policy switches off, as guest-info lists them.
+    """
+
+    version: str = ""
+    blocked: frozenset[str] = frozenset()
+    os_id: str = ""
+    os_name: str = ""
+    host_name: str = ""
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +141,17 @@ class Guest:
     probe: ProbeOutcome | None = None
     port_changed_at: float | None = None
     timeline: tuple[Happening, ...] = ()
+    agent_facts: AgentFacts | None = None
+    host_address: Address | None = None
+    """From the host's own network: a DHCP lease, or its ARP table."""
+    cpu_share: float | None = None
+    """Processor time over wall time in the last seconds, of one processor; None while it is not measured."""
+
+    @property
+    def address(self) -> Address | None:
+        """The agent knows best; else what the host's network knows."""
+        said = self.agent_facts.address if self.agent_facts is not None else None
+        return said or self.host_address
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, ContentSwitcher, Footer, Input, Label, Select, SelectionList, Static
@@ -29,6 +29,7 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
+from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
 from tui.widgets.proposal_text import proposal_text
 from tui.widgets.step_bars import StepBars
@@ -44,7 +45,12 @@ POLICY_WORDS: dict[QuiescePolicy, str] = {
 class BackupScreen(Screen[None]):
     """Shows the guest's running or last backup, or the wizard that begins one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.BACKUP)
+    WHERE = Where.BACKUP
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(Where.BACKUP),
+        Binding("pageup", "scroll(-1)", show=False, priority=True),
+        Binding("pagedown", "scroll(1)", show=False, priority=True),
+    ]
     HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
     def __init__(self, host: Host, guest: Guest, worker_argv: tuple[str, ...], folder: Path) -> None:
@@ -55,6 +61,7 @@ class BackupScreen(Screen[None]):
         self._folder = folder
         self._proposal: Proposal | None = None
         self._run: runs.Run | None = None
+        self._to_make: Path | None = None
 
     def compose(self) -> ComposeResult:
         """The three parts, one at a time."""
@@ -135,6 +142,14 @@ class BackupScreen(Screen[None]):
         policy = self.query_one("#policy", Select).value
         try:
             folder = _absolute_folder(self.query_one("#folder", Input).value)
+            if await asyncio.to_thread(folder.is_dir):
+                self._to_make = None
+            elif self._to_make != folder:
+                self._to_make = folder
+                self._trouble(ExplainedError(f"There is no folder {folder}", next_step="Press enter again to make it."))
+                return
+            else:
+                await asyncio.to_thread(_make_folder, folder)
             facts = await self._host.read_domain(self._guest.id.uuid)
             self._proposal = await propose(self._host, facts, folder, chosen, quiesce=QuiescePolicy(str(policy)))
         except ExplainedError as error:
@@ -196,6 +211,12 @@ class BackupScreen(Screen[None]):
         if wanted and self._run is not None:
             runs.cancel(self._run, signal.SIGTERM)
 
+    def action_scroll(self, pages: int) -> None:
+        """Scroll what is shown, wherever the focus is."""
+        for scroll in self.query(VerticalScroll):
+            if scroll.display and scroll.is_on_screen:
+                scroll.scroll_relative(y=pages * (scroll.size.height - 1), animate=False)
+
     def action_back(self) -> None:
         """One step back; from the first one, to the list."""
         if self.query_one(ContentSwitcher).current == "review":
@@ -209,6 +230,19 @@ def _absolute_folder(typed: str) -> Path:
     if not folder.is_absolute():
         raise ExplainedError("The folder's path must begin with / or ~")
     return folder
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder itself; one whose parent is missing was mistyped, or waits for its mount."""
+    try:
+        folder.mkdir(mode=PRIVATE_FOLDER)
+    except OSError as error:
+        raise ExplainedError(
+            f"The folder {folder} cannot be made",
+            cause=error.strerror or "",
+            next_step="Choose another one, or mount what belongs there.",
+            original=str(error),
+        ) from error
 
 
 def _disk_words(target: str, image_format: str, source: str) -> Text:

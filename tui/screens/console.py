@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
@@ -18,7 +18,7 @@ from tui.agent.exec_model import Stream
 from tui.commands import Where
 from tui.console.session import CommandEnded, CommandStarted, Session, SessionFact
 from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine
-from tui.model.guest import Guest
+from tui.model.guest import AgentState, Guest
 from tui.model.quantities import duration
 from tui.model.text import printable
 from tui.widgets.bindings import bindings
@@ -55,7 +55,12 @@ class PromptInput(Input):
 class ConsoleScreen(Screen[None]):
     """Shows a session, which the app owns: leaving the screen ends nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.CONSOLE, priority=True)
+    WHERE = Where.CONSOLE
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(Where.CONSOLE, priority=True),
+        Binding("pageup", "scroll(-1)", show=False, priority=True),
+        Binding("pagedown", "scroll(1)", show=False, priority=True),
+    ]
     HELP = "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended."
 
     def __init__(self, guest: Guest, session: Session) -> None:
@@ -103,6 +108,7 @@ class ConsoleScreen(Screen[None]):
         prompt.value = ""
         self._began, self._pid = time.monotonic(), None
         self._session.run(line)
+        self.query_one(OutputView).follow()
         self._draw()
 
     def _happened(self, fact: SessionFact) -> None:
@@ -129,7 +135,9 @@ class ConsoleScreen(Screen[None]):
     def _draw_title(self) -> None:
         title = Text(no_wrap=True, overflow="ellipsis")
         title.append(printable(self._guest.name, 40), "bold")
-        if self._began is None:
+        if self._began is None and self._guest.agent.state is not AgentState.RESPONDING:
+            title.append(f"  agent {self._guest.agent.state}: {printable(self._guest.agent.reason)}")
+        elif self._began is None:
             title.append("  ready", "dim")
         else:
             pid = "" if self._pid is None else f", pid {self._pid} in the guest"
@@ -148,6 +156,11 @@ class ConsoleScreen(Screen[None]):
             self.notify("Ending the command in the guest …", markup=False)
         else:
             self.query_one(PromptInput).value = ""
+
+    def action_scroll(self, pages: int) -> None:
+        """Scroll the output while the prompt has the focus."""
+        view = self.query_one(OutputView)
+        view.scroll_relative(y=pages * (view.size.height - 1), animate=False, immediate=True)
 
     def action_back(self) -> None:
         """To the list; a running command runs on."""

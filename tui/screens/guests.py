@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -15,47 +15,46 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import Footer, Input, Static
 
 from tui.backup.runstate import RunState
-from tui.backup.telling import headline
 from tui.commands import Where
-from tui.doctor.reasons import next_step
-from tui.fleet import words
-from tui.fleet.fleet import Fleet, Link
-from tui.fleet.rows import find
+from tui.fleet import columns
+from tui.fleet.fleet import Fleet
+from tui.fleet.kept_view import keep_view, load_view
+from tui.fleet.view import ListView, matching_pattern, shown_guests, targets
 from tui.model.guest import Guest, GuestId
 from tui.model.text import printable
-from tui.widgets.bindings import bindings
+from tui.screens.choose_columns import ColumnsScreen
+from tui.screens.line import LineScreen
+from tui.widgets.bindings import bindings, is_refused
+from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
-from tui.widgets.tones import AGENT_TONES, LINK_GLYPHS, LINK_TONES, styles_of
+from tui.widgets.guest_text import guest_lines, hosts_line, why_empty
+from tui.widgets.tones import styles_of
 
 CURSOR_REST_S = 0.4
 """Seconds the cursor has to stay on a guest before its agent is asked."""
 
 
 class GuestsScreen(Screen[None]):
-    """The list. What it wants done with a guest it says in messages; the app does it."""
+    """The list. What it wants done with guests it says in messages; the app does it."""
 
+    WHERE = Where.GUESTS
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.GUESTS)
     HELP = "The guests of your hosts. The AGENT column is live: it changes by itself when an agent comes or goes."
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
+    view: reactive[ListView] = reactive(ListView(), init=False)
 
-    class ConsoleWanted(Message):
-        """The user wants to run commands in a guest."""
+    class Wanted(Message):
+        """The user wants the command `action` carried out on `guests`."""
 
-        def __init__(self, guest_id: GuestId) -> None:
+        def __init__(self, action: str, guests: tuple[Guest, ...]) -> None:
             super().__init__()
-            self.guest_id = guest_id
-
-    class BackupWanted(Message):
-        """The user wants to back a guest up, or see its backup."""
-
-        def __init__(self, guest_id: GuestId) -> None:
-            super().__init__()
-            self.guest_id = guest_id
+            self.action = action
+            self.guests = guests
 
     class PingWanted(Message):
         """Somebody looks at a guest: its agent's answer is to be fresh. `relist` asks for the lists too."""
@@ -65,27 +64,57 @@ class GuestsScreen(Screen[None]):
             self.guest_id = guest_id
             self.relist = relist
 
-    def __init__(self) -> None:
+    class ColumnsShown(Message):
+        """The columns that are on the screen now: what they show has to be known."""
+
+        def __init__(self, keys: frozenset[str]) -> None:
+            super().__init__()
+            self.keys = keys
+
+    def __init__(self, *, read_only: bool = False) -> None:
         super().__init__()
+        self._read_only = read_only
         self._resting: Timer | None = None
+        self.set_reactive(GuestsScreen.view, load_view())
 
     def compose(self) -> ComposeResult:
         """Hosts above, table, the guest under the cursor below."""
         yield Static(id="hosts")
         yield GuestTable()
         yield Static(id="empty")
+        yield Input(placeholder="name, state, system or address; !word hides", id="filter")
         yield Static(id="under-cursor")
         yield Footer(show_command_palette=False)
 
+    @property
+    def rows(self) -> GuestRows:
+        """The table's rows."""
+        return self.query_one(GuestRows)
+
     def on_mount(self) -> None:
         """Draw what is known already."""
-        self._draw(self.fleet)
-        self.query_one(GuestTable).focus()
+        self.query_one("#filter").display = False
+        self._draw()
+        self.rows.focus()
 
-    def watch_fleet(self, fleet: Fleet) -> None:
+    def on_resize(self) -> None:
+        """Other columns may fit."""
+        self.call_after_refresh(self._columns_fitted)
+
+    def _columns_fitted(self) -> None:
+        self.query_one(GuestTable).show_titles(self.view)
+        self.post_message(self.ColumnsShown(frozenset(column.key for column in self.rows.columns)))
+
+    def watch_fleet(self) -> None:
         """Draw the next fleet."""
-        if self.is_mounted:
-            self._draw(fleet)
+        self._draw()
+
+    def watch_view(self, before: ListView, view: ListView) -> None:
+        """Draw the list another way, and keep what is worth keeping."""
+        self._draw()
+        if replace(before, filter="", marked=frozenset()) != replace(view, filter="", marked=frozenset()):
+            keep_view(view)
+            self._columns_fitted()
 
     def watch_backups(self) -> None:
         """Draw how far the running backups are."""
@@ -93,32 +122,39 @@ class GuestsScreen(Screen[None]):
             self._draw_hosts()
             self._draw_under_cursor()
 
-    def _draw(self, fleet: Fleet) -> None:
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
         table = self.query_one(GuestTable)
-        table.show(fleet)
+        table.show(self.fleet, self.view)
         self._draw_hosts()
         empty = self.query_one("#empty", Static)
-        empty.update(_why_empty(fleet))
-        empty.display = not fleet.guests
-        table.display = bool(fleet.guests)
+        is_empty = self.rows.row_count == 0
+        if is_empty:
+            empty.update(why_empty(self.fleet, self.view))
+        empty.display, table.display = is_empty, not is_empty
         self._draw_under_cursor()
 
     def _draw_hosts(self) -> None:
-        line = _hosts_line(self.fleet, styles_of(self.app.theme_variables))
+        styles = styles_of(self.app.theme_variables)
+        line = hosts_line(self.fleet, self.view, self.rows.row_count, styles)
         if self.backups:
-            line.append(f"▸ {len(self.backups)} backup{'s' if len(self.backups) != 1 else ''} running")
+            line.append(f"▸ {len(self.backups)} backup{'s' if len(self.backups) != 1 else ''} running   ")
+        if self._read_only:
+            line.append("read-only", styles["warning"])
         self.query_one("#hosts", Static).update(line)
 
     def _draw_under_cursor(self) -> None:
-        guest = find(self.fleet, self.query_one(GuestTable).guest_id)
+        guest_id = self.rows.guest_id
+        guest = None if guest_id is None else self.fleet.guests.get(guest_id)
         line = Text()
         if guest is not None:
             backup = self.backups.get(guest.id.uuid)
-            line = _guest_lines(guest, backup, styles_of(self.app.theme_variables))
+            line = guest_lines(guest, backup, styles_of(self.app.theme_variables))
         self.query_one("#under-cursor", Static).update(line)
 
-    @on(GuestTable.CursorMoved)
-    def _cursor_moved(self, event: GuestTable.CursorMoved) -> None:
+    @on(GuestRows.CursorMoved)
+    def _cursor_moved(self, event: GuestRows.CursorMoved) -> None:
         event.stop()
         self._draw_under_cursor()
         if self._resting is not None:
@@ -128,79 +164,132 @@ class GuestsScreen(Screen[None]):
             CURSOR_REST_S, lambda: self.post_message(self.PingWanted(guest_id, relist=False))
         )
 
-    @on(DataTable.RowSelected)
-    def _row_chosen(self, event: DataTable.RowSelected) -> None:
-        event.stop()
-        self.action_console()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Read-only mode shows what changes guests as disabled."""
+        return None if is_refused(Where.GUESTS, action, read_only=self._read_only) else True
 
+    def _want(self, action: str, *, one: bool = False) -> None:
+        """Ask the app to act on the marked guests, or on the one under the cursor where only one makes sense."""
+        view = ListView() if one else self.view
+        guests = targets(self.fleet, view, self.rows.guest_id)
+        if guests:
+            self.post_message(self.Wanted(action, guests))
+
+    @on(GuestRows.Chosen)
     def action_console(self) -> None:
         """Open the console of the guest under the cursor."""
-        guest_id = self.query_one(GuestTable).guest_id
-        if guest_id is not None:
-            self.post_message(self.ConsoleWanted(guest_id))
+        self._want("console", one=True)
 
     def action_backup(self) -> None:
         """Open the backup of the guest under the cursor."""
-        guest_id = self.query_one(GuestTable).guest_id
-        if guest_id is not None:
-            self.post_message(self.BackupWanted(guest_id))
+        self._want("backup", one=True)
+
+    def action_details(self) -> None:
+        """Open the details of the guest under the cursor."""
+        self._want("details", one=True)
+
+    def action_serial(self) -> None:
+        """Open the serial console of the guest under the cursor."""
+        self._want("serial", one=True)
+
+    def action_power(self) -> None:
+        """Ask what to do to the power of the marked guests."""
+        self._want("power")
 
     def action_ping(self) -> None:
         """Ask anew."""
-        self.post_message(self.PingWanted(self.query_one(GuestTable).guest_id, relist=True))
+        self.post_message(self.PingWanted(self.rows.guest_id, relist=True))
 
     def action_down(self) -> None:
         """Move the cursor down."""
-        self.query_one(GuestTable).action_cursor_down()
+        self.rows.action_move(1)
 
     def action_up(self) -> None:
         """Move the cursor up."""
-        self.query_one(GuestTable).action_cursor_up()
+        self.rows.action_move(-1)
+
+    def action_filter(self) -> None:
+        """Begin to filter, or change the filter."""
+        box = self.query_one("#filter", Input)
+        box.display = True
+        box.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter(self, event: Input.Changed) -> None:
+        self.view = replace(self.view, filter=event.value)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.query_one("#filter").display = bool(self.view.filter)
+        self.rows.focus()
+
+    def action_clear(self) -> None:
+        """Show all guests again."""
+        box = self.query_one("#filter", Input)
+        box.value = ""
+        box.display = False
+        self.rows.focus()
+
+    def action_mark(self) -> None:
+        """Mark or unmark, and go on to the next guest."""
+        if self.rows.guest_id is not None:
+            self.view = self.view.toggled(self.rows.guest_id)
+            self.rows.action_move(1)
+
+    def action_mark_all(self) -> None:
+        """Mark what is shown."""
+        shown = frozenset(guest.id for guest in shown_guests(self.fleet, self.view))
+        self.view = replace(self.view, marked=self.view.marked | shown)
+
+    def action_mark_none(self) -> None:
+        """Unmark all."""
+        self.view = replace(self.view, marked=frozenset())
+
+    def action_mark_pattern(self) -> None:
+        """Mark by a pattern that is asked for."""
+
+        def mark(pattern: str | None) -> None:
+            if pattern:
+                found = matching_pattern(self.fleet, pattern)
+                self.view = replace(self.view, marked=self.view.marked | found)
+                self.notify(f"{len(found)} guests match {printable(pattern, 40)}", markup=False)
+
+        self.app.push_screen(LineScreen(printable("Mark the guests whose names match"), "web*"), mark)
+
+    def action_sort_next(self) -> None:
+        """Sort by the next column that is shown."""
+        keys = [column.key for column in self.rows.columns]
+        place = keys.index(self.view.sort_by) if self.view.sort_by in keys else -1
+        self.view = self.view.sorted_by(keys[(place + 1) % len(keys)])
+
+    def action_sort_reverse(self) -> None:
+        """Sort the other way round."""
+        self.view = replace(self.view, reverse=not self.view.reverse)
+
+    @on(GuestTable.SortWanted)
+    def _sort(self, event: GuestTable.SortWanted) -> None:
+        self.view = self.view.sorted_by(event.key)
+
+    def sort_by(self, key: str) -> None:
+        """Sort by a column, from the palette."""
+        if key in columns.ALL:
+            self.view = self.view.sorted_by(key)
+
+    def go_to(self, guest_id: GuestId) -> None:
+        """Put the cursor on a guest, clearing a filter that hides it."""
+        if not self.rows.go_to(guest_id):
+            self.action_clear()
+            self.rows.go_to(guest_id)
+
+    def action_columns(self) -> None:
+        """Choose the columns."""
+
+        def choose(keys: tuple[str, ...] | None) -> None:
+            if keys is not None:
+                self.view = replace(self.view, columns=keys)
+
+        self.app.push_screen(ColumnsScreen(self.view.columns), choose)
 
     def action_quit(self) -> None:
         """Leave."""
         self.app.exit()
-
-
-def _hosts_line(fleet: Fleet, styles: dict[str, str]) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
-    for host in fleet.hosts:
-        guests = sum(1 for guest in fleet.guests.values() if guest.id.host == host.name)
-        line.append(f"{LINK_GLYPHS[host.link]} ", styles[LINK_TONES[host.link]])
-        line.append(printable(host.name, 40), "bold")
-        counted = "" if host.link is Link.CONNECTING else f" · {guests} guest{'s' if guests != 1 else ''}"
-        line.append(f" {host.link}{counted}   ", "dim")
-    return line
-
-
-def _why_empty(fleet: Fleet) -> Text:
-    """What stands in place of an empty table: each host's reason."""
-    text = Text()
-    for host in fleet.hosts:
-        match host.link:
-            case Link.CONNECTING:
-                text.append(f"Connecting to {printable(host.uri)} …\n")
-            case Link.LOST:
-                text.append(f"{printable(host.why)}\n\n")
-            case Link.CONNECTED:
-                text.append(f"{printable(host.name)} has no guests.\n")
-    if any(host.link is Link.LOST for host in fleet.hosts):
-        text.append("Trying again by itself; r tries at once, q leaves.", "dim")
-    return text
-
-
-def _guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str]) -> Text:
-    """Three lines at most: state and reason, then the way on."""
-    text = Text(overflow="ellipsis")
-    text.append(printable(guest.name, 40), "bold")
-    text.append(f"  {words.GLYPHS[guest.agent.state]} {guest.agent.state}", styles[AGENT_TONES[guest.agent.state]])
-    if guest.agent.since is not None:
-        text.append(f" since {time.strftime('%H:%M:%S', time.localtime(guest.agent.since))}", "dim")
-    if guest.agent.reason:
-        text.append(f"  {printable(guest.agent.reason)}")
-    if backup is not None:
-        text.append(f"\n▸ {printable(headline(backup))}; b shows it", styles["primary"])
-        return text
-    step = next_step(guest.agent.state)
-    text.append(f"\n{step or 'Press enter for its console, b for a backup.'}", "dim")
-    return text

@@ -6,7 +6,7 @@ from textual.binding import Binding, BindingType
 
 from tui.commands import Where, commands_on
 
-_KEY_WORDS = {"question_mark": "?", "escape": "esc"}
+_KEY_WORDS = {"question_mark": "?", "escape": "esc", "slash": "/"}
 
 
 def key_word(key: str) -> str:
@@ -28,4 +28,10 @@ def bindings(where: Where, *, priority: bool = False) -> list[BindingType]:
             priority=priority,
         )
         for command in commands_on(where)
+        if command.keys
     ]
+
+
+def is_refused(where: Where, action: str, *, read_only: bool) -> bool:
+    """Whether read-only mode refuses the action."""
+    return read_only and any(command.changes and command.action == action for command in commands_on(where))

@@ -61,6 +61,8 @@ class _Row:
 class OutputView(ScrollView, can_focus=True):
     """Append-only but for the open lines at its end, which the guest has not ended yet. Follows the end."""
 
+    DEFAULT_CSS = "OutputView { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }"
+
     def __init__(self, line_limit: int = 100_000) -> None:
         super().__init__()
         self._line_limit = line_limit
@@ -68,6 +70,7 @@ class OutputView(ScrollView, can_focus=True):
         self._rows: list[_Row] = []
         self._open_rows = 0
         self._wrapped_at = 0
+        self._follows = True
 
     @property
     def allow_select(self) -> bool:
@@ -114,6 +117,8 @@ class OutputView(ScrollView, can_focus=True):
         if width != self._wrapped_at:
             self._wrapped_at = width
             self._rewrap()
+        elif self._follows:
+            self.call_after_refresh(self.follow)
 
     def _rewrap(self) -> None:
         self._rows = [row for line in self._lines for row in self._wrap(line)]
@@ -121,11 +126,23 @@ class OutputView(ScrollView, can_focus=True):
         self._resized()
 
     def _resized(self) -> None:
-        at_end = self.is_vertical_scroll_end
         self.virtual_size = Size(self._wrapped_at, len(self._rows))
-        if at_end:
+        if self._follows:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
         self.refresh()
+
+    def follow(self) -> None:
+        """Go to the end and stay there."""
+        self._follows = True
+        self.scroll_end(animate=False, immediate=True, x_axis=False)
+
+    def watch_scroll_y(self, before: float, now: float) -> None:
+        """Who scrolls up stops following; who comes to the end follows again. A layout that shrinks is no scrolling."""
+        super().watch_scroll_y(before, now)
+        if now >= self.max_scroll_y:
+            self._follows = True
+        elif now < before:
+            self._follows = False
 
     def render_line(self, y: int) -> Strip:
         """One row, with its gutter and selection."""

@@ -1,0 +1,50 @@
+"""Asks an agent, once per start, who it is: version, blocked commands, operating system, name and address."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from tui.agent import commands, guest_facts
+from tui.agent.errors import CommandFailedError, MalformedReplyError
+from tui.agent.transport import Transport
+from tui.model.guest import Address, AddressSource, AgentFacts
+
+
+async def introduce(line: Transport, timeout_s: int) -> AgentFacts:
+    """Everything the agent says of itself; what it refuses stays empty. Raises AgentError where it falls silent."""
+    info = await _or(commands.info(line, timeout_s), commands.AgentInfo("", frozenset(), frozenset()))
+    system = await _or(commands.osinfo(line, timeout_s), commands.OsInfo())
+    found = await _or(guest_facts.interfaces(line, timeout_s), ())
+    address = guest_facts.main_address(found)
+    return AgentFacts(
+        version=info.version,
+        blocked=info.disabled,
+        os_id=system.id,
+        os_name=system.pretty_name or system.name,
+        host_name=await _or(guest_facts.host_name(line, timeout_s), ""),
+        address=Address(address, AddressSource.AGENT) if address else None,
+    )
+
+
+T = TypeVar("T")
+
+
+async def _or(question: Awaitable[T], otherwise: T) -> T:
+    try:
+        return await question
+    except (CommandFailedError, MalformedReplyError):
+        return otherwise
+
+
+EXEC_COMMANDS = frozenset({"guest-exec", "guest-exec-status"})
+FILE_COMMANDS = frozenset({"guest-file-open", "guest-file-read", "guest-file-write", "guest-file-close"})
+FREEZE_COMMANDS = frozenset({"guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status"})
+
+
+def badges(facts: AgentFacts | None) -> tuple[str, ...]:
+    """What a policy keeps a guest from: `no exec`, `no files`, `no freeze`."""
+    if facts is None:
+        return ()
+    kinds = (("exec", EXEC_COMMANDS), ("files", FILE_COMMANDS), ("freeze", FREEZE_COMMANDS))
+    return tuple(f"no {name}" for name, needed in kinds if not facts.blocked.isdisjoint(needed))

@@ -1,0 +1,79 @@
+"""The lines around the guest table: hosts above it, the guest under the cursor below it, reasons when it is empty."""
+
+from __future__ import annotations
+
+import time
+
+from rich.text import Text
+
+from tui.backup.runstate import RunState
+from tui.backup.telling import headline
+from tui.doctor.reasons import next_step
+from tui.fleet import words
+from tui.fleet.fleet import Fleet, HostStatus, Link
+from tui.fleet.introduction import badges
+from tui.fleet.view import ListView
+from tui.model.guest import Guest
+from tui.model.text import printable
+from tui.widgets.tones import AGENT_TONES, LINK_GLYPHS, LINK_TONES
+
+
+def hosts_line(fleet: Fleet, view: ListView, shown: int, styles: dict[str, str]) -> Text:
+    """Each host with its link, then how many guests are shown and marked."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for host in fleet.hosts:
+        line.append(f"{LINK_GLYPHS[host.link]} ", styles[LINK_TONES[host.link]])
+        line.append(printable(host.name, 40), "bold")
+        line.append(f" {_link_words(host)}   ", "dim")
+    total = len(fleet.guests)
+    if view.filter:
+        line.append(f"{shown}/{total} guests match {printable(view.filter, 40)}   ", styles["primary"])
+    elif total:
+        line.append(f"{total} guest{'s' if total != 1 else ''}   ", "dim")
+    marked = len(view.marked & fleet.guests.keys())
+    if marked:
+        line.append(f"{marked} marked   ", styles["primary"])
+    return line
+
+
+def _link_words(host: HostStatus) -> str:
+    if host.link is not Link.LOST or host.since is None:
+        return str(host.link)
+    return f"lost since {time.strftime('%H:%M:%S', time.localtime(host.since))}, trying again"
+
+
+def why_empty(fleet: Fleet, view: ListView) -> Text:
+    """What stands in place of an empty table: each host's reason, or the filter's."""
+    if fleet.guests and view.filter:
+        return Text(f"No guest matches {printable(view.filter, 60)}. esc shows all again.")
+    text = Text()
+    for host in fleet.hosts:
+        match host.link:
+            case Link.CONNECTING:
+                text.append(f"Connecting to {printable(host.uri)} …\n")
+            case Link.LOST:
+                text.append(f"{printable(host.why)}\n\n")
+            case Link.CONNECTED:
+                text.append(f"{printable(host.name)} has no guests.\n")
+    if any(host.link is Link.LOST for host in fleet.hosts):
+        text.append("Trying again by itself; r tries at once, q leaves.", "dim")
+    return text
+
+
+def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str]) -> Text:
+    """Three lines at most: state and reason, then the way on."""
+    text = Text(overflow="ellipsis")
+    text.append(printable(guest.name, 40), "bold")
+    text.append(f"  {words.GLYPHS[guest.agent.state]} {guest.agent.state}", styles[AGENT_TONES[guest.agent.state]])
+    if guest.agent.since is not None:
+        text.append(f" since {time.strftime('%H:%M:%S', time.localtime(guest.agent.since))}", "dim")
+    if guest.agent.reason:
+        text.append(f"  {printable(guest.agent.reason)}")
+    for badge in badges(guest.agent_facts):
+        text.append(f"  ⊘ {badge}", styles["warning"])
+    if backup is not None:
+        text.append(f"\n▸ {printable(headline(backup))}; b shows it", styles["primary"])
+        return text
+    step = next_step(guest.agent.state)
+    text.append(f"\n{step or 'enter opens its console, b backs it up, i tells more.'}", "dim")
+    return text
