@@ -170,6 +170,8 @@ class GuestsScreen(Screen[None]):
 
     def _want(self, action: str, *, one: bool = False) -> None:
         """Ask the app to act on the marked guests, or on the one under the cursor where only one makes sense."""
+        if is_refused(Where.GUESTS, action, read_only=self._read_only):
+            return
         view = ListView() if one else self.view
         guests = targets(self.fleet, view, self.rows.guest_id)
         if guests:
