@@ -17,25 +17,28 @@ from textual.reactive import reactive
 from tui.backup.attention import running_backups
 from tui.backup.runstate import RunState
 from tui.commands import Where
+from tui.console.audit import Target, audit_is_wanted
+from tui.console.history import History
 from tui.console.session import Session
 from tui.fleet.fleet import Fleet
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
-from tui.model.guest import GuestId
+from tui.model.guest import Guest, GuestId
 from tui.screens.backup import BackupScreen
 from tui.screens.calls import CallsScreen
 from tui.screens.console import ConsoleScreen
 from tui.screens.details import DetailsScreen
 from tui.screens.guests import GuestsScreen
 from tui.screens.help import HelpScreen
+from tui.screens.many_flow import run_in_many
 from tui.screens.palette import CommandsProvider
 from tui.screens.power_flow import change_power
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.tones import NIGHT
 
-STYLES = ("base.tcss", "dialogs.tcss", "guests.tcss", "details.tcss", "console.tcss", "backup.tcss")
+STYLES = ("base.tcss", "dialogs.tcss", "guests.tcss", "details.tcss", "console.tcss", "many.tcss", "backup.tcss")
 
 
 def style_paths() -> list[str | PurePath]:
@@ -125,9 +128,12 @@ class QgaTui(App[None]):
         host = self._hosts[guest.id.host]
         match event.action:
             case "console":
-                if guest.id not in self._sessions:
-                    self._sessions[guest.id] = Session(host.work_line(guest.id.uuid))
-                self.push_screen(ConsoleScreen(guest, self._sessions[guest.id]))
+                self.push_screen(ConsoleScreen(guest, self._session(guest), History.of(guest.id.uuid)))
+            case "many":
+                lines = [
+                    (self._hosts[each.id.host].work_line(each.id.uuid), self._target(each)) for each in event.guests
+                ]
+                self.run_worker(run_in_many(self, lines), name="many guests")
             case "backup":
                 self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder))
             case "details":
@@ -136,6 +142,17 @@ class QgaTui(App[None]):
                 open_serial(self, host.uri, guest)
             case "power":
                 self.run_worker(change_power(self, self._hosts, event.guests), name="power")
+
+    def _session(self, guest: Guest) -> Session:
+        """The guest's console; it lives as long as the app."""
+        if guest.id not in self._sessions:
+            target = self._target(guest) if audit_is_wanted() else None
+            line = self._hosts[guest.id.host].work_line(guest.id.uuid)
+            self._sessions[guest.id] = Session(line, target=target)
+        return self._sessions[guest.id]
+
+    def _target(self, guest: Guest) -> Target:
+        return Target(self._hosts[guest.id.host].uri, guest.name, guest.id.uuid)
 
     def action_calls(self) -> None:
         """Show the libvirt calls."""

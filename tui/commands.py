@@ -13,6 +13,7 @@ class Where(StrEnum):
     GUESTS = "guest list"
     DETAILS = "details"
     CONSOLE = "console"
+    MANY = "many guests"
     BACKUP = "backup"
 
 
@@ -92,6 +93,15 @@ COMMANDS: tuple[Command, ...] = (
         footer=False,
         changes=True,
     ),
+    Command(
+        "guests.many",
+        Where.GUESTS,
+        ("e",),
+        "Run in all",
+        "Run one command in all marked guests at once",
+        footer=False,
+        changes=True,
+    ),
     Command("guests.down", Where.GUESTS, ("j",), "Down", "Move the cursor down; g and G go to the ends", footer=False),
     Command("guests.up", Where.GUESTS, ("k",), "Up", "Move the cursor up", footer=False),
     Command("guests.clear", Where.GUESTS, ("escape",), "Clear", "Clear the filter", footer=False),
@@ -106,6 +116,39 @@ COMMANDS: tuple[Command, ...] = (
         "Copy the selection if there is one, else end the running command and its children",
     ),
     Command("console.back", Where.CONSOLE, ("escape",), "Back", "Back to the list; a running command runs on"),
+    Command(
+        "console.history", Where.CONSOLE, ("ctrl+r",), "History", "Search the lines typed for this guest, in all runs"
+    ),
+    Command("console.search", Where.CONSOLE, ("ctrl+f",), "Search", "Search in the output"),
+    Command(
+        "console.search-on", Where.CONSOLE, ("f3",), "Next hit", "Go on searching upwards; from below, once more", False
+    ),
+    Command(
+        "console.complete", Where.CONSOLE, ("tab",), "Complete", "Complete the path at the cursor, by the guest", False
+    ),
+    Command(
+        "console.shell", Where.CONSOLE, ("f4",), "Shell", "Choose who reads the lines: sh, cmd, PowerShell …", False
+    ),
+    Command("console.encoding", Where.CONSOLE, ("f5",), "Encoding", "Read the output in another encoding", False),
+    Command(
+        "console.input",
+        Where.CONSOLE,
+        ("f6",),
+        "Input",
+        "Give the next command input: what you type while it runs, or a file",
+        False,
+    ),
+    Command("console.end-input", Where.CONSOLE, ("ctrl+d",), "End input", "End what the command reads", False),
+    Command("console.diagnose", Where.CONSOLE, ("f7",), "Diagnose", "Ready-made questions to the guest", False),
+    Command("console.look-again", Where.CONSOLE, ("f8",), "Look again", "See what is left of the last command", False),
+    Command("console.copy", Where.CONSOLE, ("ctrl+y",), "Copy", "Copy the last command's output, or all of it", False),
+    Command(
+        "console.save", Where.CONSOLE, ("ctrl+s",), "Save", "Save the transcript, or the last output as it came", False
+    ),
+    Command("many.open", Where.MANY, ("enter",), "Open", "Show one guest's output, or the list again"),
+    Command("many.cancel", Where.MANY, ("ctrl+c",), "Cancel all", "End the command in all guests"),
+    Command("many.group", Where.MANY, ("g",), "Group", "Group the guests by what came out, or list each"),
+    Command("many.back", Where.MANY, ("escape",), "Back", "Back; asks first while the command runs"),
     Command("backup.back", Where.BACKUP, ("escape",), "Back", "One step back; a running backup runs on"),
 )
 

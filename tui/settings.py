@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeGuard
 
 from tui.model.errors import ExplainedError
 
@@ -41,11 +44,22 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def append_private(path: Path, text: str) -> None:
+    """Append to a file that is open to the user alone; one write, so that lines of several processes stay whole."""
+    private_folder(path.parent)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        os.write(handle, text.encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(handle)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What config.toml may say; each field is a key of it, seconds where the name ends in `_s`.
 
-    `ping_every_s` 0 asks an agent only when its port opens and when somebody looks at it.
+    `ping_every_s` 0 asks an agent only when its port opens and when somebody looks at it. `audit` False keeps no log of
+    the commands that are run in guests. `diagnostics` are the user's own questions to POSIX guests, titles to lines.
     """
 
     ping_every_s: float = 60.0
@@ -53,6 +67,9 @@ class Config:
     ping_timeout_s: int = 5
     read_only: bool = False
     backups_folder: Path | None = None
+    audit: bool = True
+    diagnostics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    diagnostics_windows: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class ConfigError(ExplainedError):
@@ -74,7 +91,7 @@ def load_config() -> Config:
         return Config()
     except (OSError, ValueError) as error:
         raise _unusable(path, str(error)) from error
-    known = {field.name for field in fields(Config)}
+    known = {each.name for each in fields(Config)}
     unknown = sorted(given.keys() - known)
     if unknown:
         raise _unusable(path, f"it does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
@@ -88,6 +105,12 @@ def _checked(path: Path, given: dict[str, object]) -> Config:
             config = replace(config, backups_folder=Path(value).expanduser())
         elif name == "read_only" and isinstance(value, bool):
             config = replace(config, read_only=value)
+        elif name == "audit" and isinstance(value, bool):
+            config = replace(config, audit=value)
+        elif name == "diagnostics" and _are_lines(value):
+            config = replace(config, diagnostics=value)
+        elif name == "diagnostics_windows" and _are_lines(value):
+            config = replace(config, diagnostics_windows=value)
         elif name == "ping_every_s" and _is_seconds(value, least=0):
             config = replace(config, ping_every_s=float(str(value)))
         elif name == "ping_silent_every_s" and _is_seconds(value, least=1):
@@ -97,6 +120,10 @@ def _checked(path: Path, given: dict[str, object]) -> Config:
         else:
             raise _unusable(path, f"{name} = {value!r} is not a value for it")
     return config
+
+
+def _are_lines(value: object) -> TypeGuard[dict[str, str]]:
+    return isinstance(value, dict) and all(isinstance(line, str) for line in value.values())
 
 
 def _is_seconds(value: object, *, least: float) -> bool:

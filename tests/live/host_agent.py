@@ -52,6 +52,10 @@ class HostAgent:
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def links(self) -> list[str]:
+        """What the agent has open."""
+        return [str(link.readlink()) for link in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+
     def leftovers(self) -> list[Path]:
         return list(self.temp.iterdir())
 

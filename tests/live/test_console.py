@@ -41,7 +41,7 @@ async def test_a_session_keeps_prompt_output_and_end(agent: HostAgent) -> None:
     prompt, *output, end = session.transcript.since()
     assert isinstance(prompt, PromptLine)
     assert sorted((entry.stream, entry.text) for entry in output if isinstance(entry, OutputLine)) == [
-        (Stream.STDERR, "e\ufffd[2J"),
+        (Stream.STDERR, "e"),
         (Stream.STDOUT, "last"),
         (Stream.STDOUT, "one     tab"),
     ]
@@ -56,7 +56,7 @@ async def test_a_session_keeps_prompt_output_and_end(agent: HostAgent) -> None:
     await session.idle()
     assert isinstance(facts[-1], CommandEnded)
     assert facts[-1].number == 1
-    last = session.transcript.since()[-1]
+    last = list(session.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert last.is_good
 
@@ -75,7 +75,7 @@ async def test_an_incomplete_line_is_open_and_cancelling_ends_the_command(agent:
     await session.idle()
     assert [(open_line.stream, open_line.text) for open_line in seen[0]] == [(Stream.STDOUT, "password: ")]
     assert session.open_lines == ()
-    last = session.transcript.since()[-1]
+    last = list(session.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert last.text.startswith("cancelled after ")
     assert last.text.endswith("killed by SIGTERM")
@@ -90,7 +90,7 @@ async def test_a_command_that_cannot_start_ends_in_words(qemu_ga: Path) -> None:
         await session.idle()
         await agent.line.close()
     assert facts == [CommandEnded(1, None)]
-    last = session.transcript.since()[-1]
+    last = list(session.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert "guest-exec is blocked by the guest's policy" in last.text
 

@@ -84,7 +84,7 @@ async def test_the_console_shows_both_streams_and_its_cancel_key_ends_the_comman
         view = app.screen.query_one(OutputView)
 
         def lines() -> list[tuple[LineKind, str]]:
-            return [(line.kind, str(line.text)) for line in view.lines]
+            return list(view.lines)
 
         app.screen.query_one("#prompt", Input).value = STEPS
         await pilot.press("enter")

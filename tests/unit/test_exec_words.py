@@ -4,7 +4,7 @@ from tui.agent.commands import AgentInfo, OsInfo
 from tui.agent.exec_model import CommandLine, End, ExecPace, ExecRequest, Finished, Program
 from tui.agent.exec_watch import Escalation
 from tui.agent.profile import GuestProfile
-from tui.console.shells import request_for_line
+from tui.console.shells import default_shell, request_for_line
 from tui.console.wording import end_in_words
 
 INFO = AgentInfo("7.2.22", frozenset(), frozenset())
@@ -54,7 +54,7 @@ def test_term_comes_first_then_kill_each_until_it_arrived() -> None:
     ],
 )
 def test_a_line_goes_to_the_shell_of_the_guest(os_id: str, line: str, program: Program, stdin: bytes) -> None:
-    request = request_for_line(line, GuestProfile(INFO, OsInfo(id=os_id)))
+    request = request_for_line(line, default_shell(GuestProfile(INFO, OsInfo(id=os_id))))
     assert (request.program, request.stdin) == (program, stdin)
 
 

@@ -1,8 +1,21 @@
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.agent.exec_model import Stream
-from tui.console.transcript import LineAssembler, NoticeLine, OutputLine, Transcript, shown_line
+from tui.console.transcript import (
+    BLOCK,
+    EndLine,
+    Entry,
+    LineAssembler,
+    NoticeLine,
+    OutputLine,
+    PromptLine,
+    Transcript,
+    shown_line,
+)
 from tui.model.text import SHOWN_LIMIT, printable
 
 
@@ -37,16 +50,38 @@ def test_where_text_is_cut_does_not_matter(text: str, cut: int) -> None:
     assert lines_of(text[:cut], text[cut:]) == lines_of(text)
 
 
-def test_tabs_are_expanded_and_controls_lose_their_power() -> None:
-    assert shown_line("a\tb\x1b[2J") == "a       b\ufffd[2J"
+def test_tabs_are_expanded_and_control_sequences_go_but_colours_stay() -> None:
+    assert shown_line("a\tb\x1b[2J\x1b[1;31mc\x1b[m\x1b]0;t\x07d\x1b]52;c;") == "a       b\x1b[1;31mc\x1b[md52;c;"
 
 
-def test_scrollback_is_bounded_and_keeps_its_numbering() -> None:
-    transcript = Transcript(limit=3)
-    for number in range(5):
+def test_entries_go_to_disk_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    transcript = Transcript()
+    shown: list[Entry] = [
+        PromptLine(1, shown_line("run me"), 1.5),
+        OutputLine(1, Stream.STDOUT, shown_line("ö \x1b[31mred")),
+        OutputLine(1, Stream.STDERR, shown_line("")),
+        NoticeLine(1, shown_line("noted")),
+        EndLine(1, shown_line("exit 0"), is_good=True),
+        EndLine(1, shown_line("exit 1"), is_good=False),
+    ] * (2 * BLOCK)
+    transcript.extend(shown)
+    assert transcript.total == len(shown)
+    assert list(transcript.since()) == shown
+    assert list(transcript.since(BLOCK + 7)) == shown[BLOCK + 7 :]
+    transcript.append(shown[1])
+    assert list(transcript.since(len(shown))) == [shown[1]]
+    assert list(tmp_path.rglob("*.*")) == []
+    transcript.close()
+
+
+def test_the_oldest_blocks_are_dropped_past_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    transcript = Transcript(limit=100_000)
+    for number in range(100 * BLOCK):
         transcript.append(OutputLine(1, Stream.STDOUT, printable(str(number))))
-    assert (transcript.first, transcript.total) == (2, 5)
-    assert [entry.text for entry in transcript.since()] == ["2", "3", "4"]
-    assert [entry.text for entry in transcript.since(4)] == ["4"]
-    transcript.append(NoticeLine(1, printable("n")))
-    assert transcript.since(5) == (NoticeLine(1, printable("n")),)
+    assert 0 < transcript.first < transcript.total == 100 * BLOCK
+    kept = [entry.text for entry in transcript.since()]
+    assert kept == [str(number) for number in range(transcript.first, transcript.total)]
+    assert transcript.block(0) == ()
+    transcript.close()

@@ -23,12 +23,18 @@ class _Kind(Enum):
 class Decoder:
     """An incremental decoder of one stream. Bytes are not kept: a new decoder reads kept bytes another way."""
 
-    def __init__(self, oem_page: str = "") -> None:
-        """`oem_page` is a Python codec name that holds ASCII, such as cp866; raises LookupError for an unknown one."""
-        self._oem_page = codecs.lookup(oem_page).name if oem_page else ""
-        self._kind = _Kind.UNDECIDED
+    def __init__(self, oem_page: str = "", *, only: str = "") -> None:
+        """`oem_page` is a Python codec name that holds ASCII, such as cp866; `only` is one to use in any case.
+
+        Raises LookupError for unknown ones, and for codecs of Python's that do not turn bytes into text.
+        """
+        self._oem_page = _text_codec(oem_page) if oem_page else ""
+        self._kind = _Kind.UTF8 if only else _Kind.UNDECIDED
         self._head = b""
-        self._text = _Utf8Or(self._oem_page) if self._oem_page else codecs.getincrementaldecoder("utf-8")("replace")
+        if only:
+            self._text = codecs.getincrementaldecoder(_text_codec(only))("replace")
+        else:
+            self._text = _Utf8Or(self._oem_page) if self._oem_page else codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> str:
         """The text of all characters that are complete by now."""
@@ -49,6 +55,14 @@ class Decoder:
             data = self._head.removeprefix(_UTF16_BOM if self._kind is _Kind.UTF16 else _UTF8_BOM)
             self._head = b""
         return self._text.decode(data, final)
+
+
+def _text_codec(name: str) -> str:
+    info = codecs.lookup(name)
+    # codecs.CodecInfo tells text encodings from rot13 and base64 by this mark alone.
+    if not getattr(info, "_is_text_encoding", True) or info.incrementaldecoder is None:
+        raise LookupError(f"not a text encoding: {name}")
+    return info.name
 
 
 def _kind_of(head: bytes, *, final: bool) -> _Kind:

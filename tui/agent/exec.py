@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import replace
 
 from tui.agent.errors import AgentError
 from tui.agent.exec_captured import Captured, missing_tools
-from tui.agent.exec_model import End, ExecEvent, ExecPace, ExecRequest, Notice, Started
+from tui.agent.exec_model import (
+    INPUT_LIMIT,
+    End,
+    ExecEvent,
+    ExecPace,
+    ExecRequest,
+    Mode,
+    Notice,
+    Started,
+    Surroundings,
+)
 from tui.agent.exec_scripts import GUARD
 from tui.agent.exec_source import NotStreamableError, OutputSource
 from tui.agent.exec_streamed import Streamed
@@ -29,44 +40,54 @@ async def run(
     transport: Transport,
     request: ExecRequest,
     *,
+    stdin: AsyncIterable[bytes] | None = None,
     profile: GuestProfile | None = None,
     cancel: asyncio.Event | None = None,
     pace: ExecPace = DEFAULT_PACE,
 ) -> AsyncGenerator[ExecEvent, None]:
     """Run `request` and yield `Started`, then `Output` and `Notice` as they come, and `Finished` last.
 
-    Setting `cancel` ends the command in the guest and still yields how it ended. Cancelling the task that iterates,
-    or closing the iterator (iterate within `contextlib.aclosing`), ends it too and returns only after that.
-    `profile` is looked up where it is None. Raises an `AgentError` only before `Started`; whatever goes wrong after it
-    is told by `Finished`.
+    `stdin` is handed to the command as it comes, in place of the request's own; where the guest does not stream, it is
+    gathered first. Setting `cancel` ends the command in the guest and still yields how it ended. Cancelling the task
+    that iterates, or closing the iterator (iterate within `contextlib.aclosing`), ends it too and returns only after
+    that. `profile` is looked up where it is None. Raises an `AgentError` only before `Started`; whatever goes wrong
+    after it is told by `Finished`.
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
-    source, notices = await _prepared(transport, request, profile)
+    source, notices = await _prepared(transport, request, stdin, profile)
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=profile.is_windows)
+    feeding: asyncio.Task[Notice | None] | None = None
     try:
         await uninterrupted(watch.start())
         yield Started(watch.pid, source.mode)
+        if stdin is not None and source.mode is Mode.STREAMED:
+            feeding = asyncio.create_task(_fed(source, stdin))
         for notice in notices:
             yield notice
         while not watch.is_over:
             for event in await watch.step(cancel):
                 yield event
-        for notice in await uninterrupted(_removed(source)):
-            yield notice
+        if feeding is not None:
+            trouble = await _ended(feeding)
+            if trouble is not None:
+                yield trouble
+        for fact in await uninterrupted(_removed(source, has_ended=not watch.finished.may_still_run)):
+            yield fact
         yield watch.finished
     finally:
-        await uninterrupted(_abandoned(watch, source))
+        await uninterrupted(_abandoned(watch, source, feeding))
 
 
 async def _prepared(
-    transport: Transport, request: ExecRequest, profile: GuestProfile
+    transport: Transport, request: ExecRequest, stdin: AsyncIterable[bytes] | None, profile: GuestProfile
 ) -> tuple[OutputSource, list[Notice]]:
     """The best way in which this guest gives output, ready to start, and what the user should know of it."""
     if profile.is_windows:
+        request = await _with_input(request, stdin)
         return Captured.on_windows(transport, request), [_late("this is a Windows guest", guarded=False)]
     if profile.offers_files:
-        streamed = Streamed(transport, request)
+        streamed = Streamed(transport, request, is_fed=stdin is not None)
         try:
             await uninterrupted(streamed.prepare())
         except NotStreamableError as error:
@@ -79,8 +100,36 @@ async def _prepared(
     else:
         reason = "the agent's policy blocks its file commands"
     missing = await uninterrupted(missing_tools(transport))
-    captured = Captured.on_posix(transport, request, missing)
+    captured = Captured.on_posix(transport, await _with_input(request, stdin), missing)
     return captured, [_late(reason, guarded=captured.guarded)]
+
+
+async def _with_input(request: ExecRequest, stdin: AsyncIterable[bytes] | None) -> ExecRequest:
+    """The request with all of `stdin`, as far as one request carries it: what is more is refused at the start."""
+    if stdin is None:
+        return request
+    gathered = bytearray()
+    async for piece in stdin:
+        gathered += piece
+        if len(gathered) > INPUT_LIMIT:
+            break
+    return replace(request, stdin=bytes(gathered))
+
+
+async def _fed(source: OutputSource, stdin: AsyncIterable[bytes]) -> Notice | None:
+    try:
+        await source.feed(stdin)
+    except (AgentError, OSError) as error:
+        return Notice(f"Not all input reached the command: {error}")
+    return None
+
+
+async def _ended(feeding: asyncio.Task[Notice | None]) -> Notice | None:
+    """What is to be said of the input once the command is over; what it did not take it did not want."""
+    if not feeding.done():
+        feeding.cancel()
+    await asyncio.wait({feeding})
+    return None if feeding.cancelled() else feeding.result()
 
 
 def _late(reason: str, *, guarded: bool) -> Notice:
@@ -88,16 +137,25 @@ def _late(reason: str, *, guarded: bool) -> Notice:
     return Notice(f"Output comes when the command has ended, {bound}: {reason}.")
 
 
-async def _removed(source: OutputSource) -> list[Notice]:
+async def _removed(source: OutputSource, *, has_ended: bool = False) -> list[Notice | Surroundings]:
+    """Take what the command left to the next one, and remove what was made for it."""
+    told: list[Notice | Surroundings] = []
+    try:
+        left = await source.surroundings() if has_ended else None
+        told += [left] if left is not None else []
+    except AgentError as error:
+        _log.info("the folder and environment that a command left are not known: %s", error.one_line())
     try:
         await source.remove()
     except AgentError as error:
-        return [Notice(f"Temporary files may be left in the guest: {error.one_line()}")]
-    return []
+        told.append(Notice(f"Temporary files may be left in the guest: {error.one_line()}"))
+    return told
 
 
-async def _abandoned(watch: Watch, source: OutputSource) -> None:
+async def _abandoned(watch: Watch, source: OutputSource, feeding: asyncio.Task[Notice | None] | None) -> None:
     """Leave nothing behind when nobody listens any more; nothing is to be done after a regular end."""
+    if feeding is not None and not feeding.done():
+        await _ended(feeding)
     if watch.started:
         watch.stop(End.CANCELLED)
         while not watch.is_over:
@@ -105,4 +163,4 @@ async def _abandoned(watch: Watch, source: OutputSource) -> None:
         if watch.finished.may_still_run:
             _log.warning("a cancelled command may still run in the guest: %s", watch.finished.reason)
     for notice in await _removed(source):
-        _log.warning("%s", notice.text)
+        _log.warning("%s", notice)

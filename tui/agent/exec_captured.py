@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
-from tui.agent.exec_model import ExecRequest, Mode, Notice, Output, Stream
+from tui.agent.exec_model import ExecRequest, Mode, Notice, Output, Stream, Surroundings
 from tui.agent.exec_shell import ask
 from tui.agent.exec_source import START_TIMEOUT_S, surrounded
 from tui.agent.transport import Transport
@@ -99,6 +99,13 @@ class Captured:
         both = ((Stream.STDOUT, status.out), (Stream.STDERR, status.err))
         self.cut = self.guarded and any(len(data) >= scripts.GUARD for _, data in both)
         return [Output(stream, data) for stream, data in both if data]
+
+    async def feed(self, pieces: AsyncIterable[bytes]) -> None:
+        """The agent takes input at the start alone: it came with the request."""
+
+    async def surroundings(self) -> Surroundings | None:
+        """Nothing can be left without files."""
+        return None
 
     async def remove(self) -> None:
         """Nothing was made."""

@@ -11,6 +11,8 @@ from types import MappingProxyType
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 INPUT_LIMIT = 128 * 1024
 """Bytes of standard input and environment together that one request carries."""
+EXPORTS_LIMIT = 64 * 1024
+"""Bytes of a kept environment that are worth carrying from one command to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,10 @@ class CommandLine:
 class ExecRequest:
     """A command with its surroundings in the guest.
 
-    `cwd` is empty for the agent's own folder. `env` adds to the agent's environment; its values travel beside the
-    argument list, which the agent writes to the guest's log. `stdin` (at most INPUT_LIMIT bytes) is /dev/null when
-    empty. After `timeout_s` seconds the command is ended in the guest; None lets it run.
+    `cwd` is empty for the agent's own folder. `exports` is what `Surroundings` of an earlier command carried; `env`
+    adds to it and to the agent's environment. Both travel beside the argument list, which the agent writes to the
+    guest's log. `stdin` (at most INPUT_LIMIT bytes) is /dev/null when empty. After `timeout_s` seconds the command is
+    ended in the guest; None lets it run. `keeps_surroundings` asks for `Surroundings` after a command line.
     """
 
     command: Program | CommandLine
@@ -43,6 +46,8 @@ class ExecRequest:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stdin: bytes = b""
     timeout_s: float | None = None
+    exports: bytes = b""
+    keeps_surroundings: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no guest could be given."""
@@ -127,6 +132,17 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a command line left to the next one: its folder, and its environment as the guest's own shell wrote it.
+
+    `exports` is text for that shell and for nothing else. Told before `Finished`, where the shell came to its end.
+    """
+
+    cwd: str
+    exports: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a run.
 
@@ -146,4 +162,4 @@ class Finished:
     reason: str = ""
 
 
-ExecEvent = Started | Output | Notice | Finished
+ExecEvent = Started | Output | Notice | Surroundings | Finished

@@ -24,40 +24,42 @@ PREPARE = f"""
 if [ -n "$1" ]; then CDPATH= cd -- "$1" || exit {NO_CWD}; fi
 for t in setsid mktemp mkfifo dd; do command -v "$t" >/dev/null 2>&1 || {{ echo "$t"; exit {NO_TOOL}; }}; done
 umask 077
-for d in "${{TMPDIR:-/tmp}}"/qga-tui.*; do
-  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$d" ] && [ -n "$(find "$d" -prune -mtime +0)" ] || continue
-  kill -0 "$(cat "$d/pid" 2>/dev/null)" 2>/dev/null || rm -rf "$d"
-done
-d=$(mktemp -d -t qga-tui.XXXXXX) || exit {NO_SPACE}
-if mkfifo "$d/o" "$d/e"; then printf %s "$d"; else rm -rf "$d"; exit {NO_SPACE}; fi
+d=$(mktemp -d -t "$2.XXXXXX") || exit {NO_SPACE}
+if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}}; then printf %s "$d"; else rm -rf "$d"; exit {NO_SPACE}; fi
+: >"$d/kept"
 """
-"""Make the private folder of a run and print its path; sweep what crashed runs left more than a day ago.
+"""Make the private folder of a run and print its path. Prints the tool that is missing, where one is.
 
-$1 the folder the command shall run in, or empty. Prints the tool that is missing, where one is.
+$1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed.
 """
 
 SURROUND = """
-[ "$2" = 0 ] || eval "$(dd bs=1 count="$2" 2>/dev/null)"
-[ "$3" = 1 ] || exec </dev/null
 if [ -n "$1" ]; then CDPATH= cd -- "$1" || exit 125; fi
+if [ "$3" = 1 ]; then
+  [ "$2" = 0 ] || eval "$(dd bs=1 count="$2" 2>/dev/null)"
+else
+  [ "$2" = 0 ] || eval "$(cat)"
+  exec <"$3"
+fi
 shift 3
 exec "$@"
 """
-"""Become the command. $1 its folder or empty, $2 bytes of `exports` at the head of standard input, $3 whether the
-rest of standard input is the command's, then program and arguments."""
+"""Become the command. $1 its folder or empty, $2 bytes of shell text at the head of standard input that sets its
+environment, $3 `1` where the rest of standard input is the command's, else the file that is; then the command."""
 
 STREAMED = (
     """
-( setsid "$0" -c "$1" "$0" "$2" o <"$2/o" >/dev/null 2>&1 & )
-( setsid "$0" -c "$1" "$0" "$2" e <"$2/e" >/dev/null 2>&1 & )
-exec >"$2/o" 2>"$2/e"
-echo $$ >"$2/pid"
-shift 2
+( setsid "$0" -c "$1" "$0" "$3" o <"$3/o" >/dev/null 2>&1 & )
+( setsid "$0" -c "$1" "$0" "$3" e <"$3/e" >/dev/null 2>&1 & )
+[ -z "$2" ] || ( setsid "$0" -c "$2" "$0" "$3" $$ >"$3/i" 2>/dev/null </dev/null & )
+exec >"$3/o" 2>"$3/e"
+echo $$ >"$3/pid"
+shift 3
 """
     + SURROUND
 )
-"""SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of PUMP, $2 the folder
-that PREPARE made, then SURROUND's parameters.
+"""SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of PUMP, $2 the text of
+FEED or empty, $3 the folder that PREPARE made, then SURROUND's parameters.
 
 The pumps lead sessions of their own and are no children of the command: they outlive its signals until they have
 delivered its last words, and it does not meet them when it waits for its children.
@@ -67,6 +69,7 @@ PUMP = f"""
 cd "$1" || exit 1
 n=0
 while :; do
+  [ -d "$1" ] || break
   m=$((n - {WINDOW})) i=0
   while [ -s "$2.$m" ]; do
     i=$((i + 1)); [ "$i" -lt {_UNREAD_S * 10} ] || exit 1
@@ -86,6 +89,61 @@ A segment is complete when the next one exists. The reader empties what it has r
 empty the pump waits, and with it the command. NAME.lost says that a segment could not be written. When the folder is
 gone nobody listens any more: whoever still writes is not made to stop by it.
 """
+
+REMOVE = """
+for d do
+  mv -- "$d" "$d.x" 2>/dev/null && d=$d.x
+  for i in 1 2 3 4 5; do
+    rm -rf -- "$d" 2>/dev/null
+    [ -d "$d" ] || continue 2
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  printf '%s\\n' "$d"
+done
+exit 0
+"""
+"""Remove folders; prints those that are still there. A pump that still writes finds its folder moved away and writes
+one segment more at most."""
+
+FEED_AHEAD = 4
+"""Pieces of input that may wait in the guest."""
+
+FEED = f"""
+cd "$1" || exit 1
+umask 077
+n=0 m=0
+: >i.end
+while :; do
+  while [ "$m" -lt $((n + {FEED_AHEAD})) ]; do : >"i.$m.ok"; : >"i.$m"; m=$((m + 1)); done
+  i=0
+  while [ ! -s "i.$n.ok" ]; do
+    if [ -s i.end ] && [ ! -s "i.$n.ok" ]; then exit 0; fi
+    [ -d "$1" ] && kill -0 "$2" 2>/dev/null || exit 1
+    i=$((i + 1))
+    if [ "$i" -lt 50 ]; then sleep 0.02 2>/dev/null || sleep 1; else sleep 0.2 2>/dev/null || sleep 1; fi
+  done
+  cat "i.$n" || exit 1
+  rm -f "i.$n" "i.$n.ok"
+  n=$((n + 1))
+done
+"""
+"""Pieces i.0, i.1 ... to standard output as they come, until i.end is not empty. $1 the folder, $2 the command's pid.
+
+Each piece exists, empty and private, before the writer may fill it: so it knows how far ahead it may be. It is whole
+when its `.ok` is not empty.
+"""
+
+
+def keeping(folder: str) -> str:
+    """The head of a command line that leaves its folder and its environment in `folder`/kept when its shell ends."""
+    save = f"""{{ printf '%s\\0' "$(pwd)"; {SHELL} -c 'export -p'; }} 2>/dev/null >{quoted(folder + "/kept")}"""
+    return f"trap {quoted(save)} EXIT; "
+
+
+def quoted(text: str) -> str:
+    """One word for a POSIX shell, whatever it holds."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
 
 GUARD = 1_000_000
 """Bytes of each stream that a guarded capture lets through: both, in base64, share one
@@ -125,5 +183,4 @@ exit 0
 
 def exports(env: Mapping[str, str]) -> str:
     """Shell text that exports the variables. Names are valid identifiers; values may hold anything but NUL."""
-    quoted = ((name, value.replace("'", "'\\''")) for name, value in env.items())
-    return "".join(f"export {name}='{value}'\n" for name, value in quoted)
+    return "".join(f"export {name}={quoted(value)}\n" for name, value in env.items())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from typing import Protocol
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus
 from tui.agent.errors import RequestTooLargeError
-from tui.agent.exec_model import INPUT_LIMIT, ExecRequest, Mode, Notice, Output
+from tui.agent.exec_model import INPUT_LIMIT, ExecRequest, Mode, Notice, Output, Surroundings
 
 START_TIMEOUT_S = 10
 
@@ -47,14 +48,25 @@ class OutputSource(Protocol):
         """What came since the last call. An error loses nothing: the next call gives it."""
         ...
 
+    async def feed(self, pieces: AsyncIterable[bytes]) -> None:
+        """Hand `pieces` to the command's standard input as they come, then its end."""
+        ...
+
+    async def surroundings(self) -> Surroundings | None:
+        """What the command left to the next one, where that was asked for and can be told."""
+        ...
+
     async def remove(self) -> None:
         """Remove what was made in the guest, in one attempt; a no-op afterwards."""
         ...
 
 
-def surrounded(request: ExecRequest) -> tuple[tuple[str, ...], bytes]:
-    """The parameters of `exec_scripts.SURROUND` and its standard input; raises `RequestTooLargeError`."""
-    prologue = scripts.exports(request.env).encode("utf-8", "surrogateescape")
+def surrounded(request: ExecRequest, input_path: str = "/dev/null") -> tuple[tuple[str, ...], bytes]:
+    """The parameters of `exec_scripts.SURROUND` and its standard input; raises `RequestTooLargeError`.
+
+    `input_path` is what a command without `stdin` reads.
+    """
+    prologue = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
     data = prologue + request.stdin
     if len(data) > INPUT_LIMIT:
         raise RequestTooLargeError(
@@ -63,5 +75,5 @@ def surrounded(request: ExecRequest) -> tuple[tuple[str, ...], bytes]:
             next_step="Write the input to a file in the guest first.",
         )
     program = request.program
-    has_input = "1" if request.stdin else "0"
-    return (request.cwd, str(len(prologue)), has_input, program.path, *program.args), data
+    source = "1" if request.stdin else input_path
+    return (request.cwd, str(len(prologue)), source, program.path, *program.args), data

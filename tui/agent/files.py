@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import IntEnum
 
+from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.protocol import Fields, Json, call, integer, malformed
 from tui.agent.shield import uninterrupted
 from tui.agent.transport import Transport
@@ -37,6 +38,13 @@ class GuestFile:
         self._transport = transport
         self._timeout_s = timeout_s
         self._handle: int | None = None
+
+    @property
+    def handle(self) -> int:
+        """The agent's number for it."""
+        if self._handle is None:
+            raise RuntimeError("the file is not open")
+        return self._handle
 
     async def open(self, mode: str) -> None:
         """Open in a C mode: r, w or a, each with + and b."""
@@ -118,3 +126,31 @@ async def write_file(transport: Transport, path: str, data: bytes) -> None:
     async with opened(transport, path, "w") as file:
         await file.write(data)
         await file.flush()
+
+
+async def position_of(transport: Transport, handle: int) -> int | None:
+    """Where an open handle stands, in bytes from the start, leaving it there; None where it is not open."""
+    arguments: dict[str, Json] = {"handle": handle, "offset": 0, "whence": int(Whence.CURRENT)}
+    try:
+        reply = await call(transport, "guest-file-seek", arguments, timeout_s=FILE_TIMEOUT_S)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        return None
+    return Fields(reply, "guest-file-seek").integer("position")
+
+
+async def flush_handle(transport: Transport, handle: int) -> None:
+    """Bring the guest's kernel to where a handle stands."""
+    try:
+        await call(transport, "guest-file-flush", {"handle": handle}, timeout_s=FILE_TIMEOUT_S)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        # A handle that was closed meanwhile stands nowhere.
+        return
+
+
+async def close_handle(transport: Transport, handle: int) -> None:
+    """Close a handle that a dead client left open."""
+    await call(transport, "guest-file-close", {"handle": handle}, timeout_s=FILE_TIMEOUT_S)

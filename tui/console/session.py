@@ -1,4 +1,4 @@
-"""The console of one guest: one command at a time, its transcript, and facts for whoever shows it.
+"""The console of one guest: one command at a time, what they left to each other, and facts for whoever shows it.
 
 A session outlives the screens that show it: the app owns it, and a running command runs on when a screen closes.
 """
@@ -7,28 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from tui.agent.decode import Decoder
-from tui.agent.exec import DEFAULT_PACE, run
-from tui.agent.exec_model import End, ExecEvent, ExecPace, Finished, Notice, Output, Started, Stream
-from tui.agent.profile import read_profile
-from tui.agent.transport import Transport
-from tui.console.shells import request_for_line
-from tui.console.transcript import (
-    EndLine,
-    LineAssembler,
-    NoticeLine,
-    OutputLine,
-    PromptLine,
-    Transcript,
-    shown_line,
+from tui.agent.errors import AgentError
+from tui.agent.exec import DEFAULT_PACE
+from tui.agent.exec_model import (
+    End,
+    ExecEvent,
+    ExecPace,
+    ExecRequest,
+    Finished,
+    Notice,
+    Output,
+    Started,
+    Surroundings,
 )
-from tui.console.wording import end_in_words
+from tui.agent.exec_shell import ask, survivors
+from tui.agent.leftovers import sweep_leftovers
+from tui.agent.profile import GuestProfile, read_profile
+from tui.agent.transport import Transport
+from tui.console.audit import Target, run_audited
+from tui.console.charset import Charset, page_of
+from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
+from tui.console.shells import Shell, default_shell, folder_question, request_for_line
+from tui.console.spill import Spill
+from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
+from tui.console.wording import end_in_words, sweep_in_words
 from tui.doctor.reasons import explain
 from tui.model.errors import ExplainedError
+
+KEPT_BYTES = 512 * 1024 * 1024
+"""Bytes of output that a session keeps on disk, to be saved or read in another encoding."""
 
 
 class SessionBusyError(ExplainedError):
@@ -58,42 +69,48 @@ class CommandEnded:
     finished: Finished | None
 
 
-SessionFact = CommandStarted | OutputArrived | CommandEnded
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """The shell, the folder or the encoding is another one."""
 
 
-class _OpenStream:
-    """One stream of the running command on its way from bytes to lines."""
+@dataclass(frozen=True, slots=True)
+class ReadAnew:
+    """The transcript was replaced: the output is read in another encoding."""
 
-    def __init__(self, oem_page: str) -> None:
-        self._decoder = Decoder(oem_page)
-        self._lines = LineAssembler()
 
-    def feed(self, data: bytes) -> list[str]:
-        return self._lines.feed(self._decoder.feed(data))
-
-    def flush(self) -> list[str]:
-        return self._lines.feed(self._decoder.flush()) + self._lines.flush()
-
-    @property
-    def partial(self) -> str:
-        return self._lines.partial
+SessionFact = CommandStarted | OutputArrived | CommandEnded | StatusChanged | ReadAnew
 
 
 class Session:
     """Commands of one guest over one line. All methods belong to the event loop's thread."""
 
-    def __init__(self, transport: Transport, *, oem_page: str = "", pace: ExecPace = DEFAULT_PACE) -> None:
-        """`oem_page` is the code page of the guest's legacy programs, such as cp866; empty where there are none."""
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        target: Target | None = None,
+        charset: Charset | None = None,
+        pace: ExecPace = DEFAULT_PACE,
+    ) -> None:
+        """`target` names the guest in the log of commands, None keeps no log."""
         self.transcript = Transcript()
+        self.records: list[CommandRecord] = []
+        self.charset = charset or Charset()
+        self.shell: Shell | None = None
+        self.cwd = ""
+        self.is_windows = False
         self._transport = transport
-        self._oem_page = oem_page
+        self._target = target
         self._pace = pace
+        self._exports = b""
         self._listeners: list[Callable[[SessionFact], None]] = []
-        self._number = 0
-        self._pid = 0
-        self._streams: dict[Stream, _OpenStream] = {}
+        self._spill = Spill(KEPT_BYTES)
+        self._reader: Reader | None = None
+        self._typed: asyncio.Queue[bytes | None] | None = None
         self._cancel = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -101,26 +118,51 @@ class Session:
         return self._task is not None and not self._task.done()
 
     @property
+    def takes_input(self) -> bool:
+        """Whether the running command reads what is typed."""
+        return self.is_running and self._typed is not None
+
+    @property
+    def last(self) -> CommandRecord | None:
+        """The command that was started last."""
+        return self.records[-1] if self.records else None
+
+    @property
     def open_lines(self) -> tuple[OutputLine, ...]:
         """The lines that are not complete yet, one per stream at most; to be shown below the transcript."""
-        partials = ((stream, opened.partial) for stream, opened in self._streams.items())
-        return tuple(OutputLine(self._number, stream, shown_line(text)) for stream, text in partials if text)
+        return self._reader.open_lines if self._reader is not None else ()
 
     def subscribe(self, listener: Callable[[SessionFact], None]) -> Callable[[], None]:
         """Hand every later fact to `listener`; returns what ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def run(self, line: str) -> None:
-        """Start a typed line; its course comes as facts. Raises SessionBusyError while another one runs."""
+    def prepare(self) -> None:
+        """Learn the guest's shell and encoding and sweep what crashed runs left there, in the background, once."""
+        if self._preparing is None:
+            self._preparing = asyncio.create_task(self._prepare(), name="console prepared")
+
+    def run(self, line: str, *, stdin: AsyncIterator[bytes] | None = None, takes_input: bool = False) -> None:
+        """Start a typed line; its course comes as facts. Raises SessionBusyError while another one runs.
+
+        `stdin` is handed to it, or with `takes_input` what `type_in` is given.
+        """
         if self.is_running:
             raise SessionBusyError(
                 "A command is still running", next_step="Wait for its end, or cancel it, then run the next one."
             )
-        self._number += 1
+        record = CommandRecord(len(self.records) + 1, line)
+        self.records.append(record)
         self._cancel = asyncio.Event()
-        self.transcript.append(PromptLine(self._number, shown_line(line), time.time()))
-        self._task = asyncio.create_task(self._follow(line), name=f"command {self._number}")
+        self._typed = asyncio.Queue() if takes_input else None
+        self._keep(record, [PromptLine(record.number, shown_line(line), time.time())])
+        source = _typed_pieces(self._typed) if self._typed is not None else stdin
+        self._task = asyncio.create_task(self._follow(record, source), name=f"command {record.number}")
+
+    def type_in(self, text: str | None) -> None:
+        """Hand text to the running command's standard input; None ends the input. A no-op where it takes none."""
+        if self._typed is not None:
+            self._typed.put_nowait(None if text is None else text.encode("utf-8", "replace"))
 
     def cancel(self) -> None:
         """End the running command and its children in the guest; a no-op without one. Its end comes as a fact."""
@@ -136,45 +178,182 @@ class Session:
         self.cancel()
         await self.idle()
 
-    async def _follow(self, line: str) -> None:
-        finished: Finished | None = None
-        self._streams = {stream: _OpenStream(self._oem_page) for stream in Stream}
+    async def look_again(self) -> None:
+        """See whether the last command still runs in the guest, and say so."""
+        record = self.last
+        if record is None or not record.pid or self.is_running:
+            return
+        try:
+            if self.is_windows:
+                said = await ask(self._transport, "tasklist.exe", "/FI", f"PID eq {record.pid}", "/NH")
+                left = (
+                    tuple(said.out.decode("ascii", "replace").split()[:2])
+                    if str(record.pid).encode() in said.out
+                    else ()
+                )
+            else:
+                left = await survivors(self._transport, record.pid, leads_group=True)
+            words = f"still there: {', '.join(left)}" if left else "nothing of it is left in the guest"
+        except AgentError as error:
+            words = explain(error).one_line()
+        self._say(record, f"pid {record.pid}: {words}")
+
+    def use_shell(self, shell: Shell) -> None:
+        """Let another shell read the lines from now on."""
+        self.shell = shell
+        self._tell(StatusChanged())
+
+    async def use_charset(self, choice: str) -> None:
+        """Read the output in another encoding, that which came already too; raises LookupError for an unknown one."""
+        charset = Charset(choice, self.charset.oem_page)
+        charset.decoder()
+        self.charset = charset
+        self._tell(StatusChanged())
+        if not self.is_running:
+            await self._read_anew()
+
+    async def _read_anew(self) -> None:
+        fresh, charset = Transcript(), self.charset
+        for record in tuple(self.records):
+            for entries in entries_of(record, charset, self._spill):
+                fresh.extend(entries)
+                await asyncio.sleep(0)
+        if charset is not self.charset or self.is_running:
+            fresh.close()
+            return
+        self.transcript, old = fresh, self.transcript
+        old.close()
+        self._tell(ReadAnew())
+
+    def output_of(self, record: CommandRecord) -> AsyncIterator[bytes]:
+        """The bytes of a command in the order in which they came, both streams."""
+        return _slices(record, self._spill)
+
+    async def ask_guest(self, line: str, *, within_s: float) -> bytes:
+        """What a short question of ours to the guest's POSIX shell prints, asked in the session's folder.
+
+        Raises an `AgentError` where it is not answered within `within_s` seconds.
+        """
+        script = 'cd -- "$1" 2>/dev/null; ' + line
+        status = await ask(self._transport, "/bin/sh", "-c", script, "sh", self.cwd or "/", within_s=within_s)
+        return status.out
+
+    async def _prepare(self) -> None:
         try:
             profile = await read_profile(self._transport)
-            request = request_for_line(line, profile)
-            events = run(self._transport, request, profile=profile, cancel=self._cancel, pace=self._pace)
+            self._meet(profile)
+            if profile.is_windows and profile.runs_programs:
+                said = await ask(self._transport, "cmd.exe", "/d", "/c", "chcp")
+                self.charset = Charset(self.charset.choice, page_of(said.out))
+            self._tell(StatusChanged())
+            swept = await sweep_leftovers(self._transport, profile)
+        except ExplainedError as error:
+            # Whoever runs a command learns why it cannot be run.
+            self._say(None, explain(error).one_line())
+            return
+        if swept.did_something:
+            self._say(None, sweep_in_words(swept))
+
+    def _meet(self, profile: GuestProfile) -> None:
+        self.is_windows = profile.is_windows
+        if self.shell is None:
+            self.shell = default_shell(profile)
+
+    async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None) -> None:
+        self._reader = Reader(record.number, self.charset)
+        charset = self.charset
+        try:
+            profile = await read_profile(self._transport)
+            self._meet(profile)
+            shell = self.shell or default_shell(profile)
+            question = folder_question(record.line, shell)
+            request = self._request(question or record.line, shell)
+            events = run_audited(
+                self._transport,
+                request,
+                self._target,
+                typed=record.line,
+                stdin=stdin,
+                profile=profile,
+                cancel=self._cancel,
+                pace=self._pace,
+            )
             async with aclosing(events):
                 async for event in events:
-                    self._note(event)
-                    finished = event if isinstance(event, Finished) else None
+                    await self._note(record, event)
+            if question and record.finished is not None and record.finished.exit_code == 0:
+                self._enter_printed_folder(record)
         except ExplainedError as error:
-            self.transcript.append(EndLine(self._number, shown_line(explain(error).one_line()), is_good=False))
+            self._keep(record, [EndLine(record.number, shown_line(explain(error).one_line()), is_good=False)])
+            if self.cwd and "no folder" in error.cause:
+                self.cwd = ""
+                self._say(record, "Back in the agent's own folder.")
         finally:
-            self._streams = {}
-            self._tell(CommandEnded(self._number, finished))
+            self._reader = self._typed = None
+            self._task = None
+            self._tell(CommandEnded(record.number, record.finished))
+        if charset is not self.charset:
+            await self._read_anew()
 
-    def _note(self, event: ExecEvent) -> None:
+    def _request(self, line: str, shell: Shell) -> ExecRequest:
+        return request_for_line(line, shell, cwd=self.cwd, exports=self._exports)
+
+    async def _note(self, record: CommandRecord, event: ExecEvent) -> None:
         match event:
             case Started(pid=pid):
-                self._pid = pid
-                self._tell(CommandStarted(self._number, pid))
-            case Output(stream=stream, data=data):
-                self._add(stream, self._streams[stream].feed(data))
-                self._tell(OutputArrived(self._number))
+                record.pid = pid
+                self._tell(CommandStarted(record.number, pid))
+            case Output():
+                await self._take(record, event)
             case Notice(text=text):
-                self.transcript.append(NoticeLine(self._number, shown_line(text)))
-                self._tell(OutputArrived(self._number))
+                self._say(record, text)
+            case Surroundings(cwd=cwd, exports=exports):
+                self.cwd, self._exports = cwd, exports
+                self._tell(StatusChanged())
             case Finished():
-                for stream, opened in self._streams.items():
-                    self._add(stream, opened.flush())
+                record.finished = event
+                flushed = self._reader.flush() if self._reader is not None else []
+                self.transcript.extend(flushed)
                 is_good = event.end is End.EXITED and event.exit_code == 0
-                words = shown_line(end_in_words(event, self._pid))
-                self.transcript.append(EndLine(self._number, words, is_good))
+                words = shown_line(end_in_words(event, record.pid))
+                self._keep(record, [EndLine(record.number, words, is_good)])
 
-    def _add(self, stream: Stream, lines: list[str]) -> None:
-        for text in lines:
-            self.transcript.append(OutputLine(self._number, stream, shown_line(text)))
+    async def _take(self, record: CommandRecord, output: Output) -> None:
+        record.items.append(Chunk(output.stream, self._spill.put(output.data)))
+        for start in range(0, len(output.data), SLICE):
+            if self._reader is not None:
+                self.transcript.extend(self._reader.feed(output.stream, output.data[start : start + SLICE]))
+                record.is_binary = self._reader.is_binary
+            self._tell(OutputArrived(record.number))
+            await asyncio.sleep(0)
+
+    def _enter_printed_folder(self, record: CommandRecord) -> None:
+        lines = [entry.text for entry in self.transcript.since() if isinstance(entry, OutputLine)]
+        if lines:
+            self.cwd = str(lines[-1]).strip()
+            self._tell(StatusChanged())
+
+    def _say(self, record: CommandRecord | None, text: str) -> None:
+        number = record.number if record is not None else 0
+        self._keep(record, [NoticeLine(number, shown_line(text))])
+        self._tell(OutputArrived(number))
+
+    def _keep(self, record: CommandRecord | None, entries: list[Entry]) -> None:
+        self.transcript.extend(entries)
+        if record is not None:
+            record.items.extend(entries)
 
     def _tell(self, fact: SessionFact) -> None:
         for listener in tuple(self._listeners):
             listener(fact)
+
+
+async def _typed_pieces(typed: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+    while (piece := await typed.get()) is not None:
+        yield piece
+
+
+async def _slices(record: CommandRecord, spill: Spill) -> AsyncIterator[bytes]:
+    for piece in record.pieces(spill):
+        yield piece
+        await asyncio.sleep(0)

@@ -1,29 +1,99 @@
-"""How a typed line is run: by the guest's POSIX shell, or by cmd.exe on Windows."""
+"""How a typed line is run: by a POSIX shell, cmd.exe or PowerShell, or as a program with its arguments."""
 
 from __future__ import annotations
 
+import base64
+import shlex
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 
+from tui.agent.errors import CommandFailedError
 from tui.agent.exec_model import CommandLine, ExecRequest, Program
 from tui.agent.profile import GuestProfile
 
 _NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
+class Shell(StrEnum):
+    """Who reads a typed line."""
+
+    SH = "sh"
+    BASH = "bash"
+    CMD = "cmd"
+    POWERSHELL = "powershell"
+    PROGRAM = "program"
+    """Nobody: it is split into words as a POSIX shell quotes them, and the first one is the program."""
+
+
+POSIX_SHELLS = {Shell.SH: "/bin/sh", Shell.BASH: "bash"}
+
+
+def default_shell(profile: GuestProfile) -> Shell:
+    """The shell of the guest's operating system."""
+    return Shell.CMD if profile.is_windows else Shell.SH
+
+
 def request_for_line(
     line: str,
-    profile: GuestProfile,
+    shell: Shell,
     *,
     cwd: str = "",
     env: Mapping[str, str] = _NO_ENV,
+    exports: bytes = b"",
     timeout_s: float | None = None,
 ) -> ExecRequest:
-    """The request that runs `line` the way the guest's users would expect it."""
-    if not profile.is_windows:
-        return ExecRequest(CommandLine(line), cwd=cwd, env=env, timeout_s=timeout_s)
-    program, stdin = _for_cmd(line)
-    return ExecRequest(program, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s)
+    """The request that runs `line` the way the guest's users would expect it.
+
+    A POSIX shell is asked for the folder and environment that it leaves. Raises CommandFailedError for a line that
+    cannot be run so.
+    """
+    match shell:
+        case Shell.SH | Shell.BASH:
+            command = CommandLine(line, POSIX_SHELLS[shell])
+            return ExecRequest(command, cwd=cwd, env=env, exports=exports, timeout_s=timeout_s, keeps_surroundings=True)
+        case Shell.PROGRAM:
+            return ExecRequest(_words(line), cwd=cwd, env=env, exports=exports, timeout_s=timeout_s)
+        case Shell.CMD:
+            program, stdin = _for_cmd(f'cd /d "{cwd}" && {line}' if cwd else line)
+            return ExecRequest(program, env=env, stdin=stdin, timeout_s=timeout_s)
+        case Shell.POWERSHELL:
+            return ExecRequest(_for_powershell(line, cwd), env=env, timeout_s=timeout_s)
+
+
+def folder_question(line: str, shell: Shell) -> str:
+    """For Windows shells: the line that changes to the folder that `line` asks for and prints it, empty for others.
+
+    Those shells end with each line; their folder lasts because it is asked for and set before the next one.
+    """
+    word, _, rest = line.strip().partition(" ")
+    folder = rest.strip().removeprefix("/d ").strip().strip('"')
+    if shell is Shell.CMD and word.casefold() in {"cd", "chdir"} and folder and not set(folder) & set("&|<>"):
+        return f"cd /d {folder} && cd"
+    if shell is Shell.POWERSHELL and word.casefold() in {"cd", "set-location", "sl"} and folder:
+        if set(folder) & set("|;&"):
+            return ""
+        return f"Set-Location {_literal(folder)} -ErrorAction Stop; (Get-Location).Path"
+    return ""
+
+
+def _words(line: str) -> Program:
+    try:
+        path, *args = shlex.split(line)
+    except ValueError as error:
+        raise CommandFailedError("The line cannot be split into words", cause=str(error)) from error
+    return Program(path, tuple(args))
+
+
+def _for_powershell(line: str, cwd: str) -> Program:
+    """The line in UTF-16LE and base64, which no quoting on the way can change."""
+    script = f"Set-Location -LiteralPath {_literal(cwd)}; {line}" if cwd else line
+    encoded = base64.b64encode(script.encode("utf-16-le", "surrogatepass")).decode("ascii")
+    return Program("powershell.exe", ("-NoProfile", "-NonInteractive", "-EncodedCommand", encoded))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _for_cmd(line: str) -> tuple[Program, bytes]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from tui.agent.exec_model import Stream
-from tui.model.text import SHOWN_LIMIT, Shown, printable
+from tui.console.spill import Place, Spill
+from tui.model.text import SHOWN_LIMIT, Shown, coloured
 
-SCROLLBACK = 100_000
-"""Entries that a transcript keeps."""
+BLOCK = 1024
+"""Entries that go to disk together."""
+SPILL_LIMIT = 1024**3
+"""Bytes of text that a transcript keeps on disk."""
+_CACHED_BLOCKS = 16
 _TAB = 8
 
 
@@ -53,30 +57,103 @@ Entry = PromptLine | OutputLine | NoticeLine | EndLine
 
 
 class Transcript:
-    """The entries of a session, oldest first. Each keeps its index for good; old ones are dropped from the front."""
+    """The entries of a session, oldest first. Each keeps its index for good; the oldest are dropped from the front.
 
-    def __init__(self, limit: int = SCROLLBACK) -> None:
-        self._entries: deque[Entry] = deque(maxlen=limit)
-        self._total = 0
+    Only the newest entries are in memory: full blocks go to a private file and are read back where they are looked at.
+    """
+
+    def __init__(self, limit: int = SPILL_LIMIT) -> None:
+        """`limit` is in bytes of text on disk."""
+        self._spill = Spill(limit)
+        self._blocks: deque[Place] = deque()
+        self._first_block = 0
+        self._tail: list[Entry] = []
+        self._cached: OrderedDict[int, tuple[Entry, ...]] = OrderedDict()
 
     @property
     def total(self) -> int:
         """The index that the next entry will get."""
-        return self._total
+        return self.whole_blocks * BLOCK + len(self._tail)
 
     @property
     def first(self) -> int:
         """The index of the oldest entry that is still kept."""
-        return self._total - len(self._entries)
+        return self._first_block * BLOCK
+
+    @property
+    def whole_blocks(self) -> int:
+        """How many blocks are complete, those that were dropped included; block n begins with entry n * BLOCK."""
+        return self._first_block + len(self._blocks)
 
     def append(self, entry: Entry) -> None:
         """Add one entry."""
-        self._entries.append(entry)
-        self._total += 1
+        self.extend((entry,))
 
-    def since(self, index: int = 0) -> tuple[Entry, ...]:
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Add entries."""
+        self._tail.extend(entries)
+        while len(self._tail) >= BLOCK:
+            full, self._tail = self._tail[:BLOCK], self._tail[BLOCK:]
+            self._cache(self.whole_blocks, tuple(full))
+            self._blocks.append(self._spill.put("\n".join(map(_packed, full)).encode()))
+            while self._blocks[0].file < self._spill.first_file:
+                self._blocks.popleft()
+                self._cached.pop(self._first_block, None)
+                self._first_block += 1
+
+    def block(self, number: int) -> tuple[Entry, ...]:
+        """The entries of one block, complete or not; empty where it was dropped or is yet to come."""
+        if number >= self.whole_blocks:
+            return tuple(self._tail) if number == self.whole_blocks else ()
+        if number < self._first_block:
+            return ()
+        if number not in self._cached:
+            packed = self._spill.get(self._blocks[number - self._first_block]).decode()
+            self._cache(number, tuple(map(_unpacked, packed.split("\n"))))
+        self._cached.move_to_end(number)
+        return self._cached[number]
+
+    def since(self, index: int = 0) -> Iterator[Entry]:
         """The kept entries from `index` on."""
-        return tuple(islice(self._entries, max(0, index - self.first), None))
+        index = max(index, self.first)
+        for number in range(index // BLOCK, self.whole_blocks + 1):
+            yield from self.block(number)[max(0, index - number * BLOCK) :]
+
+    def _cache(self, number: int, entries: tuple[Entry, ...]) -> None:
+        self._cached[number] = entries
+        if len(self._cached) > _CACHED_BLOCKS:
+            self._cached.popitem(last=False)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._spill.close()
+
+
+def _packed(entry: Entry) -> str:
+    match entry:
+        case OutputLine(number=number, stream=stream, text=text):
+            return f"{'o' if stream is Stream.STDOUT else 'e'}{number} {text}"
+        case PromptLine(number=number, text=text, at=at):
+            return f"p{number} {at!r} {text}"
+        case NoticeLine(number=number, text=text):
+            return f"n{number} {text}"
+        case EndLine(number=number, text=text, is_good=is_good):
+            return f"{'=' if is_good else '!'}{number} {text}"
+
+
+def _unpacked(line: str) -> Entry:
+    head, _, rest = line.partition(" ")
+    kind, number, text = head[0], int(head[1:]), Shown(rest)
+    match kind:
+        case "o" | "e":
+            return OutputLine(number, Stream.STDOUT if kind == "o" else Stream.STDERR, text)
+        case "p":
+            at, _, typed = rest.partition(" ")
+            return PromptLine(number, Shown(typed), float(at))
+        case "n":
+            return NoticeLine(number, text)
+        case _:
+            return EndLine(number, text, is_good=kind == "=")
 
 
 class LineAssembler:
@@ -96,8 +173,13 @@ class LineAssembler:
 
     def feed(self, text: str) -> list[str]:
         """The lines that `text` completes."""
-        lines: list[str] = []
         *complete, rest = text.split("\n")
+        is_plain = "\r" not in text and self._column == len(self._line)
+        if complete and is_plain and self._column + max(map(len, complete)) <= SHOWN_LIMIT:
+            complete[0] = self._line + complete[0]
+            self._line, self._column = "", 0
+            return complete + self._write(rest)
+        lines: list[str] = []
         for piece in complete:
             lines += self._write(piece)
             lines.append(self._line)
@@ -115,7 +197,10 @@ class LineAssembler:
             if index:
                 self._column = 0
             end = self._column + len(segment)
-            self._line = self._line[: self._column] + segment + self._line[end:]
+            # Columns cannot be counted across control sequences: such a line is written anew from its start.
+            has_controls = bool(index and segment) and ("\x1b" in self._line or "\x1b" in segment)
+            rest = "" if has_controls else self._line[end:]
+            self._line = self._line[: self._column] + segment + rest
             self._column = end
             while len(self._line) > SHOWN_LIMIT:
                 full.append(self._line[:SHOWN_LIMIT])
@@ -125,6 +210,5 @@ class LineAssembler:
 
 
 def shown_line(line: str) -> Shown:
-    """A line of output as it is drawn: tabs become spaces, controls U+FFFD."""
-    expanded = line.expandtabs(_TAB)
-    return printable(expanded, limit=max(len(expanded), 1))
+    """A line of output as it is drawn: tabs become spaces, colours stay, other control sequences go."""
+    return coloured(line.expandtabs(_TAB))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tui.agent.exec_model import End, Finished
+from tui.agent.leftovers import Sweep
 
 
 def end_in_words(finished: Finished, pid: int) -> str:
@@ -23,7 +24,12 @@ def end_in_words(finished: Finished, pid: int) -> str:
 def _verdict(finished: Finished) -> str:
     if finished.signal is not None:
         return f"killed by {signal_name(finished.signal)}"
-    return "exit code unknown" if finished.exit_code is None else f"exit {finished.exit_code}"
+    code = finished.exit_code
+    if code is None:
+        return "exit code unknown"
+    # A shell reports a program that was killed by a signal as 128 + its number.
+    killed = f" ({signal_name(code - 128)})" if 128 < code < 160 and is_signal(code - 128) else ""
+    return f"exit {code}{killed}"
 
 
 def signal_name(number: int) -> str:
@@ -32,3 +38,22 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def is_signal(number: int) -> bool:
+    """Whether this system has a name for the signal."""
+    return number in {each.value for each in signal.Signals}
+
+
+def sweep_in_words(swept: Sweep) -> str:
+    """What was done about the leftovers of crashed runs, raw."""
+    parts = []
+    if swept.folders:
+        parts.append(f"removed the temporary folders of {swept.folders} earlier runs that crashed")
+    if swept.hung_up:
+        parts.append(f"hung up what still ran of them (pid {', '.join(swept.hung_up)})")
+    if swept.closed:
+        parts.append(f"closed {swept.closed} files that they left open in the agent")
+    if swept.pinned:
+        parts.append(f"{swept.pinned} of their files stay open in the agent until it is restarted")
+    return "; ".join(parts).capitalize() + "."

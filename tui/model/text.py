@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 
 Shown = NewType("Shown", str)
-"""Text that may be drawn: every character of it is printable, whoever wrote it."""
+"""Text that may be drawn: every character of it is printable, whoever wrote it.
+
+What `coloured` made may hold SGR sequences too: `widgets.sgr` turns them into styles before anything is drawn.
+"""
 
 REPLACEMENT = "\ufffd"
 SHOWN_LIMIT = 4_000
 """Characters of one foreign line that are worth drawing; the rest is cut with an ellipsis."""
+
+SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
+"""Select Graphic Rendition, the one control function that changes colours alone (ECMA-48, 8.3.117)."""
+_CONTROL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
+    r"|\x1b[ -/]*[0-~]?"  # all other escapes, and the heads of strings that nobody ended
+    r"|.\x08|[\x07\x00]"  # overstrikes, bells and padding
+)
 
 
 def printable(text: str, limit: int = SHOWN_LIMIT) -> Shown:
@@ -20,3 +33,29 @@ def printable(text: str, limit: int = SHOWN_LIMIT) -> Shown:
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return Shown(cut if cut.isprintable() else "".join(c if c.isprintable() else REPLACEMENT for c in cut))
+
+
+def coloured(line: str) -> Shown:
+    """One line of a command's output: SGR sequences are kept, other control sequences removed, the rest `printable`.
+
+    A control string (OSC, DCS) is removed only where it ends within the line, so that it swallows nothing else.
+    """
+    if line.isprintable():
+        return Shown(line)
+    cleaned = _CONTROL.sub(lambda match: match[0] if SGR.fullmatch(match[0]) else "", line)
+    parts: list[str] = []
+    place = 0
+    for match in SGR.finditer(cleaned):
+        parts += (_harmless(cleaned[place : match.start()]), match[0])
+        place = match.end()
+    parts.append(_harmless(cleaned[place:]))
+    return Shown("".join(parts))
+
+
+def _harmless(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else REPLACEMENT for c in text)
+
+
+def without_colours(text: Shown) -> Shown:
+    """The same text without its SGR sequences: for files, clipboards and searching."""
+    return Shown(SGR.sub("", text)) if "\x1b" in text else text

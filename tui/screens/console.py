@@ -3,53 +3,69 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tui.agent.exec_model import Stream
+from tui import settings
+from tui.agent.errors import AgentError
 from tui.commands import Where
-from tui.console.session import CommandEnded, CommandStarted, Session, SessionFact
-from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine
+from tui.console import completion, saving, search
+from tui.console.charset import CHOICES
+from tui.console.diagnostics import Diagnostic, diagnostics
+from tui.console.history import History
+from tui.console.session import CommandEnded, CommandStarted, ReadAnew, Session, SessionFact
+from tui.console.shells import Shell
+from tui.console.transcript import OutputLine
 from tui.model.guest import AgentState, Guest
 from tui.model.quantities import duration
-from tui.model.text import printable
+from tui.model.text import printable, without_colours
+from tui.screens.pick import PickScreen, among
+from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
-from tui.widgets.output_view import LineKind, OutputView, ViewLine
+from tui.widgets.output_view import OutputView
 
 REPAINT_S = 0.03
 """Seconds for which arriving output is gathered before it is drawn."""
+FILE_PIECE = 256 * 1024
+TYPED, FROM_FILE, NOTHING = "what I type while it runs", "a file of this machine …", "nothing"
+LAST_OUTPUT, EVERYTHING, AS_IT_CAME = "the last command's output", "everything", "the last output, bytes as they came"
 
 
 class PromptInput(Input):
     """A line to type, with the lines typed before on up and down."""
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="a command for the guest's shell", id="prompt")
-        self._typed: list[str] = []
-        self._place = 0
+    def __init__(self, history: History) -> None:
+        super().__init__(id="prompt")
+        self._history = history
+        self._place = len(history.lines)
 
     def remember(self, line: str) -> None:
-        """Keep a line; the same one twice in a row is kept once."""
-        if line and self._typed[-1:] != [line]:
-            self._typed.append(line)
-        self._place = len(self._typed)
+        """Keep a line."""
+        self._history.add(line)
+        self._place = len(self._history.lines)
 
     def on_key(self, event: events.Key) -> None:
         """Walk through the lines typed before."""
         if event.key not in ("up", "down"):
             return
         event.prevent_default()
-        self._place = min(max(self._place + (-1 if event.key == "up" else 1), 0), len(self._typed))
-        self.value = self._typed[self._place] if self._place < len(self._typed) else ""
-        self.cursor_position = len(self.value)
+        lines = self._history.lines
+        self._place = min(max(self._place + (-1 if event.key == "up" else 1), 0), len(lines))
+        self.fill(lines[self._place] if self._place < len(lines) else "")
+
+    def fill(self, line: str) -> None:
+        """Replace what is typed."""
+        self.value = line
+        self.cursor_position = len(line)
 
 
 class ConsoleScreen(Screen[None]):
@@ -63,13 +79,15 @@ class ConsoleScreen(Screen[None]):
     ]
     HELP = "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended."
 
-    def __init__(self, guest: Guest, session: Session) -> None:
+    def __init__(self, guest: Guest, session: Session, history: History | None = None) -> None:
         super().__init__()
         self._guest = guest
         self._session = session
-        self._drawn = 0
+        self._history = history or History(None)
         self._began: float | None = None
-        self._pid: int | None = None
+        self._input = NOTHING
+        self._file = ""
+        self._hit: int | None = None
         self._repaint_due = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -79,16 +97,18 @@ class ConsoleScreen(Screen[None]):
         yield OutputView()
         with Horizontal(id="prompt-line"):
             yield Static("$", id="prompt-sign")
-            yield PromptInput()
+            yield PromptInput(self._history)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Draw what the session has, and follow it."""
         self._unsubscribe = self._session.subscribe(self._happened)
+        self._session.prepare()
         if self._session.is_running:
             self._began = time.monotonic()
         self.query_one(PromptInput).focus()
-        self.set_interval(1.0, self._draw_title)
+        self.set_interval(1.0, self._draw_status)
+        self.query_one(OutputView).show(self._session.transcript)
         self.call_after_refresh(self._draw)
 
     def on_unmount(self) -> None:
@@ -96,64 +116,83 @@ class ConsoleScreen(Screen[None]):
         self._unsubscribe()
 
     @on(Input.Submitted, "#prompt")
-    def _run_line(self, event: Input.Submitted) -> None:
-        line = event.value.strip()
-        if not line:
-            return
-        if self._session.is_running:
-            self.notify("A command is still running; ctrl+c cancels it.", severity="warning", markup=False)
-            return
+    def _entered(self, event: Input.Submitted) -> None:
         prompt = self.query_one(PromptInput)
-        prompt.remember(line)
-        prompt.value = ""
-        self._began, self._pid = time.monotonic(), None
-        self._session.run(line)
+        if self._session.takes_input:
+            self._session.type_in(event.value + "\n")
+            prompt.value = ""
+        elif self._session.is_running and event.value.strip():
+            self._tell("A command is still running; ctrl+c ends it. F6 lets the next one read what you type.")
+        elif event.value.strip():
+            prompt.remember(event.value)
+            prompt.value = ""
+            self.run_line(event.value.strip())
+
+    def run_line(self, line: str) -> None:
+        """Run a line in the guest, with the input that was chosen for it."""
+        if self._session.is_running:
+            self._tell("A command is still running; ctrl+c ends it.")
+            return
+        self._began = time.monotonic()
+        stdin = _file_pieces(Path(self._file)) if self._input == FROM_FILE else None
+        self._session.run(line, stdin=stdin, takes_input=self._input == TYPED)
+        if self._input == FROM_FILE:
+            self._input = NOTHING
         self.query_one(OutputView).follow()
         self._draw()
 
     def _happened(self, fact: SessionFact) -> None:
         match fact:
-            case CommandStarted(pid=pid):
-                self._pid = pid
+            case CommandStarted() if self._began is None:
+                self._began = time.monotonic()
             case CommandEnded():
-                self._began = self._pid = None
+                self._began = None
+            case ReadAnew():
+                self.query_one(OutputView).show(self._session.transcript)
         if not self._repaint_due:
             self._repaint_due = True
             self.set_timer(REPAINT_S, self._draw)
 
     def _draw(self) -> None:
         self._repaint_due = False
-        view = self.query_one(OutputView)
-        transcript = self._session.transcript
-        entries = transcript.since(self._drawn)
-        self._drawn = transcript.total
-        if entries:
-            view.extend(_line(entry) for entry in entries)
-        view.show_open(_line(entry) for entry in self._session.open_lines)
-        self._draw_title()
+        self.query_one(OutputView).grown(self._session.open_lines)
+        self._draw_status()
 
-    def _draw_title(self) -> None:
-        title = Text(no_wrap=True, overflow="ellipsis")
-        title.append(printable(self._guest.name, 40), "bold")
+    def _draw_status(self) -> None:
+        session = self._session
+        status = Text(no_wrap=True, overflow="ellipsis")
+        status.append(printable(self._guest.name, 24), "bold")
         if self._began is None and self._guest.agent.state is not AgentState.RESPONDING:
-            title.append(f"  agent {self._guest.agent.state}: {printable(self._guest.agent.reason)}")
+            status.append(f"  agent {self._guest.agent.state}: {printable(self._guest.agent.reason)}")
         elif self._began is None:
-            title.append("  ready", "dim")
+            status.append("  ready", "dim")
         else:
-            pid = "" if self._pid is None else f", pid {self._pid} in the guest"
-            title.append(f"  ▸ running for {duration(int(time.monotonic() - self._began))}{pid}")
-        self.query_one("#title", Static).update(title)
+            pid = f" pid {session.last.pid}" if session.last is not None and session.last.pid else ""
+            status.append(f"  ▸ running {duration(int(time.monotonic() - self._began))}{pid}")
+        status.append(f"  {session.shell or 'shell?'}  {session.charset.label}", "dim")
+        if session.cwd:
+            status.append(f"  {printable(_shortened(session.cwd))}", "dim")
+        self.query_one("#title", Static).update(status)
+        sign = "<" if session.takes_input else "$"
+        self.query_one("#prompt-sign", Static).update(sign)
+        prompt = self.query_one(PromptInput)
+        reads = {TYPED: "a command that reads what you type", FROM_FILE: "a command that reads the file"}
+        waiting = "input for the running command; ctrl+d ends it"
+        chosen = reads.get(self._input, "a command for the guest")
+        prompt.placeholder = waiting if session.takes_input else chosen
 
-    def action_cancel(self) -> None:
+    def _tell(self, text: str, severity: str = "warning") -> None:
+        self.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    async def action_cancel(self) -> None:
         """Copy the selection if there is one, else end the running command."""
         selected = self.get_selected_text() or self.query_one(PromptInput).selected_text
         if selected:
-            self.app.copy_to_clipboard(selected)
             self.clear_selection()
-            self.notify(f"Copied {len(selected)} characters with the terminal's clipboard.", markup=False)
+            self._tell(await clipboard.copy(self.app, selected), "information")
         elif self._session.is_running:
             self._session.cancel()
-            self.notify("Ending the command in the guest …", markup=False)
+            self._tell("Ending the command in the guest …", "information")
         else:
             self.query_one(PromptInput).value = ""
 
@@ -166,14 +205,182 @@ class ConsoleScreen(Screen[None]):
         """To the list; a running command runs on."""
         self.dismiss()
 
+    @work
+    async def action_history(self) -> None:
+        """Put a line typed before at the prompt."""
+        prompt = self.query_one(PromptInput)
+        title = "Lines typed for this guest"
+        line = await self.app.push_screen_wait(PickScreen(title, self._history.matching, typed=prompt.value))
+        if line is not None:
+            prompt.fill(line)
 
-def _line(entry: Entry) -> ViewLine:
-    match entry:
-        case PromptLine(text=text):
-            return ViewLine(LineKind.PROMPT, text)
-        case OutputLine(text=text, stream=stream):
-            return ViewLine(LineKind.STDERR if stream is Stream.STDERR else LineKind.STDOUT, text)
-        case NoticeLine(text=text):
-            return ViewLine(LineKind.NOTICE, text)
-        case EndLine(text=text, is_good=is_good):
-            return ViewLine(LineKind.ENDED_WELL if is_good else LineKind.ENDED_BADLY, text)
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The ready-made questions for this guest."""
+        try:
+            return diagnostics(windows=self._session.is_windows)
+        except settings.ConfigError as error:
+            self._tell(str(error), "error")
+            return ()
+
+    @work
+    async def action_diagnose(self) -> None:
+        """Run a ready-made question."""
+        offered = {f"{each.title}: {each.line}": each.line for each in self.diagnostics()}
+        chosen = await self.app.push_screen_wait(PickScreen("Ready-made questions", among(list(offered))))
+        if chosen is not None:
+            self._history.add(offered[chosen])
+            self.run_line(offered[chosen])
+
+    @work
+    async def action_shell(self) -> None:
+        """Choose who reads the lines."""
+        chosen = await self.app.push_screen_wait(
+            PickScreen("Who reads the lines", among([str(each) for each in Shell]))
+        )
+        if chosen is not None:
+            self._session.use_shell(Shell(chosen))
+
+    @work
+    async def action_encoding(self) -> None:
+        """Read the output in another encoding."""
+        chosen = await self.app.push_screen_wait(PickScreen("How the output is read", among(CHOICES), free=True))
+        if chosen is None:
+            return
+        try:
+            await self._session.use_charset(chosen)
+        except LookupError:
+            self._tell(f"There is no encoding {chosen}.", "error")
+
+    @work
+    async def action_input(self) -> None:
+        """Choose what the next command reads."""
+        choices = among([NOTHING, TYPED, FROM_FILE])
+        chosen = await self.app.push_screen_wait(PickScreen("What the next command reads", choices))
+        if chosen == FROM_FILE:
+            path = await self.app.push_screen_wait(PickScreen("A file of this machine", _files, free=True))
+            if path is None:
+                return
+            if not _is_file(path):
+                self._tell(f"{path} is no file.", "error")
+                return
+            self._file = path
+        self._input = chosen or self._input
+        self._draw_status()
+
+    def action_end_input(self) -> None:
+        """End what the running command reads."""
+        self._session.type_in(None)
+
+    @work(exclusive=True, group="complete")
+    async def action_complete(self) -> None:
+        """Complete the path at the cursor."""
+        prompt = self.query_one(PromptInput)
+        line, place = prompt.value, prompt.cursor_position
+        if self._session.is_windows or self._session.is_running or not line:
+            return
+        try:
+            asked = completion.question(line[:place])
+            said = await self._session.ask_guest(asked, within_s=completion.DEADLINE_S)
+        except AgentError as error:
+            self._tell(error.one_line())
+            return
+        if (prompt.value, prompt.cursor_position) != (line, place):
+            return
+        result = completion.completed(line[:place], said)
+        if result.line != line[:place]:
+            prompt.value = result.line + line[place:]
+            prompt.cursor_position = len(result.line)
+        elif result.candidates:
+            names = [Path(candidate).name + "/" * candidate.endswith("/") for candidate in result.candidates]
+            self._tell("  ".join(names)[:400], "information")
+
+    async def action_look_again(self) -> None:
+        """See what is left of the last command."""
+        await self._session.look_again()
+
+    @work
+    async def action_search(self) -> None:
+        """Search upwards from the end."""
+        view = self.query_one(OutputView)
+        term = await self.app.push_screen_wait(PickScreen("Search in the output", lambda typed: [], free=True))
+        view.term = (term or "").casefold()
+        self._hit = None
+        view.refresh()
+        await self._search_on()
+
+    @work(exclusive=True, group="search")
+    async def action_search_on(self) -> None:
+        """The next hit upwards."""
+        await self._search_on()
+
+    async def _search_on(self) -> None:
+        view, transcript = self.query_one(OutputView), self._session.transcript
+        if not view.term:
+            return
+        start = transcript.total if self._hit is None else self._hit - 1
+        self._hit = await search.find(transcript, view.term, start, backwards=True) if start >= 0 else None
+        if self._hit is None:
+            self._tell(f"No more {view.term!r}; F3 starts at the end again.")
+        else:
+            view.go_to(self._hit)
+
+    @work
+    async def action_copy(self) -> None:
+        """Copy output."""
+        chosen = await self.app.push_screen_wait(PickScreen("Copy", among([LAST_OUTPUT, EVERYTHING])))
+        if chosen is None:
+            return
+        number = self._session.last.number if self._session.last is not None else 0
+        entries = self._session.transcript.since()
+        if chosen == LAST_OUTPUT:
+            lines = [
+                without_colours(entry.text)
+                for entry in entries
+                if isinstance(entry, OutputLine) and entry.number == number
+            ]
+        else:
+            lines = [printable(saving.text_of(entry)) for entry in entries]
+        self._tell(await clipboard.copy(self.app, "".join(f"{line}\n" for line in lines)), "information")
+
+    @work
+    async def action_save(self) -> None:
+        """Save output as a file."""
+        chosen = await self.app.push_screen_wait(PickScreen("Save", among([EVERYTHING, AS_IT_CAME])))
+        session, record = self._session, self._session.last
+        try:
+            if chosen == EVERYTHING:
+                path = await saving.save_transcript(session.transcript, self._guest.name)
+            elif chosen == AS_IT_CAME and record is not None:
+                path = await saving.save_bytes(session.output_of(record), self._guest.name, "bin")
+            else:
+                return
+        except OSError as error:
+            self._tell(f"Not saved: {error}", "error")
+            return
+        self._tell(f"Saved {path.stat().st_size:,} bytes as {path}", "information")
+
+
+def _shortened(path: str, limit: int = 30) -> str:
+    return path if len(path) <= limit else "…" + path[1 - limit :]
+
+
+def _files(typed: str) -> list[str]:
+    """Files of this machine whose path begins so."""
+    if not typed:
+        return []
+    path = Path(typed).expanduser()
+    folder, start = (path, "") if typed.endswith("/") else (path.parent, path.name)
+    try:
+        return sorted(str(each) for each in folder.iterdir() if each.name.startswith(start) and each.is_file())
+    except OSError:
+        return []
+
+
+def _is_file(path: str) -> bool:
+    return Path(path).is_file()
+
+
+async def _file_pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(FILE_PIECE):
+            yield piece

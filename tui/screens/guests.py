@@ -194,6 +194,10 @@ class GuestsScreen(Screen[None]):
         """Open the serial console of the guest under the cursor."""
         self._want("serial", one=True)
 
+    def action_many(self) -> None:
+        """Run one command in the marked guests."""
+        self._want("many")
+
     def action_power(self) -> None:
         """Ask what to do to the power of the marked guests."""
         self._want("power")

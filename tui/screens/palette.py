@@ -11,6 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from tui.commands import COMMANDS, Where
 from tui.fleet import columns
 from tui.model.text import printable
+from tui.screens.console import ConsoleScreen
 from tui.screens.guests import GuestsScreen
 from tui.widgets.bindings import key_word
 
@@ -38,6 +39,14 @@ class CommandsProvider(Provider):
             for guest in screen.fleet.guests.values():
                 name = printable(guest.name, 60)
                 yield f"Go to {name}", f"on {printable(guest.id.host, 40)}", partial(screen.go_to, guest.id)
+
+        if isinstance(screen, ConsoleScreen):
+            for diagnostic in screen.diagnostics():
+                yield (
+                    f"{diagnostic.title}: {diagnostic.line}",
+                    "Run it in the guest",
+                    partial(screen.run_line, diagnostic.line),
+                )
 
     def _is_here(self, where: Where) -> bool:
         return where is getattr(self.screen, "WHERE", None)

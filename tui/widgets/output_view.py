@@ -1,9 +1,12 @@
-"""A scrolling view of a command's output: wrapped lines with a gutter that tells the streams apart, without colour."""
+"""A scrolling view of a transcript: wrapped lines with a gutter that tells the streams apart, without colour.
+
+Only the rows on the screen are made; the transcript itself may have millions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from rich.cells import cell_len, chop_cells
@@ -15,7 +18,11 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from tui.model.text import Shown
+from tui.agent.exec_model import Stream
+from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
+from tui.model.text import without_colours
+from tui.widgets.row_index import RowIndex, block_of
+from tui.widgets.sgr import segments
 from tui.widgets.tones import styles_of
 
 
@@ -39,37 +46,35 @@ GUTTERS: dict[LineKind, tuple[str, str]] = {
     LineKind.ENDED_BADLY: ("= ", "error"),
 }
 GUTTER_WIDTH = 2
+_SELECTED_ROWS = 100_000
+"""Rows of a selection that are copied at most: more is for saving."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewLine:
-    """One logical line."""
-
-    kind: LineKind
-    text: Shown
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line's part that fits the width; only the first part carries the gutter's sign."""
-
-    line: ViewLine
-    text: str
-    is_first: bool
+def kind_of(entry: Entry) -> LineKind:
+    """How an entry is marked."""
+    match entry:
+        case PromptLine():
+            return LineKind.PROMPT
+        case OutputLine(stream=stream):
+            return LineKind.STDERR if stream is Stream.STDERR else LineKind.STDOUT
+        case NoticeLine():
+            return LineKind.NOTICE
+        case EndLine(is_good=is_good):
+            return LineKind.ENDED_WELL if is_good else LineKind.ENDED_BADLY
 
 
 class OutputView(ScrollView, can_focus=True):
-    """Append-only but for the open lines at its end, which the guest has not ended yet. Follows the end."""
+    """Follows the end of its transcript while it stands there. `grown` is called when the transcript has grown."""
 
     DEFAULT_CSS = "OutputView { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }"
 
-    def __init__(self, line_limit: int = 100_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._line_limit = line_limit
-        self._lines: list[ViewLine] = []
-        self._rows: list[_Row] = []
-        self._open_rows = 0
-        self._wrapped_at = 0
+        self.term = ""
+        self._transcript = Transcript()
+        self._index = RowIndex()
+        self._open: tuple[Entry, ...] = ()
+        self._layouts: dict[tuple[int, int], list[int]] = {}
         self._follows = True
 
     @property
@@ -77,58 +82,25 @@ class OutputView(ScrollView, can_focus=True):
         """Output may be selected."""
         return True
 
-    def extend(self, lines: Iterable[ViewLine]) -> None:
-        """Append lines; the oldest are forgotten past the limit."""
-        added = list(lines)
-        del self._rows[len(self._rows) - self._open_rows :]
-        self._open_rows = 0
-        self._lines.extend(added)
-        if len(self._lines) > self._line_limit * 1.1:
-            del self._lines[: len(self._lines) - self._line_limit]
-            self._rewrap()
-            return
-        for line in added:
-            self._rows.extend(self._wrap(line))
-        self._resized()
+    def show(self, transcript: Transcript) -> None:
+        """Show another transcript from now on."""
+        self._transcript = transcript
+        self._index = RowIndex(self._index.width)
+        self._layouts.clear()
+        self.grown(())
 
-    def show_open(self, lines: Iterable[ViewLine]) -> None:
-        """Draw these lines after the last one, in place of those drawn so before: they still grow."""
-        del self._rows[len(self._rows) - self._open_rows :]
-        rows = [row for line in lines for row in self._wrap(line)]
-        self._rows.extend(rows)
-        self._open_rows = len(rows)
-        self._resized()
-
-    @property
-    def lines(self) -> tuple[ViewLine, ...]:
-        """All lines kept."""
-        return tuple(self._lines)
-
-    def _wrap(self, line: ViewLine) -> list[_Row]:
-        width = max(self._wrapped_at - GUTTER_WIDTH, 1)
-        text = str(line.text)
-        if cell_len(text) <= width:
-            return [_Row(line, text, is_first=True)]
-        return [_Row(line, part, is_first=place == 0) for place, part in enumerate(chop_cells(text, width))]
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Wrap anew where the width changed."""
-        width = self.scrollable_content_region.width or event.size.width
-        if width != self._wrapped_at:
-            self._wrapped_at = width
-            self._rewrap()
-        elif self._follows:
-            self.call_after_refresh(self.follow)
-
-    def _rewrap(self) -> None:
-        self._rows = [row for line in self._lines for row in self._wrap(line)]
-        self._open_rows = 0
-        self._resized()
-
-    def _resized(self) -> None:
-        self.virtual_size = Size(self._wrapped_at, len(self._rows))
+    def grown(self, open_lines: Iterable[Entry]) -> None:
+        """Show what is new; `open_lines` follow the last entry until they are complete."""
+        self._open = tuple(open_lines)
+        transcript, index = self._transcript, self._index
+        dropped = index.drop_before(transcript.first // BLOCK)
+        while index.next_block < transcript.whole_blocks:
+            index.add(transcript.block(index.next_block))
+        self.virtual_size = Size(index.width + GUTTER_WIDTH, index.rows + self._tail_rows())
         if self._follows:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
+        elif dropped:
+            self.scroll_to(y=max(0, self.scroll_offset.y - dropped), animate=False, immediate=True)
         self.refresh()
 
     def follow(self) -> None:
@@ -144,38 +116,140 @@ class OutputView(ScrollView, can_focus=True):
         elif now < before:
             self._follows = False
 
-    def render_line(self, y: int) -> Strip:
-        """One row, with its gutter and selection."""
-        place = self.scroll_offset.y + y
-        width = self.scrollable_content_region.width
-        base = self.rich_style
-        if place >= len(self._rows):
-            return Strip.blank(width, base)
-        row = self._rows[place]
-        sign, tone = GUTTERS[row.line.kind]
-        style = base + Style.parse(styles_of(self.app.theme_variables)[tone] or "none")
-        gutter = Strip([Segment(sign if row.is_first else "  ", style)])
-        text_style = base if row.line.kind is LineKind.STDOUT else style
-        text = Strip(self._segments(row.text, place, text_style)).apply_offsets(0, place)
-        return Strip.join([gutter, text]).adjust_cell_length(width, base)
+    def go_to(self, entry: int) -> None:
+        """Scroll so that an entry of the transcript is in sight."""
+        block, place = block_of(entry)
+        layout = self._layout(block)
+        row = self._index.first_row(block) + (layout[place - 1] if 0 < place <= len(layout) else 0)
+        self.scroll_to(y=max(0, row - self.size.height // 2), animate=False, immediate=True)
 
-    def _segments(self, text: str, place: int, style: Style) -> list[Segment]:
+    @property
+    def top_entry(self) -> int:
+        """The index of the first entry in sight."""
+        block, first_row = self._index.block_at(self.scroll_offset.y)
+        return block * BLOCK + bisect_right(self._layout(block), self.scroll_offset.y - first_row)
+
+    @property
+    def lines(self) -> tuple[tuple[LineKind, str], ...]:
+        """All lines, without colours."""
+        return tuple((kind_of(entry), str(without_colours(entry.text))) for entry in self._transcript.since())
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap anew where the width changed."""
+        width = (self.scrollable_content_region.width or event.size.width) - GUTTER_WIDTH
+        if width != self._index.width:
+            self._index.resize(width)
+            self._layouts.clear()
+            self.grown(self._open)
+        elif self._follows:
+            self.call_after_refresh(self.follow)
+
+    def _layout(self, block: int) -> list[int]:
+        entries = self._entries(block)
+        key = (block, len(entries))
+        if key not in self._layouts or block >= self._index.next_block:
+            if len(self._layouts) > 16:
+                self._layouts.clear()
+            self._layouts[key] = self._index.layout(entries)
+        return self._layouts[key]
+
+    def _entries(self, block: int) -> tuple[Entry, ...]:
+        entries = self._transcript.block(block)
+        return entries + self._open if block >= self._transcript.whole_blocks else entries
+
+    def _tail_rows(self) -> int:
+        layout = self._layout(self._index.next_block)
+        return layout[-1] if layout else 0
+
+    def _row(self, row: int) -> tuple[Entry, int] | None:
+        """The entry in a row of the view, and which of its own rows that is."""
+        block, first_row = self._index.block_at(row)
+        layout, entries = self._layout(block), self._entries(block)
+        place = bisect_right(layout, row - first_row)
+        if place >= len(entries) or place >= len(layout):
+            return None
+        return entries[place], row - first_row - (layout[place - 1] if place else 0)
+
+    def render_line(self, y: int) -> Strip:
+        """One row, with its gutter, colours, hits and selection."""
+        row = self.scroll_offset.y + y
+        width, base = self.scrollable_content_region.width, self.rich_style
+        found = self._row(row)
+        if found is None:
+            return Strip.blank(width, base)
+        entry, part = found
+        kind = kind_of(entry)
+        sign, tone = GUTTERS[kind]
+        style = base + Style.parse(styles_of(self.app.theme_variables)[tone] or "none")
+        pieces = segments(entry.text, base if kind is LineKind.STDOUT else style)
+        start, end = self._span(entry, part)
+        line = Strip(_cut(self._marked(pieces, row, start), start, end)).apply_offsets(0, row)
+        gutter = Strip([Segment("  " if part else sign, style)])
+        return Strip.join([gutter, line]).adjust_cell_length(width, base)
+
+    def _span(self, entry: Entry, part: int) -> tuple[int, int]:
+        """Which characters of an entry, colours not counted, stand in one of its rows."""
+        text = str(without_colours(entry.text))
+        if text.isascii():
+            return part * self._index.width, (part + 1) * self._index.width
+        if cell_len(text) <= self._index.width:
+            return (0, len(text)) if part == 0 else (len(text), len(text))
+        lengths = [len(piece) for piece in chop_cells(text, self._index.width)]
+        return sum(lengths[:part]), sum(lengths[: part + 1])
+
+    def _marked(self, pieces: list[Segment], row: int, row_start: int) -> list[Segment]:
+        """The pieces of an entry with the hits of a search and the selection of one row marked."""
+        text = "".join(piece.text for piece in pieces)
+        if self.term:
+            hit_style = Style(reverse=True)
+            place = text.casefold().find(self.term)
+            while place >= 0 and len(text) == len(text.casefold()):
+                pieces = _restyled(pieces, place, place + len(self.term), hit_style)
+                place = text.casefold().find(self.term, place + len(self.term))
         selection = self.text_selection
-        span = None if selection is None else selection.get_span(place)
+        span = None if selection is None else selection.get_span(row)
         if span is None:
-            return [Segment(text, style)]
-        start, end = span[0], len(text) if span[1] == -1 else span[1]
-        marked = style + self.screen.get_component_rich_style("screen--selection")
-        parts = ((text[:start], style), (text[start:end], marked), (text[end:], style))
-        return [Segment(part, part_style) for part, part_style in parts if part]
+            return pieces
+        end = len(text) if span[1] == -1 else row_start + span[1]
+        return _restyled(pieces, row_start + span[0], end, self.screen.get_component_rich_style("screen--selection"))
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text; parts of one line are joined as the guest wrote it."""
-        pieces: list[str] = []
-        for place, row in enumerate(self._rows):
-            span = selection.get_span(place)
-            if span is None:
+        text = "".join(self._selected(selection))
+        return (text, "\n") if text else None
+
+    def _selected(self, selection: Selection) -> Iterator[str]:
+        first = selection.start.y if selection.start is not None else 0
+        last = selection.end.y if selection.end is not None else self.virtual_size.height - 1
+        for row in range(first, min(last, first + _SELECTED_ROWS) + 1):
+            found, span = self._row(row), selection.get_span(row)
+            if found is None or span is None:
                 continue
-            start, end = span[0], len(row.text) if span[1] == -1 else span[1]
-            pieces.append(("\n" if row.is_first and pieces else "") + row.text[start:end])
-        return ("".join(pieces), "\n") if pieces else None
+            entry, part = found
+            start, end = self._span(entry, part)
+            shown = str(without_colours(entry.text))[start:end]
+            yield ("\n" if part == 0 and row > first else "") + shown[span[0] : None if span[1] == -1 else span[1]]
+
+
+def _cut(pieces: list[Segment], start: int, end: int) -> list[Segment]:
+    """The characters from `start` to `end`."""
+    cut: list[Segment] = []
+    place = 0
+    for text, style, _ in pieces:
+        kept = text[max(0, start - place) : max(0, end - place)]
+        if kept:
+            cut.append(Segment(kept, style))
+        place += len(text)
+    return cut
+
+
+def _restyled(pieces: list[Segment], start: int, end: int, style: Style) -> list[Segment]:
+    """The pieces with `style` added to the characters from `start` to `end`."""
+    restyled: list[Segment] = []
+    place = 0
+    for text, old, _ in pieces:
+        head, tail = max(0, min(start - place, len(text))), max(0, min(end - place, len(text)))
+        parts = ((text[:head], old), (text[head:tail], (old or Style.null()) + style), (text[tail:], old))
+        restyled += [Segment(part, part_style) for part, part_style in parts if part]
+        place += len(text)
+    return restyled

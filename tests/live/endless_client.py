@@ -1,0 +1,82 @@
+"""A client to be killed: runs a command line through a `relay` and prints the command's pid first."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+from tests.live.host_agent import HostAgent
+from tui.agent.exec import run
+from tui.agent.exec_model import CommandLine, ExecRequest, Started
+from tui.agent.transport import Transport
+
+REPOSITORY = Path(__file__).parent.parent.parent
+LINE_LIMIT = 8 * 1024 * 1024
+
+
+class RelayedLine:
+    """Speaks through a relay, which outlives it as libvirtd outlives its clients."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._turn = asyncio.Lock()
+
+    async def send(self, request: str, timeout_s: int) -> str:
+        async with self._turn:
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
+            writer.write(request.encode() + b"\n")
+            reply = await reader.readline()
+            writer.close()
+            return reply.decode()
+
+
+@asynccontextmanager
+async def relay(line: Transport, path: Path) -> AsyncIterator[str]:
+    """A socket that hands each request on; one that was begun is carried out, whoever left meanwhile."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readline()
+        if request:
+            writer.write((await line.send(request.decode(), 10)).strip().encode() + b"\n")
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(path), limit=LINE_LIMIT)
+    try:
+        yield str(path)
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def endless_client(agent: HostAgent, text: str) -> AsyncIterator[int]:
+    """A process that runs a command line, by the command's pid; killed without warning at the end of the body."""
+    async with relay(agent.line, agent.folder / "relay") as path:
+        words = [sys.executable, "-m", "tests.live.endless_client", path, text]
+        client = await asyncio.create_subprocess_exec(*words, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE)
+        assert client.stdout is not None
+        try:
+            yield int(await client.stdout.readline())
+        finally:
+            client.kill()
+            await client.wait()
+    (agent.folder / "relay").unlink()
+
+
+async def _silence() -> AsyncIterator[bytes]:
+    await asyncio.get_running_loop().create_future()
+    yield b""
+
+
+async def main(path: str, text: str) -> None:
+    stdin = _silence() if "cat" in text else None
+    async with aclosing(run(RelayedLine(path), ExecRequest(CommandLine(text)), stdin=stdin)) as events:
+        async for event in events:
+            if isinstance(event, Started):
+                print(event.pid, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,177 @@
+"""What crashed runs left in a guest: found, ended and removed.
+
+A run's folder names its owner; a folder whose owner is gone is swept. A handle that its owner could not close any
+more pins a file in the agent until the agent restarts; its number is known to nobody, so it is found by elimination.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tui.agent import exec_scripts as scripts
+from tui.agent.commands import exec_status
+from tui.agent.errors import CommandFailedError, CommandUnavailableError
+from tui.agent.exec_shell import ask
+from tui.agent.files import close_handle, flush_handle, opened, position_of
+from tui.agent.owner import is_abandoned
+from tui.agent.profile import GuestProfile
+from tui.agent.transport import Transport
+
+_FIRST_HANDLE = 1000
+_SCANNED_HANDLES = 10_000
+"""How many of the latest handles are looked at; numbers only grow (qga/commands-posix.c)."""
+_SETTLE_S = 1.0
+"""Seconds for which a handle of a living client may be open at most: each is closed in the burst that opened it."""
+
+LIST = """
+for d in "${TMPDIR:-/tmp}"/qga-tui.*; do
+  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$d" ] || continue
+  if [ -n "$(find "$d" -prune -mtime +0)" ] && ! kill -0 "$(cat "$d/pid" 2>/dev/null)" 2>/dev/null; then
+    printf 'old %s\\n' "$d"
+  else
+    printf 'dir %s\\n' "$d"
+  fi
+done
+ls -l "/proc/$PPID/fd" 2>/dev/null | while IFS= read -r l; do
+  case $l in *' -> '*/qga-tui.*) ;; *) continue ;; esac
+  n=${l%% -> *}
+  { read -r w p; } 2>/dev/null <"/proc/$PPID/fdinfo/${n##* }" && printf 'fd %s %s\\n' "$p" "${l#* -> }"
+done
+exit 0
+"""
+"""Say what qga-tui has in this guest: `old FOLDER` where nobody used it for a day, else `dir FOLDER`, and for each open
+file of the agent `fd POSITION PATH`. The agent is the parent of what it runs."""
+
+HANG_UP = """
+for d do
+  p=$(cat "$d/pid" 2>/dev/null)
+  if [ -n "$p" ] && { [ "/proc/$p/fd/1" -ef "$d/o" ] || [ "/proc/$p/fd/2" -ef "$d/e" ]; }; then
+    kill -HUP "-$p" 2>/dev/null && echo "$p"
+  fi
+done
+"""
+"""Hang up the commands that still write into the folders; prints their pids.
+
+As with a terminal that is gone: a command that is to live on ignores SIGHUP (nohup(1)).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What was done about the leftovers of crashed runs; `pinned` handles could not be told from other clients'."""
+
+    folders: int = 0
+    hung_up: tuple[str, ...] = ()
+    closed: int = 0
+    pinned: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.folders or self.closed or self.pinned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One look at the guest: folders to be removed, and where each leaked file stands."""
+
+    folders: tuple[str, ...]
+    positions: tuple[int, ...]
+
+
+async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
+    """Remove what runs of this machine's dead processes left in a POSIX guest, and what is a day old.
+
+    A no-op where the guest gives no shell or files. Raises an `AgentError` where the agent stops answering.
+    """
+    if profile.is_windows or not (profile.runs_programs and profile.offers_files):
+        return Sweep()
+    try:
+        seen = await _look(transport)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        # No shell, hence no folders either.
+        return Sweep()
+    hung_up: tuple[str, ...] = ()
+    left = 0
+    if seen.folders:
+        ended = await ask(transport, scripts.SHELL, "-c", HANG_UP, scripts.SHELL, *seen.folders)
+        hung_up = tuple(ended.out.decode("ascii", "replace").split())
+        removed = await ask(transport, scripts.SHELL, "-c", scripts.REMOVE, scripts.SHELL, *seen.folders)
+        left = len(removed.out.splitlines())
+        await _forget(transport, hung_up)
+    closed = await _close_leaked(transport) if seen.positions else 0
+    return Sweep(len(seen.folders) - left, hung_up, closed, pinned=len(seen.positions) - closed)
+
+
+async def _forget(transport: Transport, pids: tuple[str, ...]) -> None:
+    """Let the agent give back what it keeps of commands that nobody will ask for any more, where they have ended."""
+    for pid in pids:
+        try:
+            await exec_status(transport, int(pid))
+        except CommandUnavailableError:
+            raise
+        except CommandFailedError:
+            # An agent that was restarted has forgotten it already.
+            continue
+
+
+async def _look(transport: Transport) -> _Seen:
+    answer = await ask(transport, scripts.SHELL, "-c", LIST, scripts.SHELL)
+    folders: list[str] = []
+    positions: list[int] = []
+    for line in answer.out.decode("utf-8", "surrogateescape").splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "old" or (kind == "dir" and is_abandoned(PurePosixPath(rest).name)):
+            folders.append(rest)
+        elif kind == "fd":
+            position, _, path = rest.partition(" ")
+            if position.isdigit() and _is_of_abandoned(path):
+                positions.append(int(position))
+    return _Seen(tuple(folders), tuple(positions))
+
+
+def _is_of_abandoned(path: str) -> bool:
+    return any(is_abandoned(part) for part in PurePosixPath(path).parts)
+
+
+async def _close_leaked(transport: Transport) -> int:
+    """Close the handles that dead runs left open, where they can be told from those of others; how many were closed.
+
+    A handle is taken for a leaked one when it outlived every burst of a living client and stands where a leaked file
+    stands, and when no more handles than leaked files stand there.
+    """
+    newest = await _newest_handle(transport)
+    range_of_handles = range(max(_FIRST_HANDLE, newest - _SCANNED_HANDLES), newest)
+    before = await _open_handles(transport, range_of_handles)
+    if not before:
+        return 0
+    await asyncio.sleep(_SETTLE_S)
+    lasting = await _open_handles(transport, before)
+    for handle in lasting:
+        # Where the kernel stands is what /proc tells: a flush brings it to where the handle stands (fflush(3)).
+        await flush_handle(transport, handle)
+    leaked = Counter((await _look(transport)).positions)
+    standing = Counter(lasting.values())
+    closed = 0
+    for handle, position in lasting.items():
+        if standing[position] <= leaked[position]:
+            await close_handle(transport, handle)
+            closed += 1
+    return closed
+
+
+async def _newest_handle(transport: Transport) -> int:
+    async with opened(transport, "/dev/null", "r") as file:
+        return file.handle
+
+
+async def _open_handles(transport: Transport, handles: Iterable[int]) -> dict[int, int]:
+    """Which of the handles are open, and where each stands, in bytes."""
+    positions = [(handle, await position_of(transport, handle)) for handle in handles]
+    return {handle: position for handle, position in positions if position is not None}

@@ -1,0 +1,205 @@
+"""One command in many guests at once: a row each, and no failure hidden by a summary."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from tui.agent.exec import DEFAULT_PACE
+from tui.agent.exec_model import End, ExecEvent, ExecPace, Finished, Output, Started
+from tui.agent.profile import read_profile
+from tui.agent.transport import Transport
+from tui.console.audit import Target, run_audited
+from tui.console.charset import Charset
+from tui.console.record import Reader
+from tui.console.shells import Shell, default_shell, request_for_line
+from tui.console.transcript import Entry, OutputLine, Transcript, shown_line
+from tui.console.wording import end_in_words
+from tui.doctor.reasons import explain
+from tui.model.errors import ExplainedError
+from tui.model.text import Shown, without_colours
+
+AT_ONCE = 8
+"""Guests in which the command runs at the same time; the rest wait for their turns."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Bytes of one guest's output that are kept to be looked at."""
+
+
+class RunState(StrEnum):
+    """How far one guest is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """It ended badly, or could not be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One guest: `exit_code` and `signal` as in `Finished`; `words` tell its end, or why there was none.
+
+    `digest` is that of all its output, so that equal ones can be grouped.
+    """
+
+    name: str
+    state: RunState = RunState.WAITING
+    exit_code: int | None = None
+    signal: int | None = None
+    last_line: Shown = Shown("")
+    seconds: float = 0.0
+    words: str = ""
+    digest: str = ""
+    out_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Guests whose output and exit code are the same."""
+
+    names: tuple[str, ...]
+    state: RunState
+    exit_code: int | None
+    last_line: Shown
+
+
+class ManyRun:
+    """The command in each guest; `changed` is called with a row's place whenever the row is another one."""
+
+    def __init__(
+        self,
+        line: str,
+        guests: Sequence[tuple[Transport, Target]],
+        *,
+        logs: bool = True,
+        changed: Callable[[int], None] = lambda place: None,
+        pace: ExecPace = DEFAULT_PACE,
+    ) -> None:
+        self.line = line
+        self.rows = [Row(target.name) for _, target in guests]
+        self.transcripts = [Transcript(KEPT_BYTES) for _ in guests]
+        self._guests = tuple(guests)
+        self._logs = logs
+        self._changed = changed
+        self._pace = pace
+        self._cancel = asyncio.Event()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self) -> None:
+        """Run it everywhere; returns when it is over everywhere."""
+        await asyncio.gather(*(self._run_one(place) for place in range(len(self._guests))))
+
+    def cancel(self) -> None:
+        """End it everywhere, in the guests too; those that wait do not begin."""
+        self._cancel.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no guest is left to be waited for."""
+        return all(row.state in {RunState.DONE, RunState.FAILED} for row in self.rows)
+
+    @property
+    def failures(self) -> tuple[Row, ...]:
+        """Every guest in which it did not end with exit 0."""
+        return tuple(row for row in self.rows if row.state is RunState.FAILED)
+
+    def groups(self) -> tuple[Group, ...]:
+        """The guests that are over, grouped by what came out; failures first, then the larger groups."""
+        found: dict[tuple[RunState, int | None, str, str], list[Row]] = {}
+        for row in self.rows:
+            if row.state in {RunState.DONE, RunState.FAILED}:
+                reason = row.words if row.exit_code is None else ""
+                found.setdefault((row.state, row.exit_code, row.digest, reason), []).append(row)
+        groups = [
+            Group(tuple(row.name for row in rows), rows[0].state, rows[0].exit_code, rows[0].last_line)
+            for rows in found.values()
+        ]
+        return tuple(sorted(groups, key=lambda group: (group.state is not RunState.FAILED, -len(group.names))))
+
+    async def _run_one(self, place: int) -> None:
+        transport, target = self._guests[place]
+        async with self._turns:
+            if self._cancel.is_set():
+                self._set(place, state=RunState.FAILED, words="cancelled before it began")
+                return
+            self._set(place, state=RunState.RUNNING)
+            try:
+                profile = await read_profile(transport)
+                shell = default_shell(profile)
+                request = replace(request_for_line(self.line, shell), keeps_surroundings=False)
+                charset = Charset(oem_page="cp437") if shell is Shell.CMD else Charset()
+                events = run_audited(
+                    transport,
+                    request,
+                    target if self._logs else None,
+                    typed=self.line,
+                    profile=profile,
+                    cancel=self._cancel,
+                    pace=self._pace,
+                )
+                follower = _Follower(place, charset, self.transcripts[place])
+                async with aclosing(events):
+                    async for event in events:
+                        self._note(place, event, follower)
+            except ExplainedError as error:
+                self._set(place, state=RunState.FAILED, words=explain(error).one_line())
+
+    def _note(self, place: int, event: ExecEvent, follower: _Follower) -> None:
+        match event:
+            case Started(pid=pid):
+                follower.pid = pid
+            case Output():
+                follower.take(event)
+                size = self.rows[place].out_bytes + len(event.data)
+                self._set(place, last_line=follower.last_line, out_bytes=size)
+            case Finished():
+                follower.end()
+                is_good = event.end is End.EXITED and event.exit_code == 0 and not event.truncated
+                self._set(
+                    place,
+                    state=RunState.DONE if is_good else RunState.FAILED,
+                    exit_code=event.exit_code,
+                    signal=event.signal,
+                    seconds=event.duration_s,
+                    words=end_in_words(event, follower.pid),
+                    digest=follower.digest,
+                    last_line=follower.last_line,
+                )
+
+    def _set(self, place: int, **changes: object) -> None:
+        self.rows[place] = replace(self.rows[place], **changes)  # type: ignore[arg-type]
+        self._changed(place)
+
+
+class _Follower:
+    """One guest's output on its way to its transcript."""
+
+    def __init__(self, place: int, charset: Charset, transcript: Transcript) -> None:
+        self.pid = 0
+        self.last_line = Shown("")
+        self._reader = Reader(place, charset)
+        self._transcript = transcript
+        self._hashes = {stream: hashlib.sha256() for stream in ("stdout", "stderr")}
+
+    @property
+    def digest(self) -> str:
+        return "".join(each.hexdigest() for each in self._hashes.values())
+
+    def take(self, output: Output) -> None:
+        self._hashes[str(output.stream)].update(output.data)
+        self._keep(self._reader.feed(output.stream, output.data))
+        for line in self._reader.open_lines:
+            self.last_line = without_colours(line.text)
+
+    def end(self) -> None:
+        self._keep(self._reader.flush())
+
+    def _keep(self, entries: list[Entry]) -> None:
+        self._transcript.extend(entries)
+        texts = [entry.text for entry in entries if isinstance(entry, OutputLine) and entry.text.strip()]
+        if texts:
+            self.last_line = shown_line(without_colours(texts[-1]))

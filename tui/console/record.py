@@ -1,0 +1,103 @@
+"""What is kept of one command: its line, its bytes as they came, and its end, so that it can be read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tui.agent.exec_model import Finished, Stream
+from tui.console.charset import Charset
+from tui.console.spill import Place, Spill
+from tui.console.textstream import TextStream
+from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine
+from tui.model.text import printable
+
+SLICE = 64 * 1024
+"""Bytes that are read as text at a time: between two slices, keys are answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of one stream, in the order in which they came."""
+
+    stream: Stream
+    place: Place
+
+
+@dataclass(slots=True)
+class CommandRecord:
+    """One command of a session; `items` are its prompt, its chunks, its notices and its end."""
+
+    number: int
+    line: str
+    pid: int = 0
+    items: list[Chunk | Entry] = field(default_factory=list)
+    finished: Finished | None = None
+    is_binary: bool = False
+    lost_from_disk: bool = False
+
+    def pieces(self, spill: Spill) -> Iterator[bytes]:
+        """The bytes of both streams in the order in which they came; what the disk no longer holds is left out."""
+        for item in self.items:
+            if isinstance(item, Chunk):
+                try:
+                    yield spill.get(item.place)
+                except KeyError:
+                    self.lost_from_disk = True
+
+
+class Reader:
+    """A command's two streams on their way to entries."""
+
+    def __init__(self, number: int, charset: Charset) -> None:
+        self._number = number
+        self._streams = {stream: TextStream(charset) for stream in Stream}
+        self._told: set[Stream] = set()
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether a stream is no text."""
+        return any(stream.is_binary for stream in self._streams.values())
+
+    @property
+    def open_lines(self) -> tuple[OutputLine, ...]:
+        """The lines that are not complete yet, one per stream at most."""
+        partials = ((stream, opened.partial) for stream, opened in self._streams.items())
+        return tuple(OutputLine(self._number, stream, text) for stream, text in partials if text)
+
+    def feed(self, stream: Stream, data: bytes) -> list[Entry]:
+        """The entries that `data` completes."""
+        opened = self._streams[stream]
+        entries: list[Entry] = [OutputLine(self._number, stream, line) for line in opened.feed(data)]
+        if opened.is_binary and stream not in self._told:
+            self._told.add(stream)
+            words = f"{stream} is no text and is not shown; save it as a file to look at it."
+            entries.append(NoticeLine(self._number, printable(words)))
+        return entries
+
+    def flush(self) -> list[Entry]:
+        """The entries of what was left incomplete."""
+        return [
+            OutputLine(self._number, stream, line)
+            for stream, opened in self._streams.items()
+            for line in opened.flush()
+        ]
+
+
+def entries_of(record: CommandRecord, charset: Charset, spill: Spill) -> Iterator[list[Entry]]:
+    """Read a command again, a slice at a time."""
+    reader = Reader(record.number, charset)
+    for item in record.items:
+        match item:
+            case Chunk(stream=stream, place=place):
+                try:
+                    data = spill.get(place)
+                except KeyError:
+                    continue
+                for start in range(0, len(data), SLICE):
+                    yield reader.feed(stream, data[start : start + SLICE])
+            case EndLine():
+                yield [*reader.flush(), item]
+            case PromptLine() | NoticeLine() | OutputLine():
+                yield [item]
+    record.is_binary = reader.is_binary

@@ -1,0 +1,87 @@
+"""One stream of a command on its way from bytes to lines; what it reads cannot depend on how the bytes were cut."""
+
+from __future__ import annotations
+
+import re
+
+from tui.console import clixml
+from tui.console.charset import AUTO, Charset
+from tui.console.transcript import LineAssembler, shown_line
+from tui.model.text import SGR, Shown
+
+_LOOKED_AT = 1024
+"""Bytes at the head of a stream that decide whether it is text."""
+_NOT_IN_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
+_MANY = 0.1
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether bytes do not look like text of any encoding that is read automatically.
+
+    UTF-16 is full of zeros, every second byte at most.
+    """
+    head = head[:_LOOKED_AT]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or not head:
+        return False
+    zeros = head.count(0)
+    if zeros and zeros == head[1::2].count(0) and zeros > len(head) / 8:
+        return False
+    return zeros > 0 or len(_NOT_IN_TEXT.findall(head)) > _MANY * len(head)
+
+
+class TextStream:
+    """Feed it bytes, take lines. Colours that were not reset at a line's end go on in the next line."""
+
+    def __init__(self, charset: Charset) -> None:
+        self._decoder = charset.decoder()
+        self._judges = charset.choice == AUTO
+        self._lines = LineAssembler()
+        self._colours = ""
+        self._head: str | None = ""
+        self._is_first = True
+        self.is_binary = False
+
+    @property
+    def partial(self) -> Shown:
+        """The line that is not complete yet."""
+        return shown_line(self._colours + self._lines.partial) if self._lines.partial else Shown("")
+
+    def feed(self, data: bytes) -> list[Shown]:
+        """The lines that `data` completes; none of what is not text."""
+        if self._is_first and data:
+            self._is_first = False
+            self.is_binary = self._judges and is_binary(data)
+        return [] if self.is_binary else self._read(self._decoder.feed(data), ends=False)
+
+    def flush(self) -> list[Shown]:
+        """What was left incomplete at the end of the stream."""
+        if self.is_binary:
+            return []
+        lines = self._read(self._decoder.flush(), ends=True)
+        return lines + self._shown(self._lines.flush())
+
+    def _read(self, text: str, *, ends: bool) -> list[Shown]:
+        if self._head is None:
+            return self._shown(self._lines.feed(text))
+        head = self._head + text
+        may_be_clixml = clixml.HEAD.startswith(head) or (head.startswith(clixml.HEAD) and len(head) <= clixml.LIMIT)
+        if may_be_clixml and not ends:
+            self._head = head
+            return []
+        self._head = None
+        return self._shown(self._lines.feed(clixml.text_of(head) if head.startswith(clixml.HEAD) else head))
+
+    def _shown(self, lines: list[str]) -> list[Shown]:
+        if not self._colours and not any("\x1b" in line for line in lines):
+            return [shown_line(line) for line in lines]
+        return [self._with_colours(line) for line in lines]
+
+    def _with_colours(self, line: str) -> Shown:
+        shown = shown_line(self._colours + line)
+        self._colours = "".join(match[0] for match in SGR.finditer(_since_reset(shown)))[-256:]
+        return shown
+
+
+def _since_reset(line: str) -> str:
+    resets = [match.end() for match in SGR.finditer(line) if match[1] in {"", "0"}]
+    return line[resets[-1] :] if resets else line
