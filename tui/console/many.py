@@ -29,6 +29,9 @@ KEPT_BYTES = 32 * 1024 * 1024
 """Bytes of one guest's output that are kept to be looked at."""
 
 
+NO_LINE = Shown("")
+
+
 class RunState(StrEnum):
     """How far one guest is."""
 
@@ -50,7 +53,7 @@ class Row:
     state: RunState = RunState.WAITING
     exit_code: int | None = None
     signal: int | None = None
-    last_line: Shown = Shown("")
+    last_line: Shown = NO_LINE
     seconds: float = 0.0
     words: str = ""
     digest: str = ""
