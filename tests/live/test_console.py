@@ -13,7 +13,7 @@ import pytest
 from tests.live.host_agent import HostAgent, running
 from tests.live.test_agent_exec import QUICK, is_alive, line
 from tui.agent.exec_model import CommandLine, ExecRequest, Stream
-from tui.console.cli_exec import exec_to_streams
+from tui.console.cli_exec import Job, exec_to_streams
 from tui.console.session import (
     CommandEnded,
     CommandStarted,
@@ -97,7 +97,7 @@ async def test_a_command_that_cannot_start_ends_in_words(qemu_ga: Path) -> None:
 
 async def exec_in_memory(agent: HostAgent, request: ExecRequest, *, terminal: bool = False) -> tuple[int, bytes, bytes]:
     stdout, stderr = (TerminalInMemory(), TerminalInMemory()) if terminal else (io.BytesIO(), io.BytesIO())
-    code = await exec_to_streams(agent.line, request, stdout, stderr, pace=QUICK)
+    code = await exec_to_streams(agent.line, Job(request, pace=QUICK), stdout, stderr)
     return code, stdout.getvalue(), stderr.getvalue()
 
 
@@ -131,7 +131,7 @@ async def test_a_reader_that_is_gone_ends_the_command(agent: HostAgent) -> None:
     stdout = reader_that_left()
     pid_file = agent.folder / "pid-of-command"
     request = ExecRequest(CommandLine('echo $$ >"$F"; yes'), env={"F": str(pid_file)})
-    code = await exec_to_streams(agent.line, request, stdout, io.BytesIO(), pace=QUICK)
+    code = await exec_to_streams(agent.line, Job(request, pace=QUICK), stdout, io.BytesIO())
     stdout.close()
     assert code == 141
     assert not is_alive(int(pid_file.read_text()))
@@ -148,7 +148,7 @@ async def test_cancelling_exec_ends_the_command(agent: HostAgent) -> None:
             is_up.set()
             return super().write(data)  # type: ignore[arg-type]
 
-    task = asyncio.create_task(exec_to_streams(agent.line, request, Watched(), io.BytesIO(), pace=QUICK))
+    task = asyncio.create_task(exec_to_streams(agent.line, Job(request, pace=QUICK), Watched(), io.BytesIO()))
     await is_up.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

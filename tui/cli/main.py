@@ -93,9 +93,9 @@ def _run(options: argparse.Namespace) -> int:
 
             return run_list(uris, as_json=options.json)
         case "exec":
-            from tui.cli.exec_verb import run_exec
+            from tui.cli.exec_verb import ExecOptions, run_exec
 
-            return run_exec(uris, options.guest, options.program, options.timeout)
+            return run_exec(uris, ExecOptions.of(options))
         case "backup":
             from tui.cli.backup_verb import run_backup
 

@@ -14,7 +14,12 @@ OWN_FAILURE = 2
 EXEC_OWN_FAILURE = 255
 """The same for `exec`, whose smaller codes are the guest's."""
 
-EXEC_USAGE = "qga-tui exec [-c URI] GUEST [--timeout S] -- PROGRAM [ARG ...]"
+EXEC_USAGE = (
+    "qga-tui exec [-c URI] GUEST [--stdin] [--cwd D] [--env K=V]... [--encoding E] [--timeout S] [--json] "
+    "-- PROGRAM [ARG ...]\n"
+    "       qga-tui exec ... GUEST ... --shell sh|cmd|powershell -- 'one line'\n"
+    "       qga-tui exec ... --all | --match PATTERN ... -- PROGRAM [ARG ...]"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,6 +46,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         owner.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if options.verb == "exec" and not program:
         owner.error("name the program to run after --")
+    if options.verb == "exec" and sum(map(bool, (options.guest, options.all, options.match))) != 1:
+        owner.error("name one guest, or --all, or --match PATTERN")
     if options.verb != "exec" and dashes:
         owner.error("-- is for exec alone")
     options.program = program
@@ -79,7 +86,15 @@ def build_parser() -> Parser:
     execute.own_failure = EXEC_OWN_FAILURE
     execute.set_defaults(parser=execute)
     _add_uris(execute, "verb_uris")
-    execute.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    execute.add_argument("guest", metavar="GUEST", nargs="?", help=GUEST_HELP)
+    execute.add_argument("--all", action="store_true", help="in every running guest; exits with the worst code")
+    execute.add_argument("--match", metavar="PATTERN", help="in every running guest whose name matches, as in web*")
+    execute.add_argument("--shell", choices=("sh", "bash", "cmd", "powershell"), help="one line for this shell")
+    execute.add_argument("--stdin", action="store_true", help="hand our standard input to the program")
+    execute.add_argument("--cwd", metavar="D", default="", help="the folder in the guest in which it runs")
+    execute.add_argument("--env", metavar="K=V", action="append", default=[], type=_pair, help="may be repeated")
+    execute.add_argument("--encoding", metavar="E", default="auto", help="of its output, for a terminal and for --json")
+    execute.add_argument("--json", action="store_true", help="one object per guest in place of its output")
     execute.add_argument("--timeout", metavar="S", type=_seconds, help="seconds after which it is ended in the guest")
 
     backup = verbs.add_parser("backup", help="back a guest up while it runs")
@@ -110,6 +125,12 @@ def _add_uris(parser: argparse.ArgumentParser, destination: str) -> None:
         default=[],
         help="libvirt URI; may be repeated (default: $LIBVIRT_DEFAULT_URI, else qemu:///system)",
     )
+
+
+def _pair(text: str) -> str:
+    if not text.partition("=")[1]:
+        raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
+    return text
 
 
 def _seconds(text: str) -> float:

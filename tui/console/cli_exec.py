@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from tui.agent.decode import Decoder
-from tui.agent.exec import DEFAULT_PACE, run
-from tui.agent.exec_model import End, ExecPace, ExecRequest, Finished, Notice, Output, Started, Stream
+from tui.agent.exec import DEFAULT_PACE
+from tui.agent.exec_model import End, ExecEvent, ExecPace, ExecRequest, Finished, Notice, Output, Started, Stream
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
-from tui.console.wording import end_in_words
+from tui.console.audit import Target, run_audited
+from tui.console.charset import Charset
+from tui.console.textstream import TextStream, is_binary
+from tui.console.wording import end_in_words, signal_name
 from tui.doctor.reasons import explain
 from tui.model.errors import ExplainedError
-from tui.model.text import printable
+from tui.model.text import REPLACEMENT, Shown, printable, without_colours
 
+JSON_LIMIT = 16 * 1024 * 1024
+"""Bytes of each stream that one JSON object carries."""
 TIMED_OUT, CANCELLED, BROKEN_PIPE, FAILED = 124, 130, 141, 255
 """Exit codes of ours, as timeout(1), shells and ssh(1) use them."""
 _SIGNAL_BASE = 128
 
 
-async def exec_to_streams(
-    transport: Transport,
-    request: ExecRequest,
-    stdout: BinaryIO,
-    stderr: BinaryIO,
-    *,
-    profile: GuestProfile | None = None,
-    pace: ExecPace = DEFAULT_PACE,
-) -> int:
-    """Run `request`, copy its outputs as they come, and return what the process should exit with.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is run for the command line, and how: `target` None keeps it out of the log of commands."""
+
+    request: ExecRequest
+    stdin: AsyncIterable[bytes] | None = None
+    charset: Charset = field(default_factory=Charset)
+    target: Target | None = None
+    profile: GuestProfile | None = None
+    pace: ExecPace = DEFAULT_PACE
+
+    def events(self, transport: Transport) -> AsyncGenerator[ExecEvent, None]:
+        """The course of it."""
+        return run_audited(transport, self.request, self.target, stdin=self.stdin, profile=self.profile, pace=self.pace)
+
+
+async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stderr: BinaryIO, prefix: str = "") -> int:
+    """Run `job`, copy its outputs as they come, and return what the process should exit with.
 
     That is the command's own code, 128 + its signal, 124 when its time was over, and 255 where we failed, said in one
-    line on `stderr`. Bytes go unchanged to files and pipes; a terminal gets text that cannot steer it. A reader that
-    is gone ends the command in the guest (141). Cancelling the task does too, and is raised again after that.
+    line on `stderr`. Bytes go unchanged to files and pipes; a terminal gets text that cannot steer it, and so does
+    everybody where `prefix` is put before each line. A reader that is gone ends the command in the guest (141).
+    Cancelling the task does too, and is raised again after that.
     """
-    sinks = {Stream.STDOUT: _sink(stdout), Stream.STDERR: _sink(stderr)}
+    sinks = {
+        Stream.STDOUT: _sink(stdout, job.charset, prefix),
+        Stream.STDERR: _sink(stderr, job.charset, prefix),
+    }
     pid = 0
     try:
-        async with aclosing(run(transport, request, profile=profile, pace=pace)) as events:
+        async with aclosing(job.events(transport)) as events:
             async for event in events:
                 match event:
                     case Started():
@@ -46,21 +65,72 @@ async def exec_to_streams(
                     case Output():
                         sinks[event.stream].write(event.data)
                     case Notice():
-                        _say(stderr, event.text)
+                        _say(stderr, prefix + event.text)
                     case Finished():
                         for sink in sinks.values():
                             sink.finish()
-                        return _exit_code(event, pid, stderr)
+                        return _told_exit_code(event, pid, stderr, prefix)
     except BrokenPipeError:
         return BROKEN_PIPE
     except ExplainedError as error:
-        _say(stderr, explain(error).one_line())
+        _say(stderr, prefix + explain(error).one_line())
     return FAILED
 
 
-def _exit_code(finished: Finished, pid: int, stderr: BinaryIO) -> int:
-    if finished.end is not End.EXITED or finished.truncated:
-        _say(stderr, end_in_words(finished, pid))
+async def exec_to_json(transport: Transport, job: Job, name: str) -> tuple[dict[str, object], int]:
+    """Run `job` and return all that is known of it as a JSON object, with the exit code of `exec_to_streams`.
+
+    Output is text where it is text of the encoding, else base64; JSON_LIMIT bytes of each stream are kept.
+    """
+    kept = {stream: bytearray() for stream in Stream}
+    notices: list[str] = []
+    told: dict[str, object] = {"guest": name}
+    code = FAILED
+    try:
+        async with aclosing(job.events(transport)) as events:
+            async for event in events:
+                match event:
+                    case Started():
+                        told |= {"pid": event.pid, "mode": str(event.mode)}
+                    case Output():
+                        kept[event.stream] += event.data[: JSON_LIMIT - len(kept[event.stream])]
+                    case Notice():
+                        notices.append(event.text)
+                    case Finished():
+                        code = exit_code_of(event)
+                        told |= _finished_in_json(event, kept)
+    except ExplainedError as error:
+        explained = explain(error)
+        told |= {"error": explained.title, "cause": explained.cause, "next_step": explained.next_step}
+    for stream, data in kept.items():
+        told |= _bytes_in_json(str(stream), bytes(data), job.charset)
+    return told | {"notices": notices, "code": code}, code
+
+
+def _finished_in_json(finished: Finished, kept: dict[Stream, bytearray]) -> dict[str, object]:
+    return {
+        "end": str(finished.end),
+        "exit_code": finished.exit_code,
+        "signal": None if finished.signal is None else signal_name(finished.signal),
+        "truncated": finished.truncated or finished.out_bytes + finished.err_bytes > sum(map(len, kept.values())),
+        "may_still_run": finished.may_still_run,
+        "reason": finished.reason,
+        "seconds": round(finished.duration_s, 3),
+        "stdout_bytes": finished.out_bytes,
+        "stderr_bytes": finished.err_bytes,
+    }
+
+
+def _bytes_in_json(name: str, data: bytes, charset: Charset) -> dict[str, object]:
+    decoder = charset.decoder()
+    text = decoder.feed(data) + decoder.flush()
+    if REPLACEMENT in text or is_binary(data):
+        return {f"{name}_base64": base64.b64encode(data).decode("ascii")}
+    return {name: text}
+
+
+def exit_code_of(finished: Finished) -> int:
+    """What the process should exit with."""
     if finished.end is End.TIMED_OUT:
         return TIMED_OUT
     if finished.end is End.CANCELLED:
@@ -70,6 +140,12 @@ def _exit_code(finished: Finished, pid: int, stderr: BinaryIO) -> int:
     # Windows codes have 32 bits: what does not fit must not become a 0.
     fits = finished.exit_code is not None and 0 <= finished.exit_code <= FAILED
     return finished.exit_code if fits and finished.exit_code is not None else FAILED
+
+
+def _told_exit_code(finished: Finished, pid: int, stderr: BinaryIO, prefix: str) -> int:
+    if finished.end is not End.EXITED or finished.truncated:
+        _say(stderr, prefix + end_in_words(finished, pid))
+    return exit_code_of(finished)
 
 
 def _say(stderr: BinaryIO, text: str) -> None:
@@ -92,12 +168,33 @@ class _Sink:
         """The command writes no more."""
 
 
-class _TerminalSink(_Sink):
-    """Text to a terminal: newlines and tabs stay, CR LF becomes a newline, every other control U+FFFD."""
+class _LineSink(_Sink):
+    """Text for a terminal, whole lines with a prefix each: colours stay, all that could steer it goes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, charset: Charset, prefix: str) -> None:
         super().__init__(stream)
-        self._decoder = Decoder()
+        self._text = TextStream(charset)
+        self._prefix = printable(prefix)
+
+    def write(self, data: bytes) -> None:
+        """Hand on the lines that `data` completes."""
+        self._show(self._text.feed(data))
+
+    def finish(self) -> None:
+        """Hand on the rest."""
+        self._show(self._text.flush())
+
+    def _show(self, lines: list[Shown]) -> None:
+        if lines:
+            super().write("".join(f"{self._prefix}{without_colours(line)}\n" for line in lines).encode())
+
+
+class _TerminalSink(_Sink):
+    """Text to a terminal as it comes: newlines and tabs stay, CR LF becomes a newline, every other control U+FFFD."""
+
+    def __init__(self, stream: BinaryIO, charset: Charset) -> None:
+        super().__init__(stream)
+        self._decoder = charset.decoder()
         self._has_cr = False
 
     def write(self, data: bytes) -> None:
@@ -121,5 +218,7 @@ def _safe(line: str) -> str:
     return "\t".join(printable(cell, limit=max(len(cell), 1)) for cell in line.split("\t"))
 
 
-def _sink(stream: BinaryIO) -> _Sink:
-    return _TerminalSink(stream) if stream.isatty() else _Sink(stream)
+def _sink(stream: BinaryIO, charset: Charset, prefix: str) -> _Sink:
+    if prefix:
+        return _LineSink(stream, charset, prefix)
+    return _TerminalSink(stream, charset) if stream.isatty() else _Sink(stream)
