@@ -15,8 +15,9 @@ from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
+from tui.console.oem import likely_charset
 from tui.console.record import Reader
-from tui.console.shells import Shell, default_shell, request_for_line
+from tui.console.shells import default_shell, request_for_line
 from tui.console.transcript import Entry, OutputLine, Transcript, shown_line
 from tui.console.wording import end_in_words
 from tui.doctor.reasons import explain
@@ -134,7 +135,7 @@ class ManyRun:
                 profile = await read_profile(transport)
                 shell = default_shell(profile)
                 request = replace(request_for_line(self.line, shell), keeps_surroundings=False)
-                charset = Charset(oem_page="cp437") if shell is Shell.CMD else Charset()
+                charset = await likely_charset(transport, profile)
                 events = run_audited(
                     transport,
                     request,

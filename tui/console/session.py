@@ -29,7 +29,8 @@ from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
-from tui.console.charset import Charset, page_of
+from tui.console.charset import Charset
+from tui.console.oem import likely_charset
 from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
 from tui.console.shells import Shell, default_shell, folder_question, request_for_line
 from tui.console.spill import Spill
@@ -242,9 +243,7 @@ class Session:
         try:
             profile = await read_profile(self._transport)
             self._meet(profile)
-            if profile.is_windows and profile.runs_programs:
-                said = await ask(self._transport, "cmd.exe", "/d", "/c", "chcp")
-                self.charset = Charset(self.charset.choice, page_of(said.out))
+            self.charset = await likely_charset(self._transport, profile, self.charset.choice)
             self._tell(StatusChanged())
             swept = await sweep_leftovers(self._transport, profile)
         except ExplainedError as error:

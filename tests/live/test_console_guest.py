@@ -1,0 +1,251 @@
+"""The console on real guests through libvirt: what happens to the guest meanwhile, Windows' encodings, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+
+import pytest_asyncio
+
+from tests.live.watched import PATIENCE_S
+from tui.agent.exec_model import ExecPace
+from tui.agent.transport import Transport
+from tui.console.audit import Target, audit_path
+from tui.console.many import ManyRun, RunState
+from tui.console.session import CommandStarted, OutputArrived, Session, SessionFact
+from tui.console.shells import Shell
+from tui.console.transcript import EndLine, NoticeLine, OutputLine
+from tui.hosts.libvirt_host import LibvirtHost
+from tui.lab.laboratory import Laboratory
+from tui.lab.spec import GuestSpec
+from tui.model.text import without_colours
+
+QUICK = ExecPace(poll_max=0.1, grace=1.0, kill=2.0, patience=20.0)
+EIGHT_AT_ONCE = 8
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def host(lab: Laboratory) -> AsyncIterator[LibvirtHost]:
+    one = LibvirtHost(lab.uri, "lab")
+    await one.open()
+    yield one
+    await one.close()
+
+
+async def line_to(host: LibvirtHost, name: str) -> Transport:
+    uuid = next(facts.uuid for facts in await host.list_domains() if facts.name == name)
+    return host.work_line(uuid)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def session(host: LibvirtHost, web1: str) -> AsyncIterator[Session]:
+    target = Target(host.uri, web1, "00000000-0000-0000-0000-000000000000")
+    one = Session(await line_to(host, web1), target=target, pace=QUICK)
+    yield one
+    await one.close()
+
+
+def output(session: Session) -> list[str]:
+    return [str(without_colours(each.text)) for each in session.transcript.since() if isinstance(each, OutputLine)]
+
+
+def told(session: Session) -> str:
+    return "\n".join(each.text for each in session.transcript.since() if isinstance(each, (NoticeLine, EndLine)))
+
+
+async def ran(session: Session, line: str) -> list[str]:
+    before = len(output(session))
+    session.run(line)
+    async with asyncio.timeout(PATIENCE_S):
+        await session.idle()
+    return output(session)[before:]
+
+
+async def first(session: Session, wanted: type[SessionFact], begin: Callable[[], None]) -> None:
+    """Wait for the first fact of a kind after `begin`."""
+    seen = asyncio.Event()
+    stop = session.subscribe(lambda fact: seen.set() if isinstance(fact, wanted) else None)
+    begin()
+    async with asyncio.timeout(PATIENCE_S):
+        await seen.wait()
+    stop()
+
+
+async def test_cd_and_export_last_and_commands_are_logged(session: Session) -> None:
+    await ran(session, "cd /etc && export GREETING='good day'")
+    assert session.cwd == "/etc"
+    assert await ran(session, 'pwd; echo "$GREETING"; exit 4') == ["/etc", "good day"]
+    logged = [json.loads(line) for line in audit_path().read_text().splitlines()]
+    assert [(each["event"], each["guest"]) for each in logged[-2:]] == [("started", "web1"), ("ended", "web1")]
+    assert logged[-1]["exit_code"] == 4
+    assert audit_path().stat().st_mode & 0o777 == 0o600
+
+
+async def test_input_is_typed_while_the_command_runs(session: Session) -> None:
+    await first(session, OutputArrived, lambda: session.run("echo ready; read -r a; echo got $a", takes_input=True))
+    session.type_in("this\n")
+    async with asyncio.timeout(PATIENCE_S):
+        await session.idle()
+    assert output(session) == ["ready", "got this"]
+
+
+async def test_a_pause_is_told_and_the_command_goes_on(lab: Laboratory, session: Session, web1: str) -> None:
+    await first(session, OutputArrived, lambda: session.run("echo one; sleep 2; echo two"))
+    await lab.virsh("suspend", web1)
+    try:
+        await first(session, OutputArrived, lambda: None)
+    finally:
+        await lab.virsh("resume", web1)
+    async with asyncio.timeout(PATIENCE_S):
+        await session.idle()
+    assert output(session) == ["one", "two"]
+    assert "The agent says no more of the command, which may run on" in told(session)
+    assert "The agent answers again." in told(session)
+    assert "exit 0 after" in told(session)
+
+
+async def test_a_freeze_is_told_and_the_command_goes_on(lab: Laboratory, session: Session, web1: str) -> None:
+    await first(session, OutputArrived, lambda: session.run("echo one; sleep 2; echo two"))
+    await lab.agent_command(web1, "guest-fsfreeze-freeze", timeout=20)
+    try:
+        await first(session, OutputArrived, lambda: None)
+    finally:
+        await lab.agent_command(web1, "guest-fsfreeze-thaw", timeout=20)
+    async with asyncio.timeout(PATIENCE_S):
+        await session.idle()
+    assert output(session) == ["one", "two"]
+    assert "frozen" in told(session)
+    assert "exit 0 after" in told(session)
+
+
+async def test_an_agent_restart_ends_in_a_clear_line_and_the_pid_is_looked_for(
+    lab: Laboratory, session: Session, web1: str
+) -> None:
+    await first(session, OutputArrived, lambda: session.run("echo one; exec sleep 1000"))
+    await lab.shell(web1, "kill $(pidof qemu-ga)")
+    async with asyncio.timeout(PATIENCE_S):
+        await session.idle()
+    assert "may still run in the guest" in told(session)
+    assert session.last is not None
+    await session.look_again()
+    assert f"pid {session.last.pid}: still there: {session.last.pid} (sleep)" in told(session)
+    await lab.shell(web1, f"kill {session.last.pid}")
+    await session.look_again()
+    assert "nothing of it is left in the guest" in told(session)
+
+
+async def test_a_reset_of_the_guest_ends_in_a_clear_line(lab: Laboratory, session: Session, web1: str) -> None:
+    await first(session, OutputArrived, lambda: session.run("echo one; exec sleep 1000"))
+    await lab.virsh("reset", web1)
+    async with asyncio.timeout(PATIENCE_S * 2):
+        await session.idle()
+    assert "may still run" in told(session) or "the guest was restarted" in told(session)
+    await lab.wait_for_agent(web1)
+
+
+async def test_windows_code_page_is_detected_and_output_is_read_anew(lab: Laboratory, host: LibvirtHost) -> None:
+    await lab.add(GuestSpec("win7", windows_lookalike=True))
+    await lab.wait_for_agent("win7")
+    session = Session(await line_to(host, "win7"), pace=QUICK)
+    changed = asyncio.Event()
+    session.subscribe(lambda fact: changed.set())
+    session.prepare()
+    async with asyncio.timeout(PATIENCE_S):
+        await changed.wait()
+    assert (session.shell, session.charset.label) == (Shell.CMD, "auto: cp866")
+    assert any("Системa".rstrip("a") in line for line in await ran(session, "dir"))
+    assert await ran(session, "nonsense")
+    session.use_shell(Shell.POWERSHELL)
+    assert any("ноября 2026" in line for line in await ran(session, "Get-Date"))
+    await session.use_charset("latin-1")
+    assert not any("Систем" in line for line in output(session))
+    await session.use_charset("auto")
+    assert any("Систем" in line for line in output(session))
+    await session.close()
+
+
+async def test_two_consoles_eight_runs_and_a_stranger_each_get_their_own_output(
+    lab: Laboratory, host: LibvirtHost, session: Session, web1: str
+) -> None:
+    line = await line_to(host, web1)
+    other = Session(line, pace=QUICK)
+    counted = "i=0; while [ $i -lt 40 ]; do echo $TAG-$i; i=$((i+1)); done"
+
+    async def stranger() -> list[str]:
+        answers = []
+        for number in range(10):
+            started = await lab.agent_command(
+                web1, "guest-exec", path="/bin/echo", arg=[f"stranger-{number}"], **{"capture-output": True}
+            )
+            status: dict[str, object] = {"exited": False}
+            while not status["exited"]:
+                status = await lab.agent_command(web1, "guest-exec-status", pid=started["pid"])
+            answers.append(str(status["out-data"]))
+        return answers
+
+    many = ManyRun("TAG=m; " + counted, [(line, Target("lab", f"g{n}", "")) for n in range(EIGHT_AT_ONCE)], logs=False)
+    async with asyncio.timeout(PATIENCE_S * 2):
+        first_lines, second_lines, answers, _ = await asyncio.gather(
+            ran(session, "TAG=a; " + counted), ran(other, "TAG=b; " + counted), stranger(), many.run()
+        )
+    assert first_lines == [f"a-{n}" for n in range(40)]
+    assert second_lines == [f"b-{n}" for n in range(40)]
+    assert len(set(answers)) == 10
+    assert {row.state for row in many.rows} == {RunState.DONE}
+    assert len(many.groups()) == 1
+    for transcript in many.transcripts:
+        assert [each.text for each in transcript.since()] == [f"m-{n}" for n in range(40)]
+    await other.close()
+
+
+async def test_many_guests_hide_no_failure(host: LibvirtHost, web1: str) -> None:
+    good = await line_to(host, web1)
+    silent = host.work_line("11111111-2222-3333-4444-555555555555")
+    targets = [(good, Target("lab", "one", "")), (silent, Target("lab", "gone", "")), (good, Target("lab", "two", ""))]
+    many = ManyRun('[ "$(cat /proc/self/stat | wc -l)" = 1 ] && echo fine', targets, logs=False, pace=QUICK)
+    async with asyncio.timeout(PATIENCE_S):
+        await many.run()
+    assert [row.state for row in many.rows] == [RunState.DONE, RunState.FAILED, RunState.DONE]
+    assert [group.names for group in many.groups()] == [("gone",), ("one", "two")]
+    assert [row.name for row in many.failures] == ["gone"]
+
+
+async def test_cancelling_ends_all(host: LibvirtHost, web1: str) -> None:
+    line = await line_to(host, web1)
+    many: ManyRun
+    begun: list[int] = []
+
+    def changed(place: int) -> None:
+        if many.rows[place].last_line and place not in begun:
+            begun.append(place)
+            if len(begun) == 2:
+                many.cancel()
+
+    targets = [(line, Target("lab", str(n), "")) for n in range(2)]
+    many = ManyRun("echo up; exec sleep 1000", targets, logs=False, changed=changed, pace=QUICK)
+    async with asyncio.timeout(PATIENCE_S):
+        await many.run()
+    assert {row.signal for row in many.rows} == {15}
+    assert len(many.failures) == 2
+
+
+async def test_bytes_are_kept_as_they_came(session: Session) -> None:
+    await ran(session, "head -c 300000 /dev/urandom | tee /tmp/r; sha256sum /tmp/r >&2; rm /tmp/r")
+    record = session.last
+    assert record is not None
+    assert record.is_binary
+    assert "is no text and is not shown" in told(session)
+    pieces = b"".join([piece async for piece in session.output_of(record)])
+    digest = output(session)[-1].split()[0].encode()
+    data = pieces[: pieces.rindex(digest)]
+    assert hashlib.sha256(data).hexdigest().encode() == digest
+
+
+async def test_a_command_is_known_by_its_pid(session: Session) -> None:
+    await first(session, CommandStarted, lambda: session.run("echo $$; exec true"))
+    async with asyncio.timeout(PATIENCE_S):
+        await session.idle()
+    assert session.last is not None
+    assert output(session) == [str(session.last.pid)]
