@@ -72,8 +72,9 @@ async def run(
             trouble = await _ended(feeding)
             if trouble is not None:
                 yield trouble
-        for fact in await uninterrupted(_removed(source, has_ended=not watch.finished.may_still_run)):
-            yield fact
+        left = await uninterrupted(_left(source)) if not watch.finished.may_still_run else None
+        if left is not None:
+            yield left
         yield watch.finished
     finally:
         await uninterrupted(_abandoned(watch, source, feeding))
@@ -137,19 +138,13 @@ def _late(reason: str, *, guarded: bool) -> Notice:
     return Notice(f"Output comes when the command has ended, {bound}: {reason}.")
 
 
-async def _removed(source: OutputSource, *, has_ended: bool = False) -> list[Notice | Surroundings]:
-    """Take what the command left to the next one, and remove what was made for it."""
-    told: list[Notice | Surroundings] = []
+async def _left(source: OutputSource) -> Surroundings | None:
+    """What the command left to the next one."""
     try:
-        left = await source.surroundings() if has_ended else None
-        told += [left] if left is not None else []
+        return await source.surroundings()
     except AgentError as error:
         _log.info("the folder and environment that a command left are not known: %s", error.one_line())
-    try:
-        await source.remove()
-    except AgentError as error:
-        told.append(Notice(f"Temporary files may be left in the guest: {error.one_line()}"))
-    return told
+        return None
 
 
 async def _abandoned(watch: Watch, source: OutputSource, feeding: asyncio.Task[Notice | None] | None) -> None:
@@ -162,5 +157,7 @@ async def _abandoned(watch: Watch, source: OutputSource, feeding: asyncio.Task[N
             await watch.step()
         if watch.finished.may_still_run:
             _log.warning("a cancelled command may still run in the guest: %s", watch.finished.reason)
-    for notice in await _removed(source):
-        _log.warning("%s", notice)
+    try:
+        await source.remove()
+    except AgentError as error:
+        _log.warning("temporary files may be left in the guest until the next sweep: %s", error.one_line())

@@ -92,6 +92,8 @@ gone nobody listens any more: whoever still writes is not made to stop by it.
 
 REMOVE = """
 for d do
+  rm -rf -- "$d" 2>/dev/null
+  [ -d "$d" ] || continue
   mv -- "$d" "$d.x" 2>/dev/null && d=$d.x
   for i in 1 2 3 4 5; do
     rm -rf -- "$d" 2>/dev/null
