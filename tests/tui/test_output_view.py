@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 from textual.app import App, ComposeResult
 
-from tui.model.text import printable
-from tui.widgets.output_view import LineKind, OutputView, ViewLine
+from tui.agent.exec_model import Stream
+from tui.console import search
+from tui.console.transcript import Entry, OutputLine, Transcript
+from tui.model.text import coloured, printable
+from tui.widgets.output_view import OutputView
 
 
 class ViewApp(App[None]):
-    """Nothing but the view."""
+    """Nothing but the view of a transcript."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transcript = Transcript()
 
     def compose(self) -> ComposeResult:
         yield OutputView()
 
+    def on_mount(self) -> None:
+        self.query_one(OutputView).show(self.transcript)
 
-def lines(first: int, last: int, width: int = 4) -> list[ViewLine]:
-    return [ViewLine(LineKind.STDOUT, printable(f"{number:0{width}}")) for number in range(first, last + 1)]
+    def write(self, entries: Iterable[Entry]) -> None:
+        self.transcript.extend(entries)
+        self.query_one(OutputView).grown(())
+
+
+def lines(first: int, last: int, width: int = 4) -> Iterator[Entry]:
+    return (OutputLine(1, Stream.STDOUT, printable(f"{number:0{width}}")) for number in range(first, last + 1))
 
 
 def last_row(view: OutputView) -> str:
@@ -30,7 +46,7 @@ async def test_it_follows_from_the_first_line_past_the_bottom_and_after_the_scro
     async with app.run_test(size=(60, 10)) as pilot:
         view = app.query_one(OutputView)
         for start in range(1, 60):
-            view.extend(lines(start, start, width))
+            app.write(lines(start, start, width))
             await pilot.pause()
         assert last_row(view).endswith("59")
 
@@ -39,17 +55,17 @@ async def test_who_scrolls_up_stays_there_and_who_returns_to_the_end_follows_aga
     app = ViewApp()
     async with app.run_test(size=(60, 10)) as pilot:
         view = app.query_one(OutputView)
-        view.extend(lines(1, 50))
+        app.write(lines(1, 50))
         await pilot.pause()
         view.scroll_relative(y=-20, animate=False)
         await pilot.pause()
         seen = last_row(view)
-        view.extend(lines(51, 60))
+        app.write(lines(51, 60))
         await pilot.pause()
         assert last_row(view) == seen
         view.scroll_end(animate=False)
         await pilot.pause()
-        view.extend(lines(61, 70))
+        app.write(lines(61, 70))
         await pilot.pause()
         assert last_row(view) == "0070"
 
@@ -58,8 +74,40 @@ async def test_it_follows_through_a_resize() -> None:
     app = ViewApp()
     async with app.run_test(size=(60, 20)) as pilot:
         view = app.query_one(OutputView)
-        view.extend(lines(1, 50, 50))
+        app.write(lines(1, 50, 50))
         await pilot.pause()
         await pilot.resize_terminal(40, 8)
         await pilot.pause()
         assert last_row(view).endswith("50")
+
+
+async def test_a_million_lines_are_scrolled_searched_and_wrapped() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(60, 10)) as pilot:
+        view = app.query_one(OutputView)
+        app.write(lines(1, 1_000_000, 7))
+        await pilot.pause()
+        assert last_row(view) == "1000000"
+        found = await search.find(app.transcript, "0500000", app.transcript.total, backwards=True)
+        assert found == 499_999
+        view.go_to(found)
+        await pilot.pause()
+        shown = [view.render_line(y).text.strip() for y in range(10)]
+        assert "0500000" in shown
+        view.scroll_home(animate=False)
+        await pilot.pause()
+        assert view.render_line(0).text.strip() == "0000001"
+
+
+async def test_colours_reach_the_screen_as_styles_and_wide_lines_are_wrapped_whole() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(60, 10)) as pilot:
+        view = app.query_one(OutputView)
+        wide = "後" * 100
+        texts = ["\x1b[1;31mred\x1b[0m plain \x1b[38;5;9999;mx", wide]
+        app.write(OutputLine(1, Stream.STDOUT, coloured(text)) for text in texts)
+        await pilot.pause()
+        rows = [view.render_line(y) for y in range(10)]
+        assert rows[0].text.strip() == "red plain x"
+        assert any(part.style and part.style.bold and part.text == "red" for part in rows[0])
+        assert "".join(row.text.strip() for row in rows[1:]) == wide
