@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from tests.headless_lab import headless_lab
@@ -15,7 +16,10 @@ from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.guest import AgentState
 from tui.screens.backup import BackupScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.console import ConsoleScreen
+from tui.screens.line import LineScreen
+from tui.screens.many import ManyScreen
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 SIZE = (96, 26)
@@ -44,8 +48,13 @@ async def take_all(uri: str, target: Path) -> None:
         await pilot.press("enter")
         await pilot.pause(3)
         save(app, "console")
-        await pilot.press("ctrl+c")
+        await pilot.pause(4)
+        app.screen.query_one("#prompt", Input).value = "cd /etc && ls -l passwd nothing"
+        await pilot.press("enter")
+        await pilot.pause(3)
+        save(app, "console-failed")
         await pilot.press("escape")
+        await take_many(app, pilot)
 
         await go_to(pilot, app, "db1")
         await pilot.press("b")
@@ -58,6 +67,20 @@ async def take_all(uri: str, target: Path) -> None:
         await until(pilot, lambda: bool(app.screen.query_one("#new", Button).display) and _saved(target))
         await pilot.pause(1)
         save(app, "backup")
+
+
+async def take_many(app: QgaTui, pilot: Pilot[None]) -> None:
+    """One command in all guests."""
+    await pilot.press("a", "e")
+    await until(pilot, lambda: isinstance(app.screen, LineScreen))
+    app.screen.query_one(Input).value = "hostname; date +%F"
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+    await pilot.press("y")
+    await until(pilot, lambda: isinstance(app.screen, ManyScreen))
+    await pilot.pause(6)
+    save(app, "many")
+    await pilot.press("escape", "n")
 
 
 def _answering(app: QgaTui) -> int:

@@ -81,19 +81,19 @@ async def test_it_follows_through_a_resize() -> None:
         assert last_row(view).endswith("50")
 
 
-async def test_a_million_lines_are_scrolled_searched_and_wrapped() -> None:
+async def test_very_many_lines_are_scrolled_searched_and_wrapped() -> None:
     app = ViewApp()
     async with app.run_test(size=(60, 10)) as pilot:
         view = app.query_one(OutputView)
-        app.write(lines(1, 1_000_000, 7))
+        app.write(lines(1, 200_000, 7))
         await pilot.pause()
-        assert last_row(view) == "1000000"
-        found = await search.find(app.transcript, "0500000", app.transcript.total, backwards=True)
-        assert found == 499_999
+        assert last_row(view) == "0200000"
+        found = await search.find(app.transcript, "0100000", app.transcript.total, backwards=True)
+        assert found == 99_999
         view.go_to(found)
         await pilot.pause()
         shown = [view.render_line(y).text.strip() for y in range(10)]
-        assert "0500000" in shown
+        assert "0100000" in shown
         view.scroll_home(animate=False)
         await pilot.pause()
         assert view.render_line(0).text.strip() == "0000001"

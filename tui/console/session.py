@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tui.agent.errors import AgentError
@@ -112,6 +112,7 @@ class Session:
         self._cancel = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._tidying: set[asyncio.Task[None]] = set()
 
     @property
     def is_running(self) -> bool:
@@ -170,9 +171,11 @@ class Session:
         self._cancel.set()
 
     async def idle(self) -> None:
-        """Wait until no command runs."""
+        """Wait until no command runs and nothing of earlier ones is left in the guest."""
         if self._task is not None:
             await asyncio.shield(self._task)
+        while self._tidying:
+            await asyncio.wait(self._tidying)
 
     async def close(self) -> None:
         """End what runs, in the guest too."""
@@ -277,9 +280,11 @@ class Session:
                 cancel=self._cancel,
                 pace=self._pace,
             )
-            async with aclosing(events):
+            async with self._tidied_behind(events):
                 async for event in events:
                     await self._note(record, event)
+                    if isinstance(event, Finished):
+                        break
             if question and record.finished is not None and record.finished.exit_code == 0:
                 self._enter_printed_folder(record)
         except ExplainedError as error:
@@ -293,6 +298,25 @@ class Session:
             self._tell(CommandEnded(record.number, record.finished))
         if charset is not self.charset:
             await self._read_anew()
+
+    @asynccontextmanager
+    async def _tidied_behind(self, events: AsyncGenerator[ExecEvent, None]) -> AsyncIterator[None]:
+        """Closes the course of a command, which tidies up in the guest, while the user may type the next one.
+
+        A command that did not come to its end is ended there first.
+        """
+
+        async def tidy() -> None:
+            await events.aclose()
+
+        try:
+            yield
+        except BaseException:
+            await events.aclose()
+            raise
+        tidying = asyncio.create_task(tidy(), name="tidying up")
+        self._tidying.add(tidying)
+        tidying.add_done_callback(self._tidying.discard)
 
     def _request(self, line: str, shell: Shell) -> ExecRequest:
         return request_for_line(line, shell, cwd=self.cwd, exports=self._exports)

@@ -92,14 +92,17 @@ class Transcript:
     def extend(self, entries: Iterable[Entry]) -> None:
         """Add entries."""
         self._tail.extend(entries)
-        while len(self._tail) >= BLOCK:
-            full, self._tail = self._tail[:BLOCK], self._tail[BLOCK:]
+        tail, place = self._tail, 0
+        while len(tail) - place >= BLOCK:
+            full = tail[place : place + BLOCK]
+            place += BLOCK
             self._cache(self.whole_blocks, tuple(full))
             self._blocks.append(self._spill.put("\n".join(map(_packed, full)).encode()))
             while self._blocks[0].file < self._spill.first_file:
                 self._blocks.popleft()
                 self._cached.pop(self._first_block, None)
                 self._first_block += 1
+        del tail[:place]
 
     def block(self, number: int) -> tuple[Entry, ...]:
         """The entries of one block, complete or not; empty where it was dropped or is yet to come."""
