@@ -62,6 +62,25 @@ async def test_a_target_that_cannot_be_written_is_said_before_anything_happens(
         await until(pilot, lambda: isinstance(app.screen, BackupScreen))
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "choose")
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen.query_one("#change", Button).has_focus)
-        assert "✗ Target" in shown(app, "#plan")
-        assert app.screen.query_one("#start", Button).disabled
+        await until(pilot, lambda: "Press enter again to make it" in shown(app, "#trouble"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "cannot be made" in shown(app, "#trouble"))
+        assert app.screen.query_one(ContentSwitcher).current == "choose"
+    assert blocked.read_text() == "not a folder"
+
+
+async def test_a_target_that_is_missing_is_made_when_the_user_says_so(
+    lab: Laboratory, web1: str, tmp_path: Path
+) -> None:
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path / "backups")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await go_to(pilot, app, web1)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, BackupScreen))
+        await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "choose")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Press enter again to make it" in shown(app, "#trouble"))
+        assert not (tmp_path / "backups").exists()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one("#start", Button).has_focus)
+        assert (tmp_path / "backups").is_dir()
