@@ -66,6 +66,7 @@ class Prober:
         self._policy = policy
         self._is_held = is_held
         self._due: dict[GuestId, float] = {}
+        self._again: set[GuestId] = set()
         self._asking: dict[GuestId, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(policy.at_once_per_host)
         self._places_of_silent = asyncio.Semaphore(policy.silent_at_once_per_host)
@@ -107,7 +108,10 @@ class Prober:
     def _begin(self, guest_id: GuestId) -> None:
         del self._due[guest_id]
         guest = self._guest_of(guest_id)
-        if guest is None or guest_id in self._asking or not can_be_asked(guest):
+        if guest is None or not can_be_asked(guest):
+            return
+        if guest_id in self._asking:
+            self._again.add(guest_id)  # whoever asks now wants to know what is so now
             return
         if self._is_held(guest_id):
             self._put_off(guest)
@@ -147,6 +151,10 @@ class Prober:
 
     def _asked(self, guest_id: GuestId) -> None:
         self._asking.pop(guest_id, None)
+        if guest_id in self._again:
+            self._again.discard(guest_id)
+            self.ask_soon(guest_id)
+            return
         guest = self._guest_of(guest_id)
         if guest is not None:
             self._put_off(guest)
