@@ -18,6 +18,7 @@ from tui.model.guest import AgentState
 from tui.screens.backup import BackupScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.console import ConsoleScreen
+from tui.screens.doctor import DoctorScreen
 from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
 
@@ -33,13 +34,19 @@ def save(app: QgaTui, name: str) -> None:
 
 
 async def take_all(uri: str, target: Path) -> None:
-    """Guests, console, backup."""
+    """Guests, doctor, console, backup."""
     app = QgaTui(hosts_for((uri,)), WORKER_ARGV, target)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: _answering(app) == 3)
         await go_to(pilot, app, "mute")
         await pilot.pause(1)
         save(app, "guests")
+
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, DoctorScreen) and app.screen.examination is not None)
+        await pilot.pause(1)
+        save(app, "doctor")
+        await pilot.press("escape")
 
         await go_to(pilot, app, "web1")
         await pilot.press("x")

@@ -29,6 +29,8 @@ from tui.screens.backup import BackupScreen
 from tui.screens.calls import CallsScreen
 from tui.screens.console import ConsoleScreen
 from tui.screens.details import DetailsScreen
+from tui.screens.doctor import DoctorScreen
+from tui.screens.doctor_rounds import RoundsScreen
 from tui.screens.guests import GuestsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.many_flow import run_in_many
@@ -38,7 +40,16 @@ from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.tones import NIGHT
 
-STYLES = ("base.tcss", "dialogs.tcss", "guests.tcss", "details.tcss", "console.tcss", "many.tcss", "backup.tcss")
+STYLES = (
+    "base.tcss",
+    "dialogs.tcss",
+    "guests.tcss",
+    "details.tcss",
+    "console.tcss",
+    "many.tcss",
+    "backup.tcss",
+    "doctor.tcss",
+)
 
 
 def style_paths() -> list[str | PurePath]:
@@ -138,6 +149,11 @@ class QgaTui(App[None]):
                 self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder))
             case "details":
                 self.push_screen(DetailsScreen(host, guest).data_bind(QgaTui.fleet))
+            case "doctor":
+                self._open_doctor(guest)
+            case "rounds":
+                wanted = tuple(each.id for each in event.guests)
+                self.push_screen(RoundsScreen(self._hosts, self.fleet, self._held_by_backup, wanted))
             case "serial":
                 open_serial(self, host.uri, guest)
             case "power":
@@ -161,6 +177,23 @@ class QgaTui(App[None]):
     def action_palette(self) -> None:
         """Open the palette."""
         self.action_command_palette()
+
+    @on(RoundsScreen.DoctorWanted)
+    def _open_doctor_from_rounds(self, event: RoundsScreen.DoctorWanted) -> None:
+        if event.guest_id in self.fleet.guests:
+            self._open_doctor(self.fleet.guests[event.guest_id])
+
+    def _open_doctor(self, guest: Guest) -> None:
+        screen = DoctorScreen(self._hosts[guest.id.host], guest, self._held_by_backup, read_only=self._read_only)
+        self.push_screen(screen.data_bind(QgaTui.fleet))
+
+    @on(DoctorScreen.Mended)
+    def _look_at_mended(self, event: DoctorScreen.Mended) -> None:
+        self._watch.ask(event.guest_id)
+        self._watch.relist()
+
+    def _held_by_backup(self, uuid: str) -> str:
+        return "A backup is at work on this guest" if uuid in self.backups else ""
 
     def action_help(self) -> None:
         """Show what the keys do here."""

@@ -15,6 +15,8 @@ class Where(StrEnum):
     CONSOLE = "console"
     MANY = "many guests"
     BACKUP = "backup"
+    DOCTOR = "doctor"
+    ROUNDS = "all verdicts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "guests.filter", Where.GUESTS, ("slash",), "Filter", "Show only guests that match; !word hides those that do"
+    ),
+    Command("guests.doctor", Where.GUESTS, ("D", "d"), "Doctor", "Why its agent does not answer, and what mends it"),
+    Command(
+        "guests.rounds",
+        Where.GUESTS,
+        ("V",),
+        "Verdicts",
+        "The doctor's verdict on all or the marked guests",
     ),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
     Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
@@ -149,6 +159,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("many.cancel", Where.MANY, ("ctrl+c",), "Cancel all", "End the command in all guests"),
     Command("many.group", Where.MANY, ("g",), "Group", "Group the guests by what came out, or list each"),
     Command("many.back", Where.MANY, ("escape",), "Back", "Back; asks first while the command runs"),
+    Command("doctor.copy", Where.DOCTOR, ("c",), "Copy", "Copy the command under the cursor"),
+    Command("doctor.look", Where.DOCTOR, ("r",), "Look", "Look again now; it looks by itself too"),
+    Command("doctor.system", Where.DOCTOR, ("o",), "System", "Show the commands of another operating system"),
+    Command("doctor.report", Where.DOCTOR, ("m",), "Report", "Copy a report for a ticket, secrets removed"),
+    Command("doctor.save", Where.DOCTOR, ("w",), "Write", "Write that report to a file"),
+    Command("doctor.back", Where.DOCTOR, ("escape", "q"), "Back", "Back to where you came from"),
+    Command("rounds.open", Where.ROUNDS, ("enter",), "Doctor", "What mends the guest under the cursor", footer=False),
+    Command("rounds.look", Where.ROUNDS, ("r",), "Look", "Look at all of them again"),
+    Command("rounds.report", Where.ROUNDS, ("m",), "Report", "Copy the table as Markdown"),
+    Command("rounds.back", Where.ROUNDS, ("escape", "q"), "Back", "Back to the list"),
     Command("backup.back", Where.BACKUP, ("escape",), "Back", "One step back; a running backup runs on"),
 )
 

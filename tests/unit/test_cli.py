@@ -96,3 +96,23 @@ def test_the_log_is_private(own_folders: Path, capsys: pytest.CaptureFixture[str
     assert log.parent.stat().st_mode & 0o777 == 0o700
     assert "There is no guest nobody" in log.read_text(encoding="utf-8")
     assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "web1", "--all"], ["doctor", "--all", "--watch"]])
+def test_the_doctor_wants_one_guest_or_all(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(words)
+    assert end.value.code == OWN_FAILURE
+
+
+def test_the_doctor_exits_with_1_for_findings_and_2_where_it_could_not_look(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-c", "test:///default", "doctor", "test", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"]["cause"] == "no-channel-no-controller"
+    assert {check["outcome"] for check in told["checks"]} <= {"passed", "failed", "unknown", "skipped"}
+    assert main(["-c", "test:///default", "doctor", "--all"]) == 1
+    assert "no-channel-no-controller (1)" in capsys.readouterr().out
+    assert main(["-c", "test:///default", "doctor", "--all", "--markdown"]) == 1
+    assert capsys.readouterr().out.startswith("## Guest agent of test")
+    assert main(["-c", "qemu:///session?socket=/nowhere", "doctor", "web1"]) == 2
+    assert main(["-c", "qemu:///session?socket=/nowhere", "doctor", "--all"]) == 2

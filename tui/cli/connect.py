@@ -58,6 +58,14 @@ async def find_guest(hosts: Sequence[Host], wanted: str) -> tuple[Host, DomainFa
     )
 
 
+async def list_all(hosts: Sequence[Host]) -> tuple[list[tuple[Host, DomainFacts]], list[HostError]]:
+    """Every guest of the hosts that could be reached, and why the others could not."""
+    lists = await asyncio.gather(*(_listed(host) for host in hosts))
+    pairs = list(zip(hosts, lists, strict=True))
+    found = [(host, facts) for host, listed in pairs if not isinstance(listed, HostError) for facts in listed]
+    return found, [listed for listed in lists if isinstance(listed, HostError)]
+
+
 async def _listed(host: Host) -> tuple[DomainFacts, ...] | HostError:
     try:
         await host.open()

@@ -96,6 +96,10 @@ def _run(options: argparse.Namespace) -> int:
             from tui.cli.exec_verb import ExecOptions, run_exec
 
             return run_exec(uris, ExecOptions.of(options))
+        case "doctor":
+            from tui.cli.doctor_verb import run_doctor
+
+            return run_doctor(uris, options.guest, options.shape, watch=options.watch)
         case "backup":
             from tui.cli.backup_verb import run_backup
 

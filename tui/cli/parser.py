@@ -50,6 +50,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         owner.error("name one guest, or --all, or --match PATTERN")
     if options.verb != "exec" and dashes:
         owner.error("-- is for exec alone")
+    if options.verb == "doctor" and options.all == bool(options.guest):
+        owner.error("name a guest, or --all")
+    if options.verb == "doctor" and options.all and options.watch:
+        owner.error("--watch is for one guest")
     options.program = program
     options.uris = (*options.uris, *getattr(options, "verb_uris", ()))
     return options
@@ -96,6 +100,17 @@ def build_parser() -> Parser:
     execute.add_argument("--encoding", metavar="E", default="auto", help="of its output, for a terminal and for --json")
     execute.add_argument("--json", action="store_true", help="one object per guest in place of its output")
     execute.add_argument("--timeout", metavar="S", type=_seconds, help="seconds after which it is ended in the guest")
+
+    doctor = verbs.add_parser("doctor", help="why a guest's agent does not answer, and what mends it")
+    doctor.set_defaults(parser=doctor)
+    _add_uris(doctor, "verb_uris")
+    doctor.add_argument("guest", metavar="GUEST", nargs="?", help=GUEST_HELP)
+    doctor.add_argument("--all", action="store_true", help="every guest, grouped by cause, the worst first")
+    doctor.add_argument("--watch", action="store_true", help="tell every change until interrupted")
+    shape = doctor.add_mutually_exclusive_group()
+    shape.add_argument("--json", dest="shape", action="store_const", const="json", help="for scripts")
+    shape.add_argument("--markdown", dest="shape", action="store_const", const="markdown", help="for a ticket")
+    doctor.set_defaults(shape="text")
 
     backup = verbs.add_parser("backup", help="back a guest up while it runs")
     _add_uris(backup, "verb_uris")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from tui.agent import errors
+from tui.doctor.causes import CAUSES, Cause
+from tui.doctor.systems import CARE, Family
 from tui.model.errors import ExplainedError
 from tui.model.guest import AgentState, Channel, DomainFacts, PowerState
 from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
+from tui.model.quantities import clock_time
 
 
 def diagnose(
@@ -30,16 +31,13 @@ def diagnose(
         case Channel.STORED_ONLY:
             return AgentState.PENDING, "the agent device is added at the next power cycle"
         case Channel.CLOSED:
-            closed = "" if port_changed_at is None else f"closed {_clock(port_changed_at)}, "
+            closed = "" if port_changed_at is None else f"closed {clock_time(port_changed_at)}, "
             return AgentState.DISCONNECTED, f"{closed}nothing in the guest has the port open"
         case Channel.UNKNOWN:
             return AgentState.UNKNOWN, "the host does not report the port's state"
         case Channel.OPEN:
-            return _open_port(probe, "port open" if port_changed_at is None else f"port open {_clock(port_changed_at)}")
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))
+            opened = "" if port_changed_at is None else f" {clock_time(port_changed_at)}"
+            return _open_port(probe, f"port open{opened}")
 
 
 def _open_port(probe: ProbeOutcome | None, port: str) -> tuple[AgentState, str]:
@@ -62,59 +60,56 @@ def _open_port(probe: ProbeOutcome | None, port: str) -> tuple[AgentState, str]:
             return AgentState.UNRESPONSIVE, f"{port}, {count} pings unanswered"
 
 
-_NEXT_STEPS: dict[AgentState, str] = {
-    AgentState.OFF: "Start the guest first.",
-    AgentState.PAUSED: "Resume the guest first.",
-    AgentState.NO_CHANNEL: "Add the channel org.qemu.guest_agent.0 to its XML, then power it off and on.",
-    AgentState.PENDING: "Shut it down and start it again; a reboot is not enough.",
-    AgentState.DISCONNECTED: (
-        "If it is not just booting: install qemu-guest-agent in it, then start it there "
-        "(systemctl start qemu-guest-agent; Windows: Start-Service QEMU-GA)."
-    ),
-    AgentState.UNRESPONSIVE: (
-        "Restart the agent in the guest (systemctl restart qemu-guest-agent; Windows: Restart-Service QEMU-GA)."
-    ),
-    AgentState.FROZEN: "If no backup is running, thaw it: virsh domfsthaw GUEST.",
-    AgentState.UNKNOWN: "Look at it with virsh dumpxml GUEST.",
+_CAUSE_BEHIND_STATE: dict[AgentState, Cause] = {
+    AgentState.OFF: Cause.OFF,
+    AgentState.PAUSED: Cause.PAUSED,
+    AgentState.NO_CHANNEL: Cause.NO_CHANNEL,
+    AgentState.PENDING: Cause.STORED_ONLY,
+    AgentState.DISCONNECTED: Cause.PORT_CLOSED,
+    AgentState.UNRESPONSIVE: Cause.SILENT,
+    AgentState.FROZEN: Cause.FROZEN,
+    AgentState.UNKNOWN: Cause.UNKNOWN,
 }
+"""The coarsest cause that fits a state of the list; the doctor's checks tell it finer."""
+
+_CAUSE_BEHIND_ERROR: dict[type[errors.AgentError], Cause] = {
+    errors.GuestNotRunningError: Cause.OFF,
+    errors.NoChannelError: Cause.NO_CHANNEL,
+    errors.NotConnectedError: Cause.PORT_CLOSED,
+    errors.UnansweredError: Cause.SILENT,
+    errors.LinkBrokenError: Cause.LINK_BROKEN,
+    errors.AgentBusyError: Cause.BUSY,
+    errors.AccessDeniedError: Cause.NOT_ALLOWED,
+    errors.MalformedReplyError: Cause.GARBLED,
+}
+
+
+def mend(cause: Cause) -> str:
+    """What mends a cause, in a sentence without markup."""
+    return CAUSES[cause].mends.replace("`", "")
 
 
 def next_step(state: AgentState) -> str:
     """What to do about a state that keeps the agent from being used; empty where nothing is wrong."""
-    return _NEXT_STEPS.get(state, "")
-
-
-_STATE_BEHIND: dict[type[errors.AgentError], AgentState] = {
-    errors.GuestNotRunningError: AgentState.OFF,
-    errors.NoChannelError: AgentState.NO_CHANNEL,
-    errors.NotConnectedError: AgentState.DISCONNECTED,
-    errors.UnansweredError: AgentState.UNRESPONSIVE,
-    errors.LinkBrokenError: AgentState.UNRESPONSIVE,
-}
+    cause = _CAUSE_BEHIND_STATE.get(state)
+    return "" if cause is None else mend(cause)
 
 
 def explain(error: ExplainedError) -> ExplainedError:
     """The same error with the step that mends it, where it is an agent's and its class alone tells."""
-    if error.next_step or not isinstance(error, errors.AgentError):
-        return error
     if isinstance(error, errors.CommandUnavailableError):
         step = _unavailable(error.cause)
-    elif isinstance(error, errors.AgentBusyError):
-        step = "Wait for the other program (virsh domjobinfo GUEST), then try again."
-    elif isinstance(error, errors.AccessDeniedError):
-        step = "Connect with write access: as root or as a member of the group libvirt."
+    elif error.next_step or not isinstance(error, errors.AgentError):
+        return error
     else:
-        behind = _STATE_BEHIND.get(type(error))
-        step = "" if behind is None else next_step(behind)
+        cause = _CAUSE_BEHIND_ERROR.get(type(error))
+        step = "" if cause is None else mend(cause)
     return ExplainedError(error.title, cause=error.cause, next_step=step, original=error.original)
 
 
 def _unavailable(agents_words: str) -> str:
     if "frozen" in agents_words:
-        return next_step(AgentState.FROZEN)
-    if "has not been found" in agents_words:
-        return "The agent in this guest is too old for it: update qemu-guest-agent there."
-    return (
-        "The guest's policy blocks it: see block-rpcs and allow-rpcs in /etc/qemu/qemu-ga.conf, or "
-        "/etc/sysconfig/qemu-ga on Red Hat's and SUSE's systems; then restart the agent."
-    )
+        return mend(Cause.FROZEN)
+    if "has not been found" in agents_words or "too old" in agents_words:
+        return mend(Cause.TOO_OLD)
+    return f"{mend(Cause.BLOCKED)} It is {CARE[Family.UNKNOWN].policy}."

@@ -18,6 +18,7 @@ from tui.model.guest import (
     Guest,
     GuestId,
     Happening,
+    HappeningKind,
     PowerState,
 )
 from tui.model.probe import Answered, ProbeOutcome, Unanswered
@@ -134,9 +135,16 @@ def introduced(guest: Guest, facts: AgentFacts, at: float) -> Guest:
     return remembered(guest, f"agent {facts.version or 'of unknown version'}{blocked}", at)
 
 
-def remembered(guest: Guest, what: str, at: float) -> Guest:
+def remembered(guest: Guest, what: str, at: float, kind: HappeningKind = HappeningKind.OTHER) -> Guest:
     """A guest with one more line in its timeline."""
-    return replace(guest, timeline=(*guest.timeline, Happening(at, what))[-TIMELINE_LENGTH:])
+    return replace(guest, timeline=(*guest.timeline, Happening(at, what, kind))[-TIMELINE_LENGTH:])
+
+
+def _kind(before: Channel, after: Channel) -> HappeningKind:
+    """A port that was never open did not close."""
+    if before is after or after is Channel.OPEN:
+        return HappeningKind.PORT_OPENED if before is not after else HappeningKind.OTHER
+    return HappeningKind.PORT_CLOSED if before is Channel.OPEN else HappeningKind.OTHER
 
 
 _FIRST_ANSWERS = {AgentState.CONNECTED, AgentState.UNKNOWN}
@@ -153,4 +161,8 @@ def _judged(changed: Guest, before: Guest, now: float) -> Guest:
     since = before.agent.since if same or learned else now
     ping_ms = changed.probe.ping_ms if isinstance(changed.probe, Answered) else None
     judged = replace(changed, agent=AgentStatus(state, reason, since, ping_ms))
-    return judged if same else remembered(judged, f"agent {state}: {reason}", now)
+    return (
+        judged
+        if same
+        else remembered(judged, f"agent {state}: {reason}", now, _kind(before.facts.channel, changed.facts.channel))
+    )

@@ -220,6 +220,26 @@ class Host(Protocol):
         """Let a paused domain run on."""
         ...
 
+    async def attach_device(self, uuid: str, device_xml: str, *, live: bool, stored: bool) -> None:
+        """Add a device to the running definition, the stored one, or both; libvirt adds addresses of its own."""
+        ...
+
+    async def detach_device(self, uuid: str, device_xml: str, *, live: bool, stored: bool) -> None:
+        """Ask for a device to be taken away; a running guest may take its time: read the XML."""
+        ...
+
+    async def update_device(self, uuid: str, device_xml: str, *, live: bool, stored: bool) -> None:
+        """Change a device in place: the medium of a drive."""
+        ...
+
+    async def processor_time_ns(self, uuid: str) -> int:
+        """Nanoseconds that the guest's processors have run since its start."""
+        ...
+
+    async def warnings(self, uuid: str) -> tuple[str, ...]:
+        """What libvirt holds against a running domain (taints, deprecations), empty where it cannot say."""
+        ...
+
     async def run_metadata(self, uuid: str) -> str | None:
         """Our element in the domain's metadata, None without one."""
         ...

@@ -71,6 +71,7 @@ def _devices(spec: GuestSpec, place: GuestPlace, with_channel: bool) -> Element:
         SubElement(channel, "target", type="virtio", name=spec.channel_name)
     console = SubElement(devices, "serial", type="pty")
     SubElement(console, "log", file=str(place.console_log), append="on")
+    SubElement(console, "target", port="0")  # else libvirt numbers it after the serial ports among the extra devices
     SubElement(devices, "memballoon", model="none")
     for extra in spec.extra_devices:
         devices.append(fromstring(extra))  # noqa: S314  # our own words

@@ -119,12 +119,22 @@ class AgentStatus:
     ping_ms: float | None = None
 
 
+class HappeningKind(StrEnum):
+    """What of a timeline bears on the agent's port."""
+
+    STARTED = "started"
+    PORT_OPENED = "port-opened"
+    PORT_CLOSED = "port-closed"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One line of a guest's timeline: Unix time in seconds and what was seen then."""
 
     at: float
     what: str
+    kind: HappeningKind = HappeningKind.OTHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 def size(count: float) -> str:
     """Bytes in binary units: 812 B, 1.5 GiB."""
@@ -23,3 +25,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def clock_time(at: float) -> str:
+    """A Unix time in seconds as local time of day: 03:12:44."""
+    return time.strftime("%H:%M:%S", time.localtime(at))

@@ -202,6 +202,17 @@ class GuestsScreen(Screen[None]):
         """Ask what to do to the power of the marked guests."""
         self._want("power")
 
+    def action_doctor(self) -> None:
+        """Call the doctor to the guest under the cursor."""
+        self._want("doctor", one=True)
+
+    def action_rounds(self) -> None:
+        """Have the doctor look at the marked guests, or at every one."""
+        marked = [guest for key, guest in self.fleet.guests.items() if key in self.view.marked]
+        wanted = tuple(marked) or tuple(self.fleet.guests.values())
+        if wanted:
+            self.post_message(self.Wanted("rounds", wanted))
+
     def action_ping(self) -> None:
         """Ask anew."""
         self.post_message(self.PingWanted(self.rows.guest_id, relist=True))

@@ -75,5 +75,6 @@ def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str]) -
         text.append(f"\n▸ {printable(headline(backup))}; b shows it", styles["primary"])
         return text
     step = next_step(guest.agent.state)
-    text.append(f"\n{step or 'enter opens its console, b backs it up, i tells more.'}", "dim")
+    well = "enter opens its console, b backs it up, i tells more."
+    text.append(f"\n{f'{step} D tells more.' if step else well}", "dim")
     return text

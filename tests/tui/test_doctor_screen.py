@@ -1,0 +1,191 @@
+"""The doctor's screens: verdict, fixes and evidence readable in the sizes people use, and what the keys do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, OptionList, Static
+
+from tests.tui import sample
+from tests.unit.test_doctor import BARE, CLOSED, WELL, facts, silent, without
+from tui.agent import errors
+from tui.app import QgaTui
+from tui.doctor.causes import Cause
+from tui.doctor.facts import Patient
+from tui.doctor.systems import Family, System
+from tui.doctor.verdict import Examination, examination_of
+from tui.hosts.libvirt_host import LibvirtHost
+from tui.model.guest import AgentState, Guest, Happening, HappeningKind
+from tui.screens.doctor import DoctorScreen
+from tui.screens.doctor_details import EvidenceScreen, FixScreen
+from tui.screens.doctor_rounds import RoundsScreen
+
+SnapCompare = Callable[..., bool]
+LATER = 10_000_000_000.0
+
+
+def nobody(_uuid: str) -> str:
+    return ""
+
+
+def screen_for(guest: Guest) -> DoctorScreen:
+    """A doctor's screen whose guest is not in the fleet: it shows what it is given."""
+    return DoctorScreen(LibvirtHost("test:///default", "kvm7"), guest, nobody)
+
+
+def example(name: str) -> Examination:
+    booted = Patient("kvm7", "u1", "web1", (Happening(LATER - 9, "started", HappeningKind.STARTED),))
+    debian = System(Family.DEBIAN, "the agent says Debian GNU/Linux 12 (bookworm)", "12")
+    shown = {
+        "never-opened": facts(at=LATER, domain=CLOSED, agent=None, patient=booted, system=debian),
+        "no-channel": facts(at=LATER, live=BARE, stored=BARE, agent=None),
+        "silent": facts(at=LATER, agent=silent(errors.UnansweredError("no", original="Guest agent not available"))),
+        "blocked": facts(at=LATER, agent=without("guest-exec", "guest-exec-status", blocked=True), system=debian),
+        "healthy": facts(at=LATER, agent=WELL, system=debian),
+    }
+    return examination_of(shown[name])
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
+@pytest.mark.parametrize("name", ["never-opened", "no-channel", "silent", "blocked", "healthy"])
+def test_the_verdict_comes_first_then_what_mends_it_then_the_evidence(
+    snap_compare: SnapCompare, size: tuple[int, int], name: str
+) -> None:
+    app = QgaTui(())
+
+    async def show(pilot: Pilot[None]) -> None:
+        screen = screen_for(sample.guest("web1", AgentState.DISCONNECTED))
+        await pilot.app.push_screen(screen)
+        screen.show(example(name))
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=show)
+
+
+def test_a_fix_is_shown_with_what_changes_before_it_is_done(snap_compare: SnapCompare) -> None:
+    app = QgaTui(())
+
+    async def show(pilot: Pilot[None]) -> None:
+        screen = screen_for(sample.guest("web1", AgentState.NO_CHANNEL))
+        await pilot.app.push_screen(screen)
+        screen.show(example("no-channel"))
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=show)
+
+
+async def test_enter_leaves_all_as_it_is_and_a_command_is_copied_with_one_key() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = screen_for(sample.guest("web1", AgentState.NO_CHANNEL))
+        await app.push_screen(screen)
+        screen.show(example("no-channel"))
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, FixScreen)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen_stack[-1] is screen
+        screen.show(example("blocked"))
+        await pilot.pause()
+        await pilot.press("c")
+        assert app.clipboard.startswith("grep -n")
+
+
+async def test_the_evidence_of_a_check_has_the_original_words_inert() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = screen_for(sample.guest("web1", AgentState.UNRESPONSIVE))
+        await app.push_screen(screen)
+        hostile = "Guest agent [red]not[/] \x1b[2Javailable"
+        screen.show(examination_of(facts(agent=silent(errors.UnansweredError("no", original=hostile)))))
+        await pilot.pause()
+        lines = screen.query_one(OptionList)
+        lines.highlighted = lines.get_option_index("check:answer")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, EvidenceScreen)
+        drawn = "".join(str(each.render()) for each in app.screen.query(Static))
+        assert "Guest agent [red]not[/] \ufffd[2Javailable" in drawn
+
+
+async def test_the_cursor_stays_on_its_line_while_the_same_is_said_and_goes_to_the_first_fix_on_news() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = screen_for(sample.guest("web1", AgentState.NO_CHANNEL))
+        await app.push_screen(screen)
+        screen.show(example("no-channel"))
+        await pilot.pause()
+        lines = screen.query_one(OptionList)
+        lines.highlighted = lines.get_option_index("check:power")
+        screen.show(example("no-channel"))
+        assert lines.highlighted_option is not None
+        assert lines.highlighted_option.id == "check:power"
+        screen.show(example("blocked"))
+        assert lines.highlighted_option.id is not None
+        assert lines.highlighted_option.id.startswith("fix:")
+
+
+async def test_a_report_is_written_for_its_owner_alone_and_copied() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = screen_for(sample.guest("../we b1", AgentState.FROZEN))
+        await app.push_screen(screen)
+        screen.show(example("silent"))
+        await pilot.pause()
+        await pilot.press("m")
+        assert app.clipboard.startswith("## Guest agent of")
+        await pilot.press("w")
+        await pilot.pause()
+    from tui import settings
+
+    (report,) = (settings.state_folder() / "reports").iterdir()
+    assert report.read_text().startswith("## Guest agent of")
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert abs(report.stat().st_mtime - time.time()) < 3600
+
+
+def said_of(app: QgaTui) -> Cause | None:
+    """The cause on the doctor's screen, None while it is not open or still looks."""
+    screens = [screen for screen in app.screen_stack if isinstance(screen, DoctorScreen)]
+    examination = screens[-1].examination if screens else None
+    return None if examination is None else examination.verdict.cause
+
+
+async def test_the_rounds_tell_every_guest_and_lead_to_the_doctor() -> None:
+    """On libvirt's own test driver: a real host of one domain, which has no agent channel."""
+    app = QgaTui((LibvirtHost("test:///default", "test"),))
+    async with app.run_test(size=(80, 24)) as pilot:
+        async with asyncio.timeout(20):
+            while not app.fleet.guests:
+                await pilot.pause(0.02)
+            await pilot.press("V")
+            while not isinstance(app.screen, RoundsScreen) or app.screen.query_one(DataTable).row_count != 1:
+                await pilot.pause(0.02)
+            row = [cell.plain for cell in app.screen.query_one(DataTable).get_row_at(0)]
+            assert row[:2] == ["no-channel-no-controller", "test"]
+            await pilot.press("enter")
+            while said_of(app) is None:
+                await pilot.pause(0.02)
+        assert said_of(app) is Cause.NO_CONTROLLER
+
+
+async def test_nothing_is_changed_in_read_only_mode() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = DoctorScreen(
+            LibvirtHost("test:///default", "kvm7"), sample.guest("web1", AgentState.NO_CHANNEL), nobody, read_only=True
+        )
+        await app.push_screen(screen)
+        screen.show(example("no-channel"))
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen_stack[-1] is screen

@@ -1,0 +1,107 @@
+"""The doctor's questions to an agent: each with a deadline, none that changes anything in the guest."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from dataclasses import replace
+
+from tui.agent import commands
+from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError
+from tui.agent.exec_shell import ask
+from tui.agent.protocol import call, integer
+from tui.agent.transport import Transport
+from tui.doctor.facts import AgentLook, Late, Reply, Trial
+
+PING_TIMEOUT_S = 5
+"""libvirt 9.0 waits 5 s for the agent's sync, whatever is asked of it."""
+DEADLINE_S = 7.0
+"""Seconds after which a question without reply waits behind another program's: libvirt gives up on an agent at 5."""
+TRIAL_S = 5.0
+TRIAL_SCRIPT = (
+    "id -u; cat /proc/self/attr/current 2>/dev/null | tr '\\0' '\\n'; cat /sys/fs/selinux/enforce 2>/dev/null"
+)
+"""Prints the user, the security label and, with SELinux, 1 where it enforces."""
+
+
+async def interrogate(line: Transport, *, with_trial: bool) -> AgentLook:
+    """Ask an agent what it is and what it may do; ends at the first question that gets no answer."""
+    ping = await _timed(commands.ping(line, PING_TIMEOUT_S))
+    look = AgentLook(ping)
+    if ping.trouble is not None and not isinstance(ping.trouble, CommandFailedError):
+        return look
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            async for said in _told(line, look, with_trial=with_trial):
+                look = said
+    except TimeoutError:
+        return replace(look, trouble=Late(DEADLINE_S))
+    except AgentError as error:
+        return replace(look, trouble=error)
+    return look
+
+
+async def _timed(question: Awaitable[float]) -> Reply:
+    begun = time.perf_counter()
+    trouble: AgentError | Late | None = None
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await question
+    except TimeoutError:
+        trouble = Late(DEADLINE_S)
+    except AgentError as error:
+        trouble = error
+    return Reply((time.perf_counter() - begun) * 1000, trouble)
+
+
+async def _told(line: Transport, look: AgentLook, *, with_trial: bool) -> AsyncGenerator[AgentLook, None]:
+    """What is known after each answer."""
+    info = await commands.info(line)
+    look = replace(look, info=info)
+    yield look
+    if info.offers("guest-fsfreeze-status"):
+        frozen = await commands.fsfreeze_status(line) is commands.FreezeStatus.FROZEN
+        look = replace(look, frozen=frozen)
+        yield look
+    if info.offers("guest-get-osinfo"):
+        try:
+            look = replace(look, os=await commands.osinfo(line))
+        except CommandFailedError:
+            look = replace(look, os=commands.OsInfo())
+        yield look
+    if info.offers("guest-get-time"):
+        asked = time.time()
+        guest_ns = integer(await call(line, "guest-get-time", timeout_s=PING_TIMEOUT_S), "guest-get-time")
+        look = replace(look, clock_off_s=guest_ns / 1e9 - (asked + time.time()) / 2)
+        yield look
+    if with_trial and not look.frozen and info.offers("guest-exec", "guest-exec-status"):
+        windows = look.os is not None and look.os.id == "mswindows"
+        yield replace(look, trial=await (_windows_trial(line) if windows else _trial(line)))
+
+
+async def _trial(line: Transport) -> Trial:
+    try:
+        status = await ask(line, "/bin/sh", "-c", TRIAL_SCRIPT, within_s=TRIAL_S)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError as error:
+        return Trial(refusal=error.cause or error.original)
+    if status.exit_code in (126, 127):
+        return Trial(refusal=status.err.decode("utf-8", "replace").strip() or f"exit status {status.exit_code}")
+    words = status.out.decode("utf-8", "replace").splitlines()
+    return Trial(
+        user=words[0] if words else "",
+        confined=next((word for word in words[1:] if ":" in word), ""),
+        enforcing=words[-1:] == ["1"] and len(words) > 1,
+    )
+
+
+async def _windows_trial(line: Transport) -> Trial:
+    try:
+        status = await ask(line, "cmd.exe", "/c", "ver", within_s=TRIAL_S)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError as error:
+        return Trial(refusal=error.cause or error.original)
+    return Trial() if status.exit_code is not None else Trial(refusal=f"ended by {status.signal}")
