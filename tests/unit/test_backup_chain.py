@@ -13,7 +13,7 @@ from tui.backup.tidy import OverlayEvidence, objections
 PLAN = a_plan()
 DISK = PLAN.disks[0]
 BELOW = f"<backingStore type='file'><format type='qcow2'/><source file='{DISK.base}'/></backingStore>"
-FINE = OverlayEvidence(True, ImageInfo("qcow2", 1 << 30, DISK.base), (), has_block_job=False)
+FINE = OverlayEvidence(True, True, ImageInfo("qcow2", 1 << 30, DISK.base), (), has_block_job=False)
 
 
 def test_the_snapshot_names_every_disk() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,6 +78,23 @@ def snapshot_xml(plan: BackupPlan) -> str:
         ET.SubElement(element, "source", file=disk.overlay)
     for target in plan.left_out:
         ET.SubElement(disks, "disk", name=target, snapshot="no")
+    return ET.tostring(root, encoding="unicode")
+
+
+def with_base(xml: str, disks: Iterable[PlannedDisk]) -> str:
+    """A stored definition in which the given disks are on their bases; raises MalformedXmlError."""
+    root = parse_tree(xml)
+    for disk in disks:
+        for element in root.findall("./devices/disk"):
+            source, driver = element.find("source"), element.find("driver")
+            if source is None or source.get("file") != disk.overlay:
+                continue
+            element.set("type", "file")
+            source.set("file", disk.base)
+            if driver is not None:
+                driver.set("type", disk.format)
+            for below in element.findall("backingStore"):
+                element.remove(below)
     return ET.tostring(root, encoding="unicode")
 
 

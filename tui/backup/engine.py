@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from tui.backup.capture import Capture, seal
-from tui.backup.chain import read_guest
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
 from tui.backup.folder import ResultFolder
+from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.mark import clear_mark, set_mark
-from tui.backup.merge import GuestStoppedError, merge_back
 from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, save_record
 from tui.backup.progress import Progress, Step, StepStatus
@@ -27,12 +26,8 @@ from tui.backup.runs import Run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
-from tui.backup.tidy import delete_overlay
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
-from tui.model.guest import PowerState
-
-PAUSED_BY_IO_ERROR = "disk I/O error"
 
 
 class Backup:
@@ -81,7 +76,8 @@ class Backup:
             failure = await self._capture(record, folder, freeze)
         if failure is not None:
             self._note(RunStage.VOID, error=asdict(explained(failure)))
-        return await self._bring_back(record, failure)
+            self._void(folder, failure)
+        return await self._bring_back(failure)
 
     async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
         record = await inspect(self._session, self._plan)
@@ -118,52 +114,33 @@ class Backup:
         self._shortfalls += remarks
         return None
 
-    async def _bring_back(self, record: GuestRecord, failure: Exception | None) -> int:
+    def _void(self, folder: ResultFolder, failure: Exception) -> None:
+        try:
+            folder.void(explained(failure).title)
+        except OSError as error:
+            _log(error)
+
+    async def _bring_back(self, failure: Exception | None) -> int:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
             with self._step(Step.COMMIT):
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
-                await self._merge_all(record)
+                home = await bring_home(self._session, self._plan, self._tick_commit, self._patience, self._note)
+            self._shortfalls += home.remarks
+            await refuse_unproven(self._plan, home.merged)
             self._note(RunStage.PIVOTED)
             with self._step(Step.TIDY):
-                await self._tidy()
+                self._shortfalls += await delete_overlays(self._session, self._plan, home.merged)
+                await self._take_mark_off()
         except Exception as error:  # noqa: BLE001 - told with what is where; nothing is deleted
             return self._end_in_rescue(error)
         if failure is not None:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
-    async def _merge_all(self, record: GuestRecord) -> None:
-        def tick(target: str, done: int, total: int) -> None:
-            self._progress.tick(Step.COMMIT, target, done, total)
-
-        stuck: list[NeedsRescueError] = []
-        for disk in self._plan.disks:
-            try:
-                await merge_back(self._session, self._plan, disk, tick, self._patience)
-            except GuestStoppedError:
-                raise
-            except NeedsRescueError as error:
-                # The other disks are brought back all the same.
-                stuck.append(error)
-        if stuck:
-            raise stuck[0]
-        view = await read_guest(self._session, self._plan.uuid)
-        for disk in self._plan.disks:
-            stored = view.stored.get(disk.target)
-            if stored is None or stored.source != disk.base:
-                names = stored.source if stored is not None else "no image"
-                self._shortfalls.append(f"the stored definition names {names} for {disk.target}, not {disk.base}")
-        if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR and not record.paused:
-            await self._session.ask(lambda host: host.resume(self._plan.uuid))
-
-    async def _tidy(self) -> None:
-        for disk in self._plan.disks:
-            objections = await delete_overlay(self._session, self._plan, disk)
-            if objections:
-                self._shortfalls.append(f"{disk.overlay} was not deleted: {', '.join(objections)}")
-        await self._take_mark_off()
+    def _tick_commit(self, target: str, done: int, total: int) -> None:
+        self._progress.tick(Step.COMMIT, target, done, total)
 
     async def _take_mark_off(self) -> None:
         try:

@@ -12,6 +12,8 @@ from tui.backup.plan import BackupPlan
 from tui.settings import PRIVATE_FOLDER, private_folder
 
 PARTIAL = ".partial"
+VOID = "VOID"
+"""The file that marks a partial folder as worth nothing."""
 NAME_LIMIT = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -53,6 +55,11 @@ class ResultFolder:
     def write(self, name: str, text: str) -> None:
         """Write a file into the partial folder; raises OSError."""
         write_new(self.partial / name, text)
+
+    def void(self, why: str) -> None:
+        """Say in the partial folder that it is no backup; without effect where there is none. Raises OSError."""
+        if self.partial.is_dir() and not (self.partial / VOID).exists():
+            self.write(VOID, f"This is no backup: {why}. It may be deleted.\n")
 
     def seal(self) -> None:
         """Take `.partial` off the name, durably; raises OSError."""

@@ -100,6 +100,11 @@ def _run(options: argparse.Namespace) -> int:
             from tui.cli.backup_verb import run_backup
 
             return run_backup(uris, options.guest, options.to, as_json=options.json)
+        case "rescue":
+            from tui.cli.rescue_verb import RescueWish, run_rescue
+
+            wish = RescueWish(tuple(options.guests), options.apply, options.confirm, options.json)
+            return run_rescue(uris, wish)
         case _:
             from tui.cli.workers import run_hidden
 

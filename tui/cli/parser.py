@@ -103,6 +103,13 @@ def build_parser() -> Parser:
     backup.add_argument("--to", metavar="FOLDER", required=True, help="where the backup's folder is made")
     backup.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")
 
+    rescue = verbs.add_parser("rescue", help="what backups left behind, and setting it right")
+    _add_uris(rescue, "verb_uris")
+    rescue.add_argument("guests", metavar="GUEST", nargs="*", help="all guests without one")
+    rescue.add_argument("--apply", action="store_true", help="go the one safe way; without it, nothing is changed")
+    rescue.add_argument("--confirm", metavar="GUEST", default="", help="merge what another tool left on this guest")
+    rescue.add_argument("--json", action="store_true", help="for scripts")
+
     for hidden in ("backup-worker", "thaw-watchdog"):
         verbs.add_parser(hidden).add_argument("folder")
     return parser
