@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 from tui.backup.clone_xml import clone_xml
-from tui.backup.copying import CHUNK, Meter, SourceChangedError, copy_file, data_bytes, file_mark, hash_file
+from tui.backup.copying import CHUNK, Meter, SourceChangedError, Throttle, copy_file, data_bytes, file_mark, hash_file
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
 from tui.backup.images import check_image, image_info
@@ -24,6 +25,7 @@ from tui.hosts.lanes import Lane
 TICK_S = 0.5
 OVERLAY_RESERVE = 8 * CHUNK
 """Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
+FULL_WORDS = "the target is full: make room and it goes on, or cancel"
 LETTING_GO_S = 30
 """Seconds in which a stopped copy has to end; a thread that hangs in the kernel is left behind."""
 
@@ -36,6 +38,8 @@ class Capture:
     folder: ResultFolder
     progress: Progress
     stop: asyncio.Event
+    throttle: Throttle = field(default_factory=Throttle)
+    room_s: float = 600
 
     async def copy_disks(self) -> tuple[CopiedDisk, ...]:
         """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
@@ -69,11 +73,14 @@ class Capture:
 
     async def _watched(self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], str]) -> str:
         """Do `work` on a thread while telling its progress, obeying the order to stop and watching the room left."""
-        meter = Meter()
+        meter = Meter(throttle=self.throttle)
+        full_since: float | None = None
         task = asyncio.create_task(Lane(f"{step}-{disk.target}", 1).call(work, meter))
         while not task.done():
-            self.progress.tick(step, disk.target, meter.done, total)
-            trouble = self._trouble(disk)
+            full_since = (full_since or monotonic()) if meter.full else None
+            self.progress.tick(step, disk.target, meter.done, total, waiting=FULL_WORDS if meter.full else "")
+            self.progress.overlay(disk.target, disk.overlay)
+            trouble = self._trouble(disk) or self._out_of_patience(full_since)
             if trouble is not None:
                 meter.stop.set()
                 await asyncio.wait({task}, timeout=LETTING_GO_S)
@@ -85,6 +92,15 @@ class Capture:
         digest = task.result()
         self.progress.tick(step, disk.target, meter.done, meter.done)
         return digest
+
+    def _out_of_patience(self, full_since: float | None) -> BackupError | None:
+        if full_since is None or monotonic() - full_since < self.room_s:
+            return None
+        return BackupError(
+            "The target is full",
+            cause=f"{self.folder.final.parent} had no room for {self.room_s:.0f} s",
+            next_step="Make room there, or choose another folder, and try again.",
+        )
 
     def _trouble(self, disk: PlannedDisk) -> BackupError | None:
         if self.stop.is_set():

@@ -55,7 +55,8 @@ def place_of(disk: Disk | None, planned: PlannedDisk) -> Place:
         return Place.ELSEWHERE
     if disk.source == planned.base:
         return Place.BASE if not disk.mirror_job else Place.ELSEWHERE
-    if disk.source != planned.overlay or disk.backing[:1] != (planned.base,):
+    # The definition of a guest that is off may be silent about what lies below.
+    if disk.source != planned.overlay or disk.backing[:1] not in ((), (planned.base,)):
         return Place.ELSEWHERE
     if not disk.mirror_job:
         return Place.OVERLAY

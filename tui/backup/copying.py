@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.settings import PRIVATE_FILE
 
 CHUNK = 4 * 1024 * 1024
 """Bytes of one read."""
+ROOM_POLL_S = 1.0
 _ZEROS = bytes(CHUNK)
 _DROP_EVERY = 64 * 1024 * 1024
 """Bytes after which the page cache is told that they are not needed again."""
@@ -24,12 +26,47 @@ class SourceChangedError(BackupError):
     """An image that nobody should write to was written to."""
 
 
+class Throttle:
+    """A rate that copying threads keep to, changed at any time from another thread; 0 is unlimited."""
+
+    def __init__(self, bytes_s: int = 0) -> None:
+        self._bytes_s = bytes_s
+        self._due = 0.0
+
+    @property
+    def bytes_s(self) -> int:
+        """Bytes per second, 0 without a limit."""
+        return self._bytes_s
+
+    def set(self, bytes_s: int) -> None:
+        """Change the rate; a debt from the former one is forgiven."""
+        self._bytes_s, self._due = max(bytes_s, 0), 0.0
+
+    def pause_s(self, count: int, now: float) -> float:
+        """Seconds to wait before `count` bytes may be moved at monotonic second `now`."""
+        if not self._bytes_s:
+            return 0.0
+        self._due = max(self._due, now) + count / self._bytes_s
+        return self._due - now
+
+
 @dataclass(slots=True)
 class Meter:
-    """Shared between a copying thread and its watcher: bytes of data done, and the order to stop."""
+    """Shared between a copying thread and its watcher: bytes done, holes skipped, and the order to stop.
+
+    `full` while the thread waits for room on the target.
+    """
 
     done: int = 0
+    skipped: int = 0
+    full: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    throttle: Throttle = field(default_factory=Throttle)
+
+    def wait(self, seconds: float) -> None:
+        """Let seconds pass; raises CancelledBackupError when the order to stop comes."""
+        if self.stop.wait(seconds):
+            raise CancelledBackupError("The backup was cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +132,15 @@ def _walk(source_fd: int, size: int, meter: Meter, target_fd: int | None) -> str
     undropped = 0
     for offset, length, is_data in _extents(source_fd, size):
         for start, count in _chunks(offset, length):
-            if meter.stop.is_set():
-                raise CancelledBackupError("The backup was cancelled")
+            meter.wait(meter.throttle.pause_s(count, monotonic()) if is_data else 0)
             if not is_data:
                 digest.update(_ZEROS[:count] if count < CHUNK else _ZEROS)
+                meter.skipped += count
                 continue
             piece = _read(source_fd, start, count)
             digest.update(piece)
             if target_fd is not None:
-                _write(target_fd, piece, start)
+                _write_when_there_is_room(target_fd, piece, start, meter)
             meter.done += count
             undropped += count
             if undropped >= _DROP_EVERY:
@@ -148,6 +185,21 @@ def _read(descriptor: int, offset: int, count: int) -> bytes:
             raise SourceChangedError("The image became shorter while it was copied", cause=f"at byte {offset}")
         piece += more
     return piece
+
+
+def _write_when_there_is_room(descriptor: int, piece: bytes, offset: int, meter: Meter) -> None:
+    """Write a piece; on a full target try again until there is room, or the order to stop comes."""
+    while True:
+        try:
+            _write(descriptor, piece, offset)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            meter.full = True
+            meter.wait(ROOM_POLL_S)
+        else:
+            meter.full = False
+            return
 
 
 def _write(descriptor: int, piece: bytes, offset: int) -> None:

@@ -6,15 +6,15 @@ bases stand still, or give the copy up; then merge, whatever happened before.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
 from tui.backup.capture import Capture, seal
+from tui.backup.control import Orders
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
-from tui.backup.folder import ResultFolder
+from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
 from tui.backup.manifest import Consistency, FreezeReport
@@ -34,13 +34,18 @@ class Backup:
     """One run, from its plan to its end."""
 
     def __init__(
-        self, session: HostSession, run: Run, watchdog_argv: Sequence[str], stop: asyncio.Event, patience: Patience
+        self,
+        session: HostSession,
+        run: Run,
+        watchdog_argv: Sequence[str],
+        orders: Orders,
+        patience: Patience,
     ) -> None:
         self._session = session
         self._run = run
         self._plan = run.plan
         self._watchdog_argv = watchdog_argv
-        self._stop = stop
+        self._orders = orders
         self._patience = patience
         self._journal = Journal(run.folder)
         self._progress = Progress(run.folder)
@@ -84,7 +89,7 @@ class Backup:
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
         await set_mark(self._session, self._plan, RunStage.PLANNED)
         folder = save_record(self._plan, record)
-        if self._stop.is_set():
+        if self._orders.stop.is_set():
             raise CancelledBackupError("The backup was cancelled")
         return record, folder
 
@@ -100,7 +105,9 @@ class Backup:
 
     async def _capture(self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport) -> Exception | None:
         """Copy, prove, seal; returns why it did not come to that."""
-        capture = Capture(self._plan, folder, self._progress, self._stop)
+        capture = Capture(
+            self._plan, folder, self._progress, self._orders.stop, self._orders.throttle, self._patience.room_s
+        )
         try:
             with self._step(Step.COPY):
                 copies = await capture.copy_disks()
@@ -141,6 +148,8 @@ class Backup:
 
     def _tick_commit(self, target: str, done: int, total: int) -> None:
         self._progress.tick(Step.COMMIT, target, done, total)
+        for disk in self._plan.disks:
+            self._progress.overlay(disk.target, disk.overlay)
 
     async def _take_mark_off(self) -> None:
         try:
@@ -156,6 +165,7 @@ class Backup:
             _log(error)
 
     async def _end_untouched(self, error: Exception) -> int:
+        self._void(result_folder(self._plan), error)
         await self._take_mark_off()
         return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
 

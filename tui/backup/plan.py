@@ -68,7 +68,8 @@ class PlannedDisk:
 class BackupPlan:
     """Everything a worker needs to know; `stamp` is the UTC second of the plan (`20261122T214300Z`).
 
-    `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks.
+    `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks;
+    `limit_bytes_s` bounds the copy, 0 is unlimited.
     """
 
     run_id: str
@@ -81,6 +82,7 @@ class BackupPlan:
     disks: tuple[PlannedDisk, ...]
     left_out: tuple[str, ...] = ()
     quiesce: QuiescePolicy = QuiescePolicy.PREFERRED
+    limit_bytes_s: int = 0
 
     def to_json(self) -> str:
         """The plan as a JSON text that `read_plan` takes back."""
@@ -135,6 +137,7 @@ def _plan(raw: Any) -> BackupPlan:
         disks=tuple(_disk(disk) for disk in _list(raw["disks"])),
         left_out=tuple(_matching(target, _TARGET) for target in _list(raw["left_out"])),
         quiesce=QuiescePolicy(raw["quiesce"]),
+        limit_bytes_s=_count(raw.get("limit_bytes_s", 0)),
     )
 
 
@@ -161,6 +164,12 @@ def _check_disks(plan: BackupPlan) -> None:
 def _list(raw: Any) -> list[Any]:
     if not isinstance(raw, list) or len(raw) > DISK_LIMIT:
         raise ValueError("a list is missing or too long")
+    return raw
+
+
+def _count(raw: Any) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or not 0 <= raw < 2**50:
+        raise ValueError(f"not a count: {raw!r:.80}")
     return raw
 
 

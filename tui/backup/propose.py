@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.backup.equivalents import PlanStep, plan_commands
@@ -96,6 +96,7 @@ async def propose(
     disks: Collection[str] | None = None,
     *,
     quiesce: QuiescePolicy = QuiescePolicy.PREFERRED,
+    limit_bytes_s: int = 0,
 ) -> Proposal:
     """Plan a backup of the guest and look whether it may begin; changes nothing.
 
@@ -109,7 +110,7 @@ async def propose(
             cause=f"run {running.plan.run_id}",
             next_step="Wait for it to end, or cancel it.",
         )
-    plan = plan_for(host, facts, target, disks, quiesce)
+    plan = replace(plan_for(host, facts, target, disks, quiesce), limit_bytes_s=limit_bytes_s)
     evidence = await gather(host, plan)
     return Proposal(
         plan=plan,

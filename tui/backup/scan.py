@@ -14,11 +14,11 @@ from pathlib import Path
 from tui.agent.errors import AgentError
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
 from tui.backup.homecoming import proven_merged
-from tui.backup.images import allocates_nothing
+from tui.backup.images import ImageError, allocates_nothing, image_info
 from tui.backup.journal import RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover_of
 from tui.backup.mark import host_of, run_id_of
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name, overlay_beside
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
 from tui.backup.quiesce import is_frozen
 from tui.backup.runs import Run, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
@@ -70,7 +70,7 @@ async def _evidence(
 ) -> GuestEvidence | None:
     mark = await host.run_metadata(facts.uuid)
     run = _run_of(facts, mark, runs)
-    plan = run.plan if run is not None else _made_up(host, facts, mark)
+    plan = run.plan if run is not None else await _made_up(host, facts, mark)
     if plan is None:
         return None
     is_ours = run is not None or mark is not None or all(is_overlay_name(disk.overlay) for disk in plan.disks)
@@ -121,13 +121,15 @@ def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run 
     return next(iter((*by_overlay, *by_mark, *by_journal, *by_files)), None)
 
 
-def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | None:
+async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | None:
     """A plan from the definition alone: every disk whose image lies on another one."""
     disks: list[PlannedDisk] = []
     for disk in facts.disks:
-        if disk.source_type != "file" or disk.device != "disk" or not disk.backing or disk.readonly:
+        if disk.source_type != "file" or disk.device != "disk" or disk.readonly:
             continue
-        base = disk.backing[0]
+        base = disk.backing[0] if disk.backing else await _base_below(disk.source)
+        if not base:
+            continue
         image_format = ImageFormat.RAW if disk.base_format == "raw" else ImageFormat.QCOW2
         disks.append(PlannedDisk(disk.target, base, image_format, disk.source))
     ours = [disk for disk in disks if is_overlay_name(disk.overlay)]
@@ -147,9 +149,14 @@ def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | N
     )
 
 
-def has_own_names(plan: BackupPlan) -> bool:
-    """Whether every overlay is where a run of this program puts it."""
-    return all(disk.overlay == overlay_beside(disk.base, plan.stamp, disk.target) for disk in plan.disks)
+async def _base_below(overlay: str) -> str:
+    """What an overlay of ours lies on, from its own header: a definition that is not in use may not tell."""
+    if not is_overlay_name(overlay):
+        return ""
+    try:
+        return (await image_info(overlay, ImageFormat.QCOW2)).backing
+    except ImageError:
+        return ""
 
 
 def _disk_evidence(

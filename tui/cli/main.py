@@ -97,9 +97,17 @@ def _run(options: argparse.Namespace) -> int:
 
             return run_exec(uris, ExecOptions.of(options))
         case "backup":
-            from tui.cli.backup_verb import run_backup
+            from tui.cli.backup_verb import BackupWish, run_backup
 
-            return run_backup(uris, options.guest, options.to, as_json=options.json)
+            return run_backup(uris, BackupWish.of(options))
+        case "jobs":
+            from tui.cli.jobs_verb import JobsWish, run_jobs
+
+            return run_jobs(JobsWish(options.run, options.cancel, options.limit, options.json))
+        case "verify":
+            from tui.cli.jobs_verb import run_verify
+
+            return run_verify(options.folder, as_json=options.json)
         case "rescue":
             from tui.cli.rescue_verb import RescueWish, run_rescue
 
