@@ -15,6 +15,8 @@ class Where(StrEnum):
     CONSOLE = "console"
     MANY = "many guests"
     BACKUP = "backup"
+    JOBS = "backups"
+    RESCUE = "rescue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "guests.filter", Where.GUESTS, ("slash",), "Filter", "Show only guests that match; !word hides those that do"
     ),
+    Command("guests.jobs", Where.GUESTS, ("B",), "Backups", "See all backups, and what was left behind on the hosts"),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
     Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
     Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),
@@ -150,6 +153,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("many.group", Where.MANY, ("g",), "Group", "Group the guests by what came out, or list each"),
     Command("many.back", Where.MANY, ("escape",), "Back", "Back; asks first while the command runs"),
     Command("backup.back", Where.BACKUP, ("escape",), "Back", "One step back; a running backup runs on"),
+    Command("jobs.open", Where.JOBS, ("enter",), "Open", "Show the backup or the leftover under the cursor"),
+    Command("jobs.back", Where.JOBS, ("escape",), "Back", "Back to the list of guests"),
+    Command("rescue.back", Where.RESCUE, ("escape",), "Back", "Back; a rescue that was begun goes on"),
 )
 
 
