@@ -120,9 +120,9 @@ async def deal(lab: Laboratory, run: Run, app: asyncio.subprocess.Process, blow:
         await lab.wait_for_power(SPEC.name, "shut off")
 
 
-async def rescue_by_hand(lab: Laboratory) -> tuple[int, str]:
+async def rescue_by_hand(lab: Laboratory, *more: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tui", "-c", lab.uri, "rescue", "--apply"),
+        *(sys.executable, "-m", "tui", "-c", lab.uri, "rescue", "--apply", *more),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, DiskKind, PlannedDisk
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import parse_tree, read_definition
 from tui.model.disk import Disk
@@ -53,10 +53,10 @@ def place_of(disk: Disk | None, planned: PlannedDisk) -> Place:
     """Where a disk of a running guest stands. READY is the mirror's own word, never a comparison of counters."""
     if disk is None:
         return Place.ELSEWHERE
-    if disk.source == planned.base:
+    if disk.source in planned.names:
         return Place.BASE if not disk.mirror_job else Place.ELSEWHERE
     # The definition of a guest that is off may be silent about what lies below.
-    if disk.source != planned.overlay or disk.backing[:1] not in ((), (planned.base,)):
+    if disk.source != planned.overlay or (disk.backing and disk.backing[0] not in planned.names):
         return Place.ELSEWHERE
     if not disk.mirror_job:
         return Place.OVERLAY
@@ -90,8 +90,15 @@ def with_base(xml: str, disks: Iterable[PlannedDisk]) -> str:
             source, driver = element.find("source"), element.find("driver")
             if source is None or source.get("file") != disk.overlay:
                 continue
-            element.set("type", "file")
-            source.set("file", disk.base)
+            element.set("type", disk.kind)
+            source.attrib.pop("file")
+            pool, _, volume = disk.named.partition("/")
+            names = {
+                DiskKind.FILE: {"file": disk.base},
+                DiskKind.BLOCK: {"dev": disk.base},
+                DiskKind.VOLUME: {"pool": pool, "volume": volume},
+            }
+            source.attrib.update(names[disk.kind])
             if driver is not None:
                 driver.set("type", disk.format)
             for below in element.findall("backingStore"):

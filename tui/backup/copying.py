@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -84,9 +85,20 @@ def file_mark(path: str) -> FileMark:
     return FileMark(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def byte_length(path: str) -> int:
+    """The length of a file or of a block device, whose status tells none; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_END)
+    finally:
+        os.close(descriptor)
+
+
 def data_bytes(path: str) -> int:
-    """Bytes of data in a sparse file, an estimate from its blocks; raises OSError."""
+    """Bytes of data in a sparse file, an estimate from its blocks; all bytes of a block device. Raises OSError."""
     status = Path(path).stat()
+    if stat.S_ISBLK(status.st_mode):
+        return byte_length(path)
     return min(status.st_size, status.st_blocks * 512)
 
 
@@ -100,7 +112,7 @@ def copy_file(source: str, target: str, meter: Meter) -> str:
     try:
         target_fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
         try:
-            size = os.fstat(source_fd).st_size
+            size = os.lseek(source_fd, 0, os.SEEK_END)
             digest = _walk(source_fd, size, meter, target_fd)
             os.ftruncate(target_fd, size)
             os.fsync(target_fd)
@@ -139,7 +151,10 @@ def _walk(source_fd: int, size: int, meter: Meter, target_fd: int | None) -> str
                 continue
             piece = _read(source_fd, start, count)
             digest.update(piece)
-            if target_fd is not None:
+            if piece == (_ZEROS if count == CHUNK else _ZEROS[:count]):
+                # A device's unused space; left out, it is a hole in the copy.
+                meter.skipped += count
+            elif target_fd is not None:
                 _write_when_there_is_room(target_fd, piece, start, meter)
             meter.done += count
             undropped += count
@@ -156,6 +171,9 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int, bool]]:
         try:
             data = os.lseek(descriptor, at, os.SEEK_DATA)
         except OSError as error:
+            if error.errno == errno.EINVAL:  # a block device knows no holes
+                yield at, size - at, True
+                return
             if error.errno != errno.ENXIO:
                 raise
             data = size

@@ -62,6 +62,7 @@ class Backup:
         try:
             with self._step(Step.PREPARE):
                 record, folder = await self._prepare()
+                self._shortfalls += [f"not in this backup, as accepted: {words}" for words in record.missing]
         except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the mark is taken off
             return await self._end_untouched(error)
         failure: Exception | None = None
@@ -69,6 +70,9 @@ class Backup:
         try:
             with self._step(Step.FREEZE):
                 freeze = await self._snapshot(record)
+                # Right after the moment of the snapshot, for the guest's firmware may write to it later.
+                if record.nvram:
+                    folder.keep_file("nvram/vars.fd", record.nvram)
         except NeedsRescueError as error:
             return self._end_in_rescue(error)
         except IncompleteSnapshotError as error:
@@ -82,6 +86,8 @@ class Backup:
         if failure is not None:
             self._note(RunStage.VOID, error=asdict(explained(failure)))
             self._void(folder, failure)
+        if record.off:
+            return await self._end_offline(failure)
         return await self._bring_back(failure)
 
     async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
@@ -94,6 +100,8 @@ class Backup:
         return record, folder
 
     async def _snapshot(self, record: GuestRecord) -> FreezeReport:
+        if record.off:
+            return FreezeReport(Consistency.OFFLINE)
         self._journal.write(RunStage.FREEZING)
         freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, record.paused, self._patience)
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
@@ -120,6 +128,13 @@ class Backup:
             return error
         self._shortfalls += remarks
         return None
+
+    async def _end_offline(self, failure: Exception | None) -> int:
+        """A guest that was off wrote to nothing but its own disks, whatever it did meanwhile."""
+        await self._take_mark_off()
+        if failure is not None:
+            return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
+        return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
     def _void(self, folder: ResultFolder, failure: Exception) -> None:
         try:

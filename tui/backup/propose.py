@@ -11,6 +11,7 @@ from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.plan import (
     BackupPlan,
+    DiskKind,
     ImageFormat,
     PlannedDisk,
     QuiescePolicy,
@@ -25,6 +26,8 @@ from tui.backup.selection import choices_of
 from tui.hosts.port import Host
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts
+
+IMAGES = "/var/lib/libvirt/images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Proposal:
         return all(check.verdict is not Verdict.FAILED for check in self.checks)
 
 
-def plan_for(
+async def plan_for(
     host: Host, facts: DomainFacts, target: Path, disks: Collection[str] | None, quiesce: QuiescePolicy
 ) -> BackupPlan:
     """A plan for the disks named in `disks`, or for all that can be backed up.
@@ -55,7 +58,7 @@ def plan_for(
     for choice in choices_of(facts.disks):
         name = choice.disk.target
         if choice.possible and (disks is None or name in disks):
-            chosen.append(_planned(choice.disk, stamp))
+            chosen.append(await _planned(host, choice.disk, stamp, _overlay_folder(facts)))
         elif disks is not None and name in disks:
             refused[name] = choice.reason
     unknown = set(disks or ()) - {disk.target for disk in facts.disks}
@@ -84,9 +87,24 @@ def plan_for(
     return read_plan(plan.to_json())
 
 
-def _planned(disk: Disk, stamp: str) -> PlannedDisk:
-    overlay = overlay_beside(disk.source, stamp, disk.target)
-    return PlannedDisk(disk.target, disk.source, ImageFormat(disk.format), overlay)
+async def _planned(host: Host, disk: Disk, stamp: str, folder: str) -> PlannedDisk:
+    kind = DiskKind(disk.source_type)
+    base = disk.source
+    if kind is DiskKind.VOLUME:
+        pool, _, volume = disk.source.partition("/")
+        base = await host.volume_path(pool, volume)
+    overlay = overlay_beside(base, stamp, disk.target, folder if kind is DiskKind.BLOCK else "")
+    named = disk.source if kind is DiskKind.VOLUME else ""
+    return PlannedDisk(disk.target, base, ImageFormat(disk.format), overlay, kind, named, disk.backing)
+
+
+def _overlay_folder(facts: DomainFacts) -> str:
+    """Where a block device's overlay goes: beside the guest's first image that is a file, else libvirt's own folder."""
+    files = (
+        disk.source for disk in facts.disks if disk.source_type == "file" and disk.device == "disk" and disk.source
+    )
+    first = next(files, "")
+    return str(Path(first).parent) if first else IMAGES
 
 
 async def propose(
@@ -97,6 +115,8 @@ async def propose(
     *,
     quiesce: QuiescePolicy = QuiescePolicy.PREFERRED,
     limit_bytes_s: int = 0,
+    compact: bool = False,
+    accepted: tuple[str, ...] = (),
 ) -> Proposal:
     """Plan a backup of the guest and look whether it may begin; changes nothing.
 
@@ -110,7 +130,8 @@ async def propose(
             cause=f"run {running.plan.run_id}",
             next_step="Wait for it to end, or cancel it.",
         )
-    plan = replace(plan_for(host, facts, target, disks, quiesce), limit_bytes_s=limit_bytes_s)
+    plan = await plan_for(host, facts, target, disks, quiesce)
+    plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted)
     evidence = await gather(host, plan)
     return Proposal(
         plan=plan,

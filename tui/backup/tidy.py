@@ -11,7 +11,7 @@ from pathlib import Path
 from tui.backup.chain import names_path
 from tui.backup.durable import sync_folder
 from tui.backup.images import ImageError, ImageInfo, image_info
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, overlay_beside
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_own_overlay
 from tui.backup.session import HostSession
 from tui.hosts.port import NoSuchDomainError
 from tui.model.guest import PowerState
@@ -36,7 +36,7 @@ def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -
     """Why the overlay of `disk` must not be deleted; empty when all conditions hold."""
     info = evidence.info
     conditions = (
-        (disk.overlay == overlay_beside(disk.base, plan.stamp, disk.target), "it is not the overlay of this run"),
+        (is_own_overlay(disk, plan.stamp), "it is not the overlay of this run"),
         (evidence.is_plain_file, "it is not a plain file"),
         (
             info is None or (info.format == ImageFormat.QCOW2 and info.backing == disk.base),

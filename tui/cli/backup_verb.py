@@ -41,6 +41,8 @@ class BackupWish:
     disks: tuple[str, ...] = ()
     quiesce: QuiescePolicy = QuiescePolicy.REQUIRED
     limit_bytes_s: int = 0
+    compact: bool = False
+    accepted: tuple[str, ...] = ()
     dry_run: bool = False
     as_json: bool = False
 
@@ -53,6 +55,8 @@ class BackupWish:
             disks=tuple(options.disk),
             quiesce=QuiescePolicy(options.quiesce),
             limit_bytes_s=options.limit,
+            compact=options.compact,
+            accepted=tuple(options.accept),
             dry_run=options.dry_run,
             as_json=options.json,
         )
@@ -77,7 +81,14 @@ def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
 async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
     host, facts = await find_guest(hosts_for(uris), wanted)
     proposal = await propose(
-        host, facts, wish.folder, wish.disks or None, quiesce=wish.quiesce, limit_bytes_s=wish.limit_bytes_s
+        host,
+        facts,
+        wish.folder,
+        wish.disks or None,
+        quiesce=wish.quiesce,
+        limit_bytes_s=wish.limit_bytes_s,
+        compact=wish.compact,
+        accepted=wish.accepted,
     )
     if wish.dry_run:
         _show(proposal, as_json=wish.as_json)

@@ -103,6 +103,8 @@ def build_parser() -> Parser:
     backup.add_argument("--to", metavar="FOLDER", required=True, help="where the backup's folder is made")
     backup.add_argument("--disk", metavar="TARGET", action="append", default=[], help="only this one (vda); repeatable")
     backup.add_argument("--quiesce", choices=("required", "preferred", "off"), default="required", help=QUIESCE_HELP)
+    backup.add_argument("--compact", action="store_true", help="compressed qcow2 copies instead of the same bytes")
+    backup.add_argument("--accept", metavar="NAME", action="append", default=[], help="be without what cannot be saved")
     backup.add_argument("--limit", metavar="MB/S", type=_megabytes, default=0, help="bound the copy's rate")
     backup.add_argument("--dry-run", action="store_true", help="show the checks and the plan, do nothing")
     backup.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")

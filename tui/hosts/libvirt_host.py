@@ -345,6 +345,14 @@ class LibvirtHost:
         """Let a paused domain run on."""
         await self._ask_domain(uuid, lambda domain: domain.resume())
 
+    async def volume_path(self, pool: str, volume: str) -> str:
+        """Where a storage volume is on the host."""
+
+        def read(connection: Any) -> str:
+            return str(connection.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
+
+        return await self._ask(read)
+
     async def set_block_job_speed(self, uuid: str, target: str, bytes_s: int) -> None:
         """Bound a running block job."""
         flags = libvirt.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES

@@ -220,6 +220,10 @@ class Host(Protocol):
         """Let a paused domain run on."""
         ...
 
+    async def volume_path(self, pool: str, volume: str) -> str:
+        """Where a storage volume is on the host."""
+        ...
+
     async def set_block_job_speed(self, uuid: str, target: str, bytes_s: int) -> None:
         """Bound a running block job; 0 is unlimited."""
         ...
