@@ -366,10 +366,6 @@ class LibvirtHost:
         """Start a transient domain with its processors stopped."""
         await self._ask(lambda connection: connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED))
 
-    async def force_off(self, uuid: str) -> None:
-        """End a running domain at once."""
-        await self._ask_domain(uuid, lambda domain: domain.destroyFlags(0))
-
     async def run_metadata(self, uuid: str) -> str | None:
         """Our element in the domain's metadata, None without one."""
 

@@ -236,10 +236,6 @@ class Host(Protocol):
         """Start a transient domain of this definition with its processors stopped."""
         ...
 
-    async def force_off(self, uuid: str) -> None:
-        """End a running domain at once, as by a power cut."""
-        ...
-
     async def run_metadata(self, uuid: str) -> str | None:
         """Our element in the domain's metadata, None without one."""
         ...
