@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,11 +15,13 @@ from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, rescue_by_hand, run_cell, until, what_is_wrong, written
 from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw
+from tui.backup.control import order
 from tui.backup.follow import follow, read_state
 from tui.backup.launch import launch
 from tui.backup.leftovers import Way
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.preflight import Verdict
+from tui.backup.progress import Step
 from tui.backup.propose import Proposal, propose
 from tui.backup.runs import Run, worker_alive
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
@@ -64,6 +67,15 @@ def small_target(target: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", target], check=True)
     yield target
     unmount(target)
+
+
+def mount(folder: Path, options: str) -> None:
+    """Lay a small file system of its own over a folder, with what is in it."""
+    inside = [(path.name, path.read_bytes()) for path in folder.iterdir()]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    for name, content in inside:
+        (folder / name).write_bytes(content)
+        shutil.chown(folder / name, folder.stat().st_uid, folder.stat().st_gid)
 
 
 def unmount(folder: Path) -> None:
@@ -362,3 +374,57 @@ async def _flatten(lab: Laboratory) -> None:
     for path in (lab.folder / "g").iterdir():
         if path.suffix == ".mine":
             path.unlink()
+
+
+async def test_a_guest_kept_busy_converges_or_is_paused_on_order(lab: Laboratory, host: Host, target: Path) -> None:
+    busy = "while [ ! -e /run/calm ]; do dd if=/dev/zero of=/data/busy bs=64k count=64 conv=fsync; done"
+    await lab.shell(SPEC.name, f"rm -f /run/calm; ({busy}) >/dev/null 2>&1 &")
+    try:
+        run, plan, before = await held_run(lab, host, target, "commit-mid")
+        (run.folder / GO).touch()
+        await until(lambda: read_state(run).ended or bool(_growing(run)))
+        if not read_state(run).ended:
+            await order(run, "settle")
+            await host.set_block_job_speed(plan.uuid, plan.disks[0].target, 0)
+        state = await let_go(run)
+        assert state.exit_code == EXIT_DONE, log_of(run)
+        assert (await lab.virsh("domstate", SPEC.name)).strip() == "running"
+        assert await what_is_wrong(lab, plan, before) == []
+    finally:
+        await lab.shell(SPEC.name, "touch /run/calm; rm -f /data/busy")
+
+
+def _growing(run: Run) -> float:
+    return next(step for step in read_state(run).steps if step.step is Step.COMMIT).growth
+
+
+@needs_root
+async def test_no_room_for_the_guests_writes_gives_the_copy_up_and_loses_no_write(target: Path) -> None:
+    async with Laboratory() as lab:
+        images = lab.folder / "g"
+        owner = images.stat()
+        mount(images, f"size=300m,uid={owner.st_uid},gid={owner.st_gid},mode=700")
+        try:
+            await _without_room(lab, images, target)
+        finally:
+            unmount(images)
+
+
+async def _without_room(lab: Laboratory, images: Path, target: Path) -> None:
+    await lab.add(SPEC)
+    await lab.wait_for_agent(SPEC.name)
+    host = connect(lab.uri)
+    await host.open()
+    run, plan, before = await held_run(lab, host, target, "copy-mid")
+    filler = fill(images)
+    await lab.wait_for_power(SPEC.name, "paused")
+    state = await let_go(run)
+    assert state.exit_code in (EXIT_NOT_DONE, EXIT_RESCUE), log_of(run)
+    assert state.void
+    filler.unlink()
+    if state.exit_code == EXIT_RESCUE:
+        code, said = await rescue_by_hand(lab)
+        assert code == 0, said
+    assert (await lab.virsh("domstate", SPEC.name)).strip() == "running"
+    assert await what_is_wrong(lab, plan, before) == []
+    await host.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -13,7 +13,16 @@ from typing import ParamSpec
 
 from tui.backup.clone_xml import clone_xml
 from tui.backup.converting import compare, convert
-from tui.backup.copying import CHUNK, Meter, SourceChangedError, Throttle, copy_file, data_bytes, file_mark, hash_file
+from tui.backup.copying import (
+    Meter,
+    SourceChangedError,
+    Throttle,
+    copy_file,
+    data_bytes,
+    file_mark,
+    hash_file,
+    reflink,
+)
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
 from tui.backup.images import check_image, image_info
@@ -27,7 +36,7 @@ from tui.hosts.lanes import Lane
 P = ParamSpec("P")
 
 TICK_S = 0.5
-OVERLAY_RESERVE = 8 * CHUNK
+OVERLAY_RESERVE = 32 * 1024 * 1024
 """Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
 FULL_WORDS = "the target is full: make room and it goes on, or cancel"
 LETTING_GO_S = 30
@@ -49,10 +58,13 @@ class Capture:
         """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
         return tuple([await self._copy(disk) for disk in self.plan.disks])
 
-    async def verify_disks(self, copies: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
-        """Read every copy anew and compare, let qemu-img look at it; returns remarks. Raises OSError, BackupError."""
-        remarks = [await self._verify(disk, copy) for disk, copy in zip(self.plan.disks, copies, strict=True)]
-        return tuple(filter(None, remarks))
+    async def verify_disks(self, copies: tuple[CopiedDisk, ...]) -> tuple[tuple[CopiedDisk, ...], tuple[str, ...]]:
+        """Read every copy anew and compare, let qemu-img look at it; returns the copies with their sums, and remarks.
+
+        Raises OSError and BackupError.
+        """
+        pairs = [await self._verify(disk, copy) for disk, copy in zip(self.plan.disks, copies, strict=True)]
+        return tuple(copy for copy, _ in pairs), tuple(remark for _, remark in pairs if remark)
 
     async def _copy(self, disk: PlannedDisk) -> CopiedDisk:
         target = str(self.folder.disks / self.plan.copy_name(disk))
@@ -61,6 +73,9 @@ class Capture:
 
         async def work(meter: Meter) -> str:
             if not self.plan.is_converted(disk):
+                if await asyncio.to_thread(reflink, disk.base, target):
+                    # The extents are shared: what is read when it is verified is what was captured.
+                    return ""
                 return await _on_thread(disk, copy_file, disk.base, target, meter)
             await convert(self.plan, disk, target, lambda share: setattr(meter, "done", int(share * total)), meter)
             return await _on_thread(disk, hash_file, target, Meter(stop=meter.stop))
@@ -71,12 +86,12 @@ class Capture:
             raise SourceChangedError("An image was written to while it was copied", cause=disk.base)
         return copied_disk(self.plan, disk, info.virtual_bytes, total, digest)
 
-    async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> str:
+    async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> tuple[CopiedDisk, str]:
         path = str(self.folder.partial / copy.file)
         digest = await self._watched(
             Step.VERIFY, disk, data_bytes(path), lambda meter: _on_thread(disk, hash_file, path, meter)
         )
-        if digest != copy.sha256:
+        if copy.sha256 and digest != copy.sha256:
             raise BackupError(
                 "The copy is not what was read from the disk",
                 cause=f"{copy.file}: {digest} instead of {copy.sha256}",
@@ -84,7 +99,7 @@ class Capture:
             )
         if self.plan.is_converted(disk):
             await compare(disk, path)
-        return await check_image(path, self.plan.copy_format(disk))
+        return replace(copy, sha256=digest), await check_image(path, self.plan.copy_format(disk))
 
     async def _watched(
         self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], Coroutine[None, None, str]]

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tui.backup.copying import Throttle
 from tui.backup.errors import BackupError
@@ -21,10 +21,12 @@ _OK = "ok"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a running backup obeys: the order to stop, and the rate of its copy."""
+    """What a running backup obeys: the order to stop, the rate of its copy, and the order to pause the guest for the
+    rest of a merge that does not gain on it."""
 
     stop: asyncio.Event
     throttle: Throttle
+    settle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def listening(run: Run, orders: Orders) -> AsyncIterator[None]:
 
 
 async def order(run: Run, line: str) -> None:
-    """Give an order to the worker of `run`: `cancel`, or `limit BYTES_PER_SECOND`. Raises BackupError."""
+    """Give an order to the worker of `run`: `cancel`, `settle`, or `limit BYTES_PER_SECOND`. Raises BackupError."""
     folder = os.open(run.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -94,6 +96,8 @@ class _Desk:
         match words:
             case ["cancel"]:
                 self._orders.stop.set()
+            case ["settle"]:
+                self._orders.settle.set()
             case ["limit", rate] if rate.isascii() and rate.isdecimal():
                 self._orders.throttle.set(int(rate))
             case _:

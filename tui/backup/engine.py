@@ -120,7 +120,7 @@ class Backup:
             with self._step(Step.COPY):
                 copies = await capture.copy_disks()
             with self._step(Step.VERIFY):
-                remarks = await capture.verify_disks(copies)
+                copies, remarks = await capture.verify_disks(copies)
                 seal(capture, record, copies, freeze, remarks)
             self._journal.write(RunStage.COPIED)
             folder.seal()
@@ -148,7 +148,14 @@ class Backup:
             with self._step(Step.COMMIT):
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
-                home = await bring_home(self._session, self._plan, self._tick_commit, self._patience, self._note)
+                home = await bring_home(
+                    self._session,
+                    self._plan,
+                    self._tick_commit,
+                    self._patience,
+                    self._note,
+                    settle=self._orders.settle,
+                )
             self._shortfalls += home.remarks
             await refuse_unproven(self._plan, home.merged)
             self._note(RunStage.PIVOTED)

@@ -37,22 +37,62 @@ class Homecoming:
 
 
 async def bring_home(
-    session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience, note: Note, *, known: Collection[str] = ()
+    session: HostSession,
+    plan: BackupPlan,
+    tick: Tick,
+    patience: Patience,
+    note: Note,
+    *,
+    known: Collection[str] = (),
+    settle: asyncio.Event | None = None,
 ) -> Homecoming:
     """Merge every disk of the plan, then mend the stored definition and let a guest that ran out of room go on.
 
-    `known` names disks that the journal proves to be merged. Raises NeedsRescueError where a disk stays on its overlay,
+    `known` names disks that the journal proves to be merged; once `settle` is set, a running guest is paused until its
+    disks are merged. Raises NeedsRescueError where a disk stays on its overlay,
     and HostError.
     """
+    pause = _Pause()
+    settling = asyncio.create_task(pause.wait_for(settle, session, plan, note))
     try:
         merged = await _merge_running(session, plan, tick, patience, note)
     except GuestStoppedError:
         merged = await _merge_stopped(session, plan, tick, patience, note)
+    finally:
+        await pause.end(settling, session, plan)
     remarks = await _mend_stored(session, plan)
     view = await read_guest(session, plan.uuid)
     if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR:
         await session.ask(lambda host: host.resume(plan.uuid))
     return Homecoming(merged | frozenset(known), remarks)
+
+
+class _Pause:
+    """A guest that is paused, on order, for the rest of its merge."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    async def wait_for(self, settle: asyncio.Event | None, session: HostSession, plan: BackupPlan, note: Note) -> None:
+        """Pause a running guest once that is ordered."""
+        if settle is None:
+            return
+        await settle.wait()
+        facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+        if facts.power is PowerState.RUNNING:
+            note(RunStage.COMMITTING, settling=True)
+            self._begun = True
+            await session.ask(lambda host: host.suspend(plan.uuid))
+
+    async def end(self, task: asyncio.Task[None], session: HostSession, plan: BackupPlan) -> None:
+        """Let the guest go on, if it was this that paused it."""
+        if not self._begun:
+            task.cancel()
+            return
+        await task
+        facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+        if facts.power is PowerState.PAUSED:
+            await session.ask(lambda host: host.resume(plan.uuid))
 
 
 def proven_merged(plan: BackupPlan, entries: Collection[Entry], view: GuestView) -> frozenset[str]:

@@ -85,6 +85,8 @@ async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick:
         if any(entry.stage is RunStage.REVIVING for entry in entries):
             # The one who started it with its processors stopped died before putting it off.
             await put_off_again(session, plan)
+        if any(entry.details.get("settling") for entry in entries):
+            await _resume(session, plan)
         remarks += home.remarks
         await refuse_unproven(plan, home.merged)
         note(RunStage.PIVOTED)
@@ -108,6 +110,13 @@ async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick:
 DIED_AND_RESCUED = explained(
     ExplainedError(DIED.title, cause=DIED.cause, next_step="The guest was brought back to its own disks; try again.")
 )
+
+
+async def _resume(session: HostSession, plan: BackupPlan) -> None:
+    """Let a guest go on that was paused for the rest of its merge by a process that died."""
+    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+    if facts.power is PowerState.PAUSED:
+        await session.ask(lambda host: host.resume(plan.uuid))
 
 
 async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> None:

@@ -23,6 +23,9 @@ STEP_WORDS: dict[Step, str] = {
 }
 
 
+SETTLE_WORDS = "the merge does not gain; to pause the guest until it is done: qga-tui jobs {run} --settle"
+
+
 def fraction(step: StepState) -> float | None:
     """How much of a step is done, from 0 to 1; None where it has no bytes to count. A done step is all done."""
     if step.total and step.status is StepStatus.DONE:
@@ -47,7 +50,7 @@ def step_facts(state: RunState, step: StepState) -> str:
     if step.waiting:
         return f"{counted}, waiting: {step.waiting}"
     if step.step is Step.COMMIT and step.growth:
-        gains = "the merge gains" if step.rate > step.growth else "the merge does not gain"
+        gains = "the merge gains" if step.rate > step.growth else SETTLE_WORDS.format(run=state.run_id)
         rate += f", the guest writes {size(step.growth)}/s: {gains}"
     left = f", {duration(step.eta_s)} left" if step.eta_s is not None else ""
     return counted + rate + left

@@ -23,6 +23,7 @@ class JobsWish:
 
     run: str = ""
     cancel: bool = False
+    settle: bool = False
     limit_bytes_s: int | None = None
     as_json: bool = False
 
@@ -31,7 +32,7 @@ def run_jobs(wish: JobsWish) -> int:
     """List the backups of this user, or give one an order; raises BackupError."""
     if wish.run:
         return _one(wish)
-    if wish.cancel or wish.limit_bytes_s is not None:
+    if wish.cancel or wish.settle or wish.limit_bytes_s is not None:
         raise BackupError("An order is for one backup", next_step="Name it: qga-tui jobs RUN --cancel")
     jobs = list_jobs()
     if wish.as_json:
@@ -50,6 +51,8 @@ def _one(wish: JobsWish) -> int:
         raise BackupError("There is no such backup", cause=wish.run, next_step="See them with: qga-tui jobs")
     if wish.limit_bytes_s is not None:
         asyncio.run(order(run, f"limit {wish.limit_bytes_s}"))
+    if wish.settle:
+        asyncio.run(order(run, "settle"))
     if wish.cancel:
         asyncio.run(order(run, "cancel"))
     job = job_of(run)

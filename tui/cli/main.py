@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
         case "jobs":
             from tui.cli.jobs_verb import JobsWish, run_jobs
 
-            return run_jobs(JobsWish(options.run, options.cancel, options.limit, options.json))
+            return run_jobs(JobsWish(options.run, options.cancel, options.settle, options.limit, options.json))
         case "verify":
             from tui.cli.jobs_verb import run_verify
 

@@ -112,6 +112,7 @@ def build_parser() -> Parser:
     jobs = verbs.add_parser("jobs", help="backups that run, ended or need rescue")
     jobs.add_argument("run", metavar="RUN", nargs="?", default="", help="one of them, by its id")
     jobs.add_argument("--cancel", action="store_true", help="merge the guest back safely and give the copy up")
+    jobs.add_argument("--settle", action="store_true", help="pause the guest until its disks are merged")
     jobs.add_argument("--limit", metavar="MB/S", type=_megabytes, help="bound its copy's rate from now on; 0 is none")
     jobs.add_argument("--json", action="store_true", help="for scripts")
 
