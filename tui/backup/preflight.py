@@ -13,6 +13,7 @@ from tui.model.guest import PowerState
 
 MARGIN_BYTES = 64 * 1024 * 1024
 """What has to stay free beside the copy: manifest, notes, and the file system's own needs."""
+RED_TITLE = "Not in this backup"
 OVERLAY_SHARE = 10
 """An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
 
@@ -178,9 +179,9 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
 def _red_list(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     for name, reason in red_list(plan, evidence).items():
         if name in plan.accepted:
-            yield _warned("Not in this backup", f"{name}, as accepted: {reason}", "Keep it some other way.")
+            yield _warned(RED_TITLE, f"{name}, as accepted: {reason}", "Keep it some other way.")
         else:
-            yield _failed("Not in this backup", f"{name}: {reason}", f"Accept that by name: --accept {name}")
+            yield _failed(RED_TITLE, f"{name}: {reason}", f"Accept that by name: --accept {name}")
 
 
 def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:

@@ -20,7 +20,7 @@ from tui.backup.plan import (
     read_plan,
     stamp_now,
 )
-from tui.backup.preflight import Check, Verdict, checks_of
+from tui.backup.preflight import RED_TITLE, Check, Verdict, checks_of, red_list
 from tui.backup.runs import active_run
 from tui.backup.selection import choices_of
 from tui.hosts.port import Host
@@ -32,12 +32,19 @@ IMAGES = "/var/lib/libvirt/images"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a backup would do, whether it may, and about how many bytes it would copy."""
+    """What a backup would do, whether it may, about how many bytes it would copy, and what it would be without."""
 
     plan: BackupPlan
     checks: tuple[Check, ...]
     steps: tuple[PlanStep, ...]
     estimated_bytes: int
+    red: tuple[str, ...] = ()
+
+    @property
+    def waits_for_acceptance(self) -> bool:
+        """Whether nothing forbids the backup but what it would be without, listed in `red`."""
+        failed = [check for check in self.checks if check.verdict is Verdict.FAILED]
+        return bool(failed) and all(check.title == RED_TITLE for check in failed)
 
     @property
     def may_begin(self) -> bool:
@@ -138,4 +145,5 @@ async def propose(
         checks=checks_of(plan, evidence),
         steps=plan_commands(plan),
         estimated_bytes=sum(image.data_bytes for image in evidence.images),
+        red=tuple(red_list(plan, evidence)),
     )

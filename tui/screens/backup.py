@@ -64,6 +64,7 @@ class BackupScreen(Screen[None]):
         self._proposal: Proposal | None = None
         self._run = run
         self._to_make: Path | None = None
+        self._accepted: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         """The three parts, one at a time."""
@@ -90,6 +91,7 @@ class BackupScreen(Screen[None]):
                     yield Static(id="plan")
                 with Horizontal(classes="buttons"):
                     yield Button("Start the backup", id="start", variant="primary")
+                    yield Button("Go without these", id="accept")
                     yield Button("Change", id="change")
             with Vertical(id="run"):
                 with VerticalScroll():
@@ -157,7 +159,9 @@ class BackupScreen(Screen[None]):
             else:
                 await asyncio.to_thread(_make_folder, folder)
             facts = await self._host.read_domain(self._guest.id.uuid)
-            self._proposal = await propose(self._host, facts, folder, chosen, quiesce=QuiescePolicy(str(policy)))
+            self._proposal = await propose(
+                self._host, facts, folder, chosen, quiesce=QuiescePolicy(str(policy)), accepted=self._accepted
+            )
         except ExplainedError as error:
             self._trouble(error)
             return
@@ -165,7 +169,16 @@ class BackupScreen(Screen[None]):
         plan.update(proposal_text(self._proposal, styles_of(self.app.theme_variables)))
         start = self.query_one("#start", Button)
         start.disabled = not self._proposal.may_begin
+        accept = self.query_one("#accept", Button)
+        accept.display = self._proposal.waits_for_acceptance
+        accept.label = Text(printable(f"Go without {', '.join(self._proposal.red)}", 60))
         self._show("review", "#start" if self._proposal.may_begin else "#change")
+
+    @on(Button.Pressed, "#accept")
+    def _accept(self) -> None:
+        if self._proposal is not None:
+            self._accepted = self._proposal.red
+            self._check()
 
     def _trouble(self, error: ExplainedError) -> None:
         style = styles_of(self.app.theme_variables)["error"]
