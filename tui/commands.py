@@ -76,7 +76,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "guests.filter", Where.GUESTS, ("slash",), "Filter", "Show only guests that match; !word hides those that do"
     ),
-    Command("guests.jobs", Where.GUESTS, ("B",), "Backups", "See all backups, and what was left behind on the hosts"),
+    Command("guests.jobs", Where.GUESTS, ("B",), "Jobs", "See all backups, and what was left behind on the hosts"),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
     Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
     Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),

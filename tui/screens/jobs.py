@@ -77,7 +77,7 @@ class JobsScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Look now, and then every second: a backup runs in a process of its own."""
         table = self.query_one(DataTable)
-        for title, width in (("GUEST", 20), ("STATE", 15), ("WHEN (UTC)", 16), ("WHAT", None)):
+        for title, width in (("GUEST", 12), ("STATE", 14), ("WHEN (UTC)", 16), ("WHAT", None)):
             table.add_column(title, width=width)
         self.set_interval(LOOK_EVERY_S, self._look)
         await self._look()

@@ -129,10 +129,13 @@ def _words(leftover: Leftover, styles: dict[str, str]) -> Text:
     text.append("\nDisks\n", "bold")
     for each in leftover.evidence.disks:
         there = "" if each.overlay_exists else " (gone)"
-        text.append(printable(f"{each.disk.target}  {each.place}\n  base     {each.disk.base}"))
-        text.append("\n")
-        text.append(printable(f"  overlay  {each.disk.overlay}{there}"))
-        text.append("\n")
+        lines = (
+            f"{each.disk.target}  is on {each.place}",
+            f"  base     {each.disk.base}",
+            f"  overlay  {each.disk.overlay}{there}",
+        )
+        for line in lines:
+            text.append(f"{printable(line)}\n")
     if leftover.commands:
         text.append("\nThe same by hand\n", "bold")
         for command in leftover.commands:
