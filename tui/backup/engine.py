@@ -101,7 +101,9 @@ class Backup:
 
     async def _snapshot(self, record: GuestRecord) -> FreezeReport:
         if record.off:
-            return FreezeReport(Consistency.OFFLINE)
+            offline = FreezeReport(Consistency.OFFLINE)
+            self._note(RunStage.SNAPSHOT_TAKEN, **asdict(offline))
+            return offline
         self._journal.write(RunStage.FREEZING)
         freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, record.paused, self._patience)
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
