@@ -39,7 +39,7 @@ MOMENTS = (
     "done",
 )
 """Every state of the journal, and moments between them; at `pivoting` the commit is ready."""
-SLOW = 256 * 1024
+SLOW = 2 * 1024 * 1024
 
 
 def argv(moment: str) -> tuple[str, ...]:
