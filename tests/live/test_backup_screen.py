@@ -62,6 +62,7 @@ async def test_a_target_that_cannot_be_written_is_said_before_anything_happens(
         await until(pilot, lambda: isinstance(app.screen, BackupScreen))
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "choose")
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen.query_one("#change", Button).has_focus)
-        assert "✗ Target" in shown(app, "#plan")
-        assert app.screen.query_one("#start", Button).disabled
+        await until(pilot, lambda: "There is no folder" in shown(app, "#trouble"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "cannot be made" in shown(app, "#trouble"))
+        assert app.screen.query_one(ContentSwitcher).current == "choose"
