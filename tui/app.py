@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
@@ -15,15 +16,18 @@ from textual.command import Provider
 from textual.reactive import reactive
 
 from tui.backup.attention import running_backups
+from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
+from tui.backup.scan import find_leftovers
 from tui.commands import Where
 from tui.console.audit import Target, audit_is_wanted
 from tui.console.history import History
 from tui.console.session import Session
-from tui.fleet.fleet import Fleet
+from tui.fleet.fleet import Fleet, Link
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
+from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId
 from tui.screens.backup import BackupScreen
 from tui.screens.calls import CallsScreen
@@ -33,12 +37,16 @@ from tui.screens.doctor import DoctorScreen
 from tui.screens.doctor_rounds import RoundsScreen
 from tui.screens.guests import GuestsScreen
 from tui.screens.help import HelpScreen
+from tui.screens.jobs import JobsScreen
 from tui.screens.many_flow import run_in_many
 from tui.screens.palette import CommandsProvider
 from tui.screens.power_flow import change_power
+from tui.screens.rescue import RescueScreen
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.tones import NIGHT
+
+logger = logging.getLogger(__name__)
 
 STYLES = (
     "base.tcss",
@@ -49,6 +57,7 @@ STYLES = (
     "many.tcss",
     "backup.tcss",
     "doctor.tcss",
+    "rescue.tcss",
 )
 
 
@@ -72,6 +81,7 @@ class QgaTui(App[None]):
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
+    leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
 
     def __init__(
         self,
@@ -97,7 +107,7 @@ class QgaTui(App[None]):
 
     def get_default_screen(self) -> GuestsScreen:
         """The guest list."""
-        return GuestsScreen(read_only=self._read_only).data_bind(QgaTui.fleet, QgaTui.backups)
+        return GuestsScreen(read_only=self._read_only).data_bind(QgaTui.fleet, QgaTui.backups, QgaTui.leftovers)
 
     def on_ready(self) -> None:
         """The first paint is done: now hosts may be asked."""
@@ -117,7 +127,49 @@ class QgaTui(App[None]):
 
     def _show_fleet(self) -> None:
         self._repaint_due = False
+        linked = {host.name for host in self.fleet.hosts if host.link is Link.CONNECTED}
         self.fleet = self._watch.fleet
+        for host in self.fleet.hosts:
+            if host.link is Link.CONNECTED and host.name not in linked:
+                self._scan(host.name)
+
+    @work
+    async def _scan(self, host_name: str) -> None:
+        """Look, read-only, for what backups left behind on a host."""
+        try:
+            found = await find_leftovers(self._hosts[host_name])
+        except ExplainedError as error:
+            logger.warning("no look for leftovers on %s: %s", host_name, error.one_line())
+            return
+        self.leftovers = MappingProxyType({**self.leftovers, host_name: found})
+
+    @on(GuestsScreen.JobsWanted)
+    def _open_jobs(self) -> None:
+        for host in self.fleet.hosts:
+            if host.link is Link.CONNECTED:
+                self._scan(host.name)
+        self.push_screen(JobsScreen().data_bind(QgaTui.leftovers))
+
+    @on(JobsScreen.JobWanted)
+    def _open_job(self, event: JobsScreen.JobWanted) -> None:
+        plan = event.job.run.plan
+        guest = next((guest for guest in self.fleet.guests.values() if guest.id.uuid == plan.uuid), None)
+        if guest is None:
+            self.notify("Its guest is on none of the connected hosts.", severity="warning")
+            return
+        host = self._hosts[guest.id.host]
+        self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder, event.job.run))
+
+    @on(JobsScreen.RescueWanted)
+    def _open_rescue(self, event: JobsScreen.RescueWanted) -> None:
+        host_name = event.host
+
+        def look_again(mended: bool | None) -> None:
+            if mended:
+                self._scan(host_name)
+
+        rescue = RescueScreen(event.leftover, self._worker_argv[:-1], read_only=self._read_only)
+        self.push_screen(rescue, look_again)
 
     def _is_backed_up(self, guest_id: GuestId) -> bool:
         return guest_id.uuid in self.backups

@@ -17,6 +17,8 @@ class Where(StrEnum):
     BACKUP = "backup"
     DOCTOR = "doctor"
     ROUNDS = "all verdicts"
+    JOBS = "backups"
+    RESCUE = "rescue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ COMMANDS: tuple[Command, ...] = (
         "Verdicts",
         "The doctor's verdict on all or the marked guests",
     ),
+    Command("guests.jobs", Where.GUESTS, ("B",), "Jobs", "See all backups, and what was left behind on the hosts"),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
     Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
     Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),
@@ -170,6 +173,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("rounds.report", Where.ROUNDS, ("m",), "Report", "Copy the table as Markdown"),
     Command("rounds.back", Where.ROUNDS, ("escape", "q"), "Back", "Back to the list"),
     Command("backup.back", Where.BACKUP, ("escape",), "Back", "One step back; a running backup runs on"),
+    Command("jobs.open", Where.JOBS, ("enter",), "Open", "Show the backup or the leftover under the cursor"),
+    Command("jobs.back", Where.JOBS, ("escape",), "Back", "Back to the list of guests"),
+    Command("rescue.back", Where.RESCUE, ("escape",), "Back", "Back; a rescue that was begun goes on"),
 )
 
 

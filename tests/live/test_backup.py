@@ -16,15 +16,16 @@ from tui.backup.chain import Place, place_of, read_guest
 from tui.backup.errors import BackupError
 from tui.backup.follow import follow
 from tui.backup.launch import launch
-from tui.backup.merge import merge_back
+from tui.backup.leftovers import Way
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.progress import Step
 from tui.backup.propose import Proposal, propose
 from tui.backup.quiesce import is_frozen
+from tui.backup.rescue import rescue
 from tui.backup.runs import Run, cancel, create_run, open_run, runs_folder, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, RunState
+from tui.backup.scan import find_leftovers
 from tui.backup.session import HostSession, Patience
-from tui.backup.tidy import delete_overlay
 from tui.backup.watchdog import Watchdog
 from tui.hosts.port import Host
 from tui.lab.cpio import GuestFile
@@ -127,6 +128,18 @@ async def assert_on_own_disks(lab: Laboratory, host: Host, plan: BackupPlan, nam
     assert overlays_beside(plan) == []
     assert await host.run_metadata(plan.uuid) is None
     assert not await is_frozen(host.probe_line(plan.uuid))
+
+
+async def rescue_it(host: Host, plan: BackupPlan) -> None:
+    """What was left behind on the plan's guest is found, and set right."""
+    (leftover,) = await find_leftovers(host, (plan.uuid,))
+    assert leftover.way is Way.MERGE
+    session = HostSession(connect, host.uri, Patience())
+    try:
+        await rescue(session, leftover, lambda target, done, total: None)
+    finally:
+        await session.close()
+    assert await find_leftovers(host, (plan.uuid,)) == ()
 
 
 async def ticks(lab: Laboratory, log: str) -> list[int]:
@@ -255,39 +268,29 @@ async def test_a_worker_that_was_killed_leaves_a_guest_that_can_be_brought_back(
     assert state.exit_code == EXIT_RESCUE
     assert worker_pid(run) is None
     written = len(await ticks(lab, "/data/writes.log"))
-    session = HostSession(connect, host.uri, Patience())
-    for disk in plan.disks:
-        await merge_back(session, plan, disk, lambda target, done, total: None, Patience())
-        assert await delete_overlay(session, plan, disk) == ()
-    await session.close()
-    await host.set_run_metadata(plan.uuid, None)
+    await rescue_it(host, plan)
     await assert_on_own_disks(lab, host, plan)
     assert len(await ticks(lab, "/data/writes.log")) >= written
 
 
-async def test_a_guest_stopped_meanwhile_keeps_its_overlays_and_its_copy(
+async def test_a_guest_stopped_meanwhile_comes_home_without_running(
     lab: Laboratory, db1: str, host: Host, target: Path
 ) -> None:
     plan = (await proposal_for(host, target)).plan
     run = launch(plan, WORKER)
     await until_copying(run)
+    written = await ticks(lab, "/data/writes.log")
     await lab.virsh("destroy", "db1")
     state = await end_of(run)
-    assert state.exit_code == EXIT_RESCUE, log_of(run)
-    assert state.error is not None
-    assert plan.disks[0].overlay in state.error.next_step
-    assert len(overlays_beside(plan)) == len(plan.disks)
+    assert (state.exit_code, state.error) == (EXIT_DONE, None), log_of(run)
+    assert (await lab.virsh("domstate", "db1")).strip() == "shut off"
+    assert overlays_beside(plan) == []
     code, said = await program("sha256sum", "-c", "SHA256SUMS", cwd=state.result)
     assert code == 0, said
     await lab.start("db1")
-    session = HostSession(connect, host.uri, Patience())
-    for disk in plan.disks:
-        await merge_back(session, plan, disk, lambda target, done, total: None, Patience())
-        assert await delete_overlay(session, plan, disk) == ()
-    await session.close()
-    await host.set_run_metadata(plan.uuid, None)
     await lab.wait_for_agent("db1")
     await assert_on_own_disks(lab, host, plan)
+    assert (await ticks(lab, "/data/writes.log"))[: len(written)] == written
 
 
 @pytest.mark.parametrize("dies", [True, False])

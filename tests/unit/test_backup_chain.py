@@ -13,7 +13,7 @@ from tui.backup.tidy import OverlayEvidence, objections
 PLAN = a_plan()
 DISK = PLAN.disks[0]
 BELOW = f"<backingStore type='file'><format type='qcow2'/><source file='{DISK.base}'/></backingStore>"
-FINE = OverlayEvidence(True, ImageInfo("qcow2", 1 << 30, DISK.base), (), has_block_job=False)
+FINE = OverlayEvidence(True, True, ImageInfo("qcow2", 1 << 30, DISK.base), (), has_block_job=False)
 
 
 def test_the_snapshot_names_every_disk() -> None:
@@ -34,7 +34,7 @@ def test_the_snapshot_names_every_disk() -> None:
         (DISK.base, "", Place.BASE),
         (DISK.base, "<mirror type='file' job='copy'><source file='/x'/></mirror>", Place.ELSEWHERE),
         (DISK.overlay, BELOW, Place.OVERLAY),
-        (DISK.overlay, "", Place.ELSEWHERE),
+        (DISK.overlay, "", Place.OVERLAY),
         (DISK.overlay, BELOW.replace(DISK.base, "/other"), Place.ELSEWHERE),
         (DISK.overlay, BELOW + "<mirror type='file' job='active-commit'><source file='b'/></mirror>", Place.MERGING),
         (DISK.overlay, BELOW + "<mirror job='active-commit' ready='yes'/>", Place.READY),

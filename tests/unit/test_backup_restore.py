@@ -16,7 +16,9 @@ def blocks(notes: str) -> list[str]:
 
 
 def a_copy(original: str) -> CopiedDisk:
-    return CopiedDisk("vda", "disks/vda.qcow2", "qcow2", original, 1, 1, 1, "0" * 64, 64055, 64055, "0600")
+    return CopiedDisk(
+        "vda", "disks/vda.qcow2", "qcow2", "qcow2", "file", (), original, 1, 1, 1, "0" * 64, 64055, 64055, "0600"
+    )
 
 
 def test_every_foreign_word_is_one_word_for_the_shell(tmp_path: Path) -> None:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
+from typing import ParamSpec
 
 from tui.backup.clone_xml import clone_xml
-from tui.backup.copying import CHUNK, Meter, SourceChangedError, copy_file, data_bytes, file_mark, hash_file
+from tui.backup.converting import compare, convert
+from tui.backup.copying import (
+    Meter,
+    SourceChangedError,
+    Throttle,
+    copy_file,
+    data_bytes,
+    file_mark,
+    hash_file,
+    reflink,
+)
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
 from tui.backup.images import check_image, image_info
@@ -21,9 +33,12 @@ from tui.backup.progress import Progress, Step
 from tui.backup.restore_notes import restore_notes
 from tui.hosts.lanes import Lane
 
+P = ParamSpec("P")
+
 TICK_S = 0.5
-OVERLAY_RESERVE = 8 * CHUNK
+OVERLAY_RESERVE = 32 * 1024 * 1024
 """Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
+FULL_WORDS = "the target is full: make room and it goes on, or cancel"
 LETTING_GO_S = 30
 """Seconds in which a stopped copy has to end; a thread that hangs in the kernel is left behind."""
 
@@ -36,44 +51,68 @@ class Capture:
     folder: ResultFolder
     progress: Progress
     stop: asyncio.Event
+    throttle: Throttle = field(default_factory=Throttle)
+    room_s: float = 600
 
     async def copy_disks(self) -> tuple[CopiedDisk, ...]:
         """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
         return tuple([await self._copy(disk) for disk in self.plan.disks])
 
-    async def verify_disks(self, copies: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
-        """Read every copy anew and compare, let qemu-img look at it; returns remarks. Raises OSError, BackupError."""
-        remarks = [await self._verify(disk, copy) for disk, copy in zip(self.plan.disks, copies, strict=True)]
-        return tuple(filter(None, remarks))
+    async def verify_disks(self, copies: tuple[CopiedDisk, ...]) -> tuple[tuple[CopiedDisk, ...], tuple[str, ...]]:
+        """Read every copy anew and compare, let qemu-img look at it; returns the copies with their sums, and remarks.
+
+        Raises OSError and BackupError.
+        """
+        pairs = [await self._verify(disk, copy) for disk, copy in zip(self.plan.disks, copies, strict=True)]
+        return tuple(copy for copy, _ in pairs), tuple(remark for _, remark in pairs if remark)
 
     async def _copy(self, disk: PlannedDisk) -> CopiedDisk:
-        target = str(self.folder.disks / disk.copy_name)
+        target = str(self.folder.disks / self.plan.copy_name(disk))
         before, info = file_mark(disk.base), await image_info(disk.base, disk.format)
-        total = data_bytes(disk.base)
-        digest = await self._watched(Step.COPY, disk, total, lambda meter: copy_file(disk.base, target, meter))
+        total = data_bytes(disk.base) + sum(data_bytes(path) for path in disk.below)
+
+        async def work(meter: Meter) -> str:
+            if not self.plan.is_converted(disk):
+                if await asyncio.to_thread(reflink, disk.base, target):
+                    # The extents are shared: what is read when it is verified is what was captured.
+                    return ""
+                return await _on_thread(disk, copy_file, disk.base, target, meter)
+            await convert(self.plan, disk, target, lambda share: setattr(meter, "done", int(share * total)), meter)
+            return await _on_thread(disk, hash_file, target, Meter(stop=meter.stop))
+
+        digest = await self._watched(Step.COPY, disk, total, work)
         # The second look takes the image's lock, too: had anybody opened it for writing, it would be refused.
         if file_mark(disk.base) != before or await image_info(disk.base, disk.format) != info:
             raise SourceChangedError("An image was written to while it was copied", cause=disk.base)
-        return copied_disk(disk, info.virtual_bytes, total, digest)
+        return copied_disk(self.plan, disk, info.virtual_bytes, total, digest)
 
-    async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> str:
+    async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> tuple[CopiedDisk, str]:
         path = str(self.folder.partial / copy.file)
-        digest = await self._watched(Step.VERIFY, disk, data_bytes(path), lambda meter: hash_file(path, meter))
-        if digest != copy.sha256:
+        digest = await self._watched(
+            Step.VERIFY, disk, data_bytes(path), lambda meter: _on_thread(disk, hash_file, path, meter)
+        )
+        if copy.sha256 and digest != copy.sha256:
             raise BackupError(
                 "The copy is not what was read from the disk",
                 cause=f"{copy.file}: {digest} instead of {copy.sha256}",
                 next_step="Check the target's disk and the machine's memory.",
             )
-        return await check_image(path, disk.format)
+        if self.plan.is_converted(disk):
+            await compare(disk, path)
+        return replace(copy, sha256=digest), await check_image(path, self.plan.copy_format(disk))
 
-    async def _watched(self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], str]) -> str:
-        """Do `work` on a thread while telling its progress, obeying the order to stop and watching the room left."""
-        meter = Meter()
-        task = asyncio.create_task(Lane(f"{step}-{disk.target}", 1).call(work, meter))
+    async def _watched(
+        self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], Coroutine[None, None, str]]
+    ) -> str:
+        """Do `work` while telling its progress, obeying the order to stop and watching the room left."""
+        meter = Meter(throttle=self.throttle)
+        full_since: float | None = None
+        task = asyncio.create_task(work(meter))
         while not task.done():
-            self.progress.tick(step, disk.target, meter.done, total)
-            trouble = self._trouble(disk)
+            full_since = (full_since or monotonic()) if meter.full else None
+            self.progress.tick(step, disk.target, meter.done, total, waiting=FULL_WORDS if meter.full else "")
+            self.progress.overlay(disk.target, disk.overlay)
+            trouble = self._trouble(disk) or self._out_of_patience(full_since)
             if trouble is not None:
                 meter.stop.set()
                 await asyncio.wait({task}, timeout=LETTING_GO_S)
@@ -85,6 +124,15 @@ class Capture:
         digest = task.result()
         self.progress.tick(step, disk.target, meter.done, meter.done)
         return digest
+
+    def _out_of_patience(self, full_since: float | None) -> BackupError | None:
+        if full_since is None or monotonic() - full_since < self.room_s:
+            return None
+        return BackupError(
+            "The target is full",
+            cause=f"{self.folder.final.parent} had no room for {self.room_s:.0f} s",
+            next_step="Make room there, or choose another folder, and try again.",
+        )
 
     def _trouble(self, disk: PlannedDisk) -> BackupError | None:
         if self.stop.is_set():
@@ -99,6 +147,10 @@ class Capture:
         )
 
 
+async def _on_thread(disk: PlannedDisk, work: Callable[P, str], *words: P.args, **named: P.kwargs) -> str:
+    return await Lane(f"copy-{disk.target}", 1).call(work, *words, **named)
+
+
 def seal(
     capture: Capture,
     record: GuestRecord,
@@ -109,11 +161,13 @@ def seal(
     """Write what turns the copies into a backup, the sums last; the folder can then be renamed. Raises OSError."""
     plan, folder = capture.plan, capture.folder
     folder.write("vm.clone.xml", clone_xml(record.stored_xml, {copy.target: Path(copy.file).name for copy in copies}))
-    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze))
+    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram))
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
         "checkpoints": list(record.checkpoints),
+        "nvram": record.nvram or None,
+        "missing": list(record.missing),
         "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
     }
     folder.write("manifest.json", manifest_json(plan, record.versions, freeze, copies, facts))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, DiskKind, PlannedDisk
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import parse_tree, read_definition
 from tui.model.disk import Disk
@@ -52,9 +53,10 @@ def place_of(disk: Disk | None, planned: PlannedDisk) -> Place:
     """Where a disk of a running guest stands. READY is the mirror's own word, never a comparison of counters."""
     if disk is None:
         return Place.ELSEWHERE
-    if disk.source == planned.base:
+    if disk.source in planned.names:
         return Place.BASE if not disk.mirror_job else Place.ELSEWHERE
-    if disk.source != planned.overlay or disk.backing[:1] != (planned.base,):
+    # The definition of a guest that is off may be silent about what lies below.
+    if disk.source != planned.overlay or (disk.backing and disk.backing[0] not in planned.names):
         return Place.ELSEWHERE
     if not disk.mirror_job:
         return Place.OVERLAY
@@ -77,6 +79,30 @@ def snapshot_xml(plan: BackupPlan) -> str:
         ET.SubElement(element, "source", file=disk.overlay)
     for target in plan.left_out:
         ET.SubElement(disks, "disk", name=target, snapshot="no")
+    return ET.tostring(root, encoding="unicode")
+
+
+def with_base(xml: str, disks: Iterable[PlannedDisk]) -> str:
+    """A stored definition in which the given disks are on their bases; raises MalformedXmlError."""
+    root = parse_tree(xml)
+    for disk in disks:
+        for element in root.findall("./devices/disk"):
+            source, driver = element.find("source"), element.find("driver")
+            if source is None or source.get("file") != disk.overlay:
+                continue
+            element.set("type", disk.kind)
+            source.attrib.pop("file")
+            pool, _, volume = disk.named.partition("/")
+            names = {
+                DiskKind.FILE: {"file": disk.base},
+                DiskKind.BLOCK: {"dev": disk.base},
+                DiskKind.VOLUME: {"pool": pool, "volume": volume},
+            }
+            source.attrib.update(names[disk.kind])
+            if driver is not None:
+                driver.set("type", disk.format)
+            for below in element.findall("backingStore"):
+                element.remove(below)
     return ET.tostring(root, encoding="unicode")
 
 

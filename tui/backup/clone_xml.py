@@ -57,6 +57,9 @@ def _own_disks(devices: ET.Element, copies: Mapping[str, str]) -> None:
             for tag in ("source", "backingStore", "mirror"):
                 _remove(disk, tag)
             ET.SubElement(disk, "source", file=f"{DISKS_WORD}/{copy}")
+            driver = disk.find("driver")
+            if driver is not None:
+                driver.set("type", copy.rpartition(".")[2])
         elif disk.get("device") in _REMOVABLE:
             _remove(disk, "source")
             _remove(disk, "backingStore")

@@ -6,20 +6,19 @@ bases stand still, or give the copy up; then merge, whatever happened before.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
 from tui.backup.capture import Capture, seal
-from tui.backup.chain import read_guest
+from tui.backup.control import Orders
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
-from tui.backup.folder import ResultFolder
+from tui.backup.folder import ResultFolder, result_folder
+from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.mark import clear_mark, set_mark
-from tui.backup.merge import GuestStoppedError, merge_back
 from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, save_record
 from tui.backup.progress import Progress, Step, StepStatus
@@ -27,25 +26,26 @@ from tui.backup.runs import Run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
-from tui.backup.tidy import delete_overlay
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
-from tui.model.guest import PowerState
-
-PAUSED_BY_IO_ERROR = "disk I/O error"
 
 
 class Backup:
     """One run, from its plan to its end."""
 
     def __init__(
-        self, session: HostSession, run: Run, watchdog_argv: Sequence[str], stop: asyncio.Event, patience: Patience
+        self,
+        session: HostSession,
+        run: Run,
+        watchdog_argv: Sequence[str],
+        orders: Orders,
+        patience: Patience,
     ) -> None:
         self._session = session
         self._run = run
         self._plan = run.plan
         self._watchdog_argv = watchdog_argv
-        self._stop = stop
+        self._orders = orders
         self._patience = patience
         self._journal = Journal(run.folder)
         self._progress = Progress(run.folder)
@@ -62,6 +62,7 @@ class Backup:
         try:
             with self._step(Step.PREPARE):
                 record, folder = await self._prepare()
+                self._shortfalls += [f"not in this backup, as accepted: {words}" for words in record.missing]
         except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the mark is taken off
             return await self._end_untouched(error)
         failure: Exception | None = None
@@ -69,6 +70,9 @@ class Backup:
         try:
             with self._step(Step.FREEZE):
                 freeze = await self._snapshot(record)
+                # Right after the moment of the snapshot, for the guest's firmware may write to it later.
+                if record.nvram:
+                    folder.keep_file("nvram/vars.fd", record.nvram)
         except NeedsRescueError as error:
             return self._end_in_rescue(error)
         except IncompleteSnapshotError as error:
@@ -81,18 +85,25 @@ class Backup:
             failure = await self._capture(record, folder, freeze)
         if failure is not None:
             self._note(RunStage.VOID, error=asdict(explained(failure)))
-        return await self._bring_back(record, failure)
+            self._void(folder, failure)
+        if record.off:
+            return await self._end_offline(failure)
+        return await self._bring_back(failure)
 
     async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
         record = await inspect(self._session, self._plan)
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
         await set_mark(self._session, self._plan, RunStage.PLANNED)
         folder = save_record(self._plan, record)
-        if self._stop.is_set():
+        if self._orders.stop.is_set():
             raise CancelledBackupError("The backup was cancelled")
         return record, folder
 
     async def _snapshot(self, record: GuestRecord) -> FreezeReport:
+        if record.off:
+            offline = FreezeReport(Consistency.OFFLINE)
+            self._note(RunStage.SNAPSHOT_TAKEN, **asdict(offline))
+            return offline
         self._journal.write(RunStage.FREEZING)
         freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, record.paused, self._patience)
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
@@ -104,12 +115,14 @@ class Backup:
 
     async def _capture(self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport) -> Exception | None:
         """Copy, prove, seal; returns why it did not come to that."""
-        capture = Capture(self._plan, folder, self._progress, self._stop)
+        capture = Capture(
+            self._plan, folder, self._progress, self._orders.stop, self._orders.throttle, self._patience.room_s
+        )
         try:
             with self._step(Step.COPY):
                 copies = await capture.copy_disks()
             with self._step(Step.VERIFY):
-                remarks = await capture.verify_disks(copies)
+                copies, remarks = await capture.verify_disks(copies)
                 seal(capture, record, copies, freeze, remarks)
             self._journal.write(RunStage.COPIED)
             folder.seal()
@@ -118,52 +131,49 @@ class Backup:
         self._shortfalls += remarks
         return None
 
-    async def _bring_back(self, record: GuestRecord, failure: Exception | None) -> int:
+    async def _end_offline(self, failure: Exception | None) -> int:
+        """A guest that was off wrote to nothing but its own disks, whatever it did meanwhile."""
+        await self._take_mark_off()
+        if failure is not None:
+            return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
+        return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
+
+    def _void(self, folder: ResultFolder, failure: Exception) -> None:
+        try:
+            folder.void(explained(failure).title)
+        except OSError as error:
+            _log(error)
+
+    async def _bring_back(self, failure: Exception | None) -> int:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
             with self._step(Step.COMMIT):
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
-                await self._merge_all(record)
+                home = await bring_home(
+                    self._session,
+                    self._plan,
+                    self._tick_commit,
+                    self._patience,
+                    self._note,
+                    settle=self._orders.settle,
+                )
+            self._shortfalls += home.remarks
+            await refuse_unproven(self._plan, home.merged)
             self._note(RunStage.PIVOTED)
             with self._step(Step.TIDY):
-                await self._tidy()
+                self._shortfalls += await delete_overlays(self._session, self._plan, home.merged)
+                await self._take_mark_off()
         except Exception as error:  # noqa: BLE001 - told with what is where; nothing is deleted
             return self._end_in_rescue(error)
         if failure is not None:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
-    async def _merge_all(self, record: GuestRecord) -> None:
-        def tick(target: str, done: int, total: int) -> None:
-            self._progress.tick(Step.COMMIT, target, done, total)
-
-        stuck: list[NeedsRescueError] = []
+    def _tick_commit(self, target: str, done: int, total: int) -> None:
+        self._progress.tick(Step.COMMIT, target, done, total)
         for disk in self._plan.disks:
-            try:
-                await merge_back(self._session, self._plan, disk, tick, self._patience)
-            except GuestStoppedError:
-                raise
-            except NeedsRescueError as error:
-                # The other disks are brought back all the same.
-                stuck.append(error)
-        if stuck:
-            raise stuck[0]
-        view = await read_guest(self._session, self._plan.uuid)
-        for disk in self._plan.disks:
-            stored = view.stored.get(disk.target)
-            if stored is None or stored.source != disk.base:
-                names = stored.source if stored is not None else "no image"
-                self._shortfalls.append(f"the stored definition names {names} for {disk.target}, not {disk.base}")
-        if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR and not record.paused:
-            await self._session.ask(lambda host: host.resume(self._plan.uuid))
-
-    async def _tidy(self) -> None:
-        for disk in self._plan.disks:
-            objections = await delete_overlay(self._session, self._plan, disk)
-            if objections:
-                self._shortfalls.append(f"{disk.overlay} was not deleted: {', '.join(objections)}")
-        await self._take_mark_off()
+            self._progress.overlay(disk.target, disk.overlay)
 
     async def _take_mark_off(self) -> None:
         try:
@@ -179,6 +189,7 @@ class Backup:
             _log(error)
 
     async def _end_untouched(self, error: Exception) -> int:
+        self._void(result_folder(self._plan), error)
         await self._take_mark_off()
         return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
 

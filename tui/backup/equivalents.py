@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from shlex import quote
 
+from tui.backup.converting import convert_words
 from tui.backup.folder import result_folder
-from tui.backup.plan import BackupPlan, QuiescePolicy
+from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
     if freezing:
         steps.append(PlanStep("Thaw", f'{agent} \'{{"execute":"guest-fsfreeze-thaw"}}\''))
     for disk in plan.disks:
-        copy = folder / "disks" / disk.copy_name
-        steps.append(PlanStep(f"Copy {disk.target}", f"cp --sparse=always {quote(disk.base)} {quote(str(copy))}"))
+        copy = folder / "disks" / plan.copy_name(disk)
+        steps.append(PlanStep(f"Copy {disk.target}", _copy_command(plan, disk, str(copy))))
     for disk in plan.disks:
-        copy = folder / "disks" / disk.copy_name
-        steps.append(PlanStep(f"Verify {disk.target}", f"sha256sum {quote(disk.base)} {quote(str(copy))}"))
+        copy = folder / "disks" / plan.copy_name(disk)
+        compare = "qemu-img compare" if plan.is_converted(disk) else "sha256sum"
+        steps.append(PlanStep(f"Verify {disk.target}", f"{compare} {quote(disk.base)} {quote(str(copy))}"))
     steps += (
         PlanStep(
             f"Merge {disk.target} back",
@@ -53,3 +55,9 @@ def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
     steps.append(PlanStep("See that the guest is on its own disks", f"{virsh} domblklist {guest}"))
     steps += (PlanStep(f"Delete the overlay of {disk.target}", f"rm {quote(disk.overlay)}") for disk in plan.disks)
     return tuple(steps)
+
+
+def _copy_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
+    if plan.is_converted(disk):
+        return f"qemu-img {' '.join(quote(word) for word in convert_words(plan, disk, copy))}"
+    return f"cp --sparse=always {quote(disk.base)} {quote(copy)}"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from tui.agent.commands import ping
 from tui.agent.transport import Transport
 from tui.backup.chain import disks_by_target
-from tui.backup.copying import data_bytes
+from tui.backup.copying import byte_length, data_bytes
 from tui.backup.images import Header, read_header
 from tui.backup.mark import run_id_of
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy
@@ -70,7 +70,7 @@ class Evidence:
     """All facts the checks look at; `target_file_system` is None where the target is no folder.
 
     `mark` is our element in the domain's metadata, stale where it is of a run of this user whose worker is gone;
-    `unsupported` names devices a backup cannot carry yet.
+    `nvram` is the path of the UEFI variables, empty without them.
     """
 
     facts: DomainFacts
@@ -85,7 +85,10 @@ class Evidence:
     mark: str | None
     mark_is_stale: bool
     active_run: str
-    unsupported: tuple[str, ...] = ()
+    managed_save: bool = False
+    nvram: str = ""
+    nvram_readable: bool = False
+    has_tpm: bool = False
 
 
 async def gather(host: Host, plan: BackupPlan) -> Evidence:
@@ -98,11 +101,12 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
     live, stored = await host.live_xml(uuid), await host.stored_xml(uuid)
     users = await _users_of_images(host, uuid)
     mark = await host.run_metadata(uuid)
+    nvram = nvram_path(live)
     other = active_run(uuid, besides=plan.run_id)
     return Evidence(
         facts=facts,
         images=tuple([await _image(host, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
-        agent=await _agent(host.probe_line(uuid)) if plan.quiesce is not QuiescePolicy.OFF else None,
+        agent=await _agent(host.probe_line(uuid)) if _asks_agent(plan, facts) else None,
         target_file_system=await asyncio.to_thread(_file_system, plan.target),
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
@@ -112,8 +116,15 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
         mark=mark,
         mark_is_stale=mark is not None and _is_stale(mark),
         active_run=other.plan.run_id if other is not None else "",
-        unsupported=_unsupported(live),
+        managed_save=facts.power is PowerState.OFF and await host.has_managed_save(uuid),
+        nvram=nvram,
+        nvram_readable=bool(nvram) and await asyncio.to_thread(os.access, nvram, os.R_OK),
+        has_tpm=parse_tree(live).find("./devices/tpm") is not None,
     )
+
+
+def _asks_agent(plan: BackupPlan, facts: DomainFacts) -> bool:
+    return plan.quiesce is not QuiescePolicy.OFF and facts.power is PowerState.RUNNING
 
 
 def _is_stale(mark: str) -> bool:
@@ -149,7 +160,7 @@ async def _image(
         virtual_bytes=virtual,
         data_bytes=data,
         header=header,
-        file_system=await asyncio.to_thread(_file_system, str(Path(disk.base).parent)),
+        file_system=await asyncio.to_thread(_file_system, str(Path(disk.overlay).parent)),
         overlay_exists=await asyncio.to_thread(os.path.lexists, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
@@ -160,7 +171,8 @@ async def _image(
 def _look_at(disk: PlannedDisk) -> tuple[str, int, int, Header | None]:
     try:
         header = read_header(disk.base) if disk.format is ImageFormat.QCOW2 else None
-        size, data = Path(disk.base).stat().st_size, data_bytes(disk.base)
+        size, data = byte_length(disk.base), data_bytes(disk.base)
+        data += sum(data_bytes(path) for path in disk.below)
         if not os.access(disk.base, os.R_OK):
             return "it cannot be read by this user", 0, 0, None
     except OSError as error:
@@ -190,7 +202,6 @@ async def _agent(line: Transport) -> AgentEvidence:
         return AgentEvidence(answers=False, problem=error.one_line())
 
 
-def _unsupported(live: str) -> tuple[str, ...]:
-    root = parse_tree(live)
-    kinds = (("UEFI variables (nvram)", "./os/nvram"), ("a TPM", "./devices/tpm"))
-    return tuple(words for words, path in kinds if root.find(path) is not None)
+def nvram_path(xml: str) -> str:
+    """Where a guest's UEFI variables are, empty where it has none of its own."""
+    return (parse_tree(xml).findtext("./os/nvram") or "").strip()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tui.backup.durable import sync_folder, write_new
 from tui.backup.plan import BackupPlan
-from tui.settings import PRIVATE_FOLDER, private_folder
+from tui.settings import PRIVATE_FILE, PRIVATE_FOLDER, private_folder
 
 PARTIAL = ".partial"
+VOID = "VOID"
+"""The file that marks a partial folder as worth nothing."""
 NAME_LIMIT = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -53,6 +56,22 @@ class ResultFolder:
     def write(self, name: str, text: str) -> None:
         """Write a file into the partial folder; raises OSError."""
         write_new(self.partial / name, text)
+
+    def keep_file(self, name: str, source: str) -> None:
+        """Copy a small file into the partial folder; raises OSError."""
+        place = self.partial / name
+        place.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        with place.open("xb") as file:
+            place.chmod(PRIVATE_FILE)
+            file.write(Path(source).read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(place.parent)
+
+    def void(self, why: str) -> None:
+        """Say in the partial folder that it is no backup; without effect where there is none. Raises OSError."""
+        if self.partial.is_dir() and not (self.partial / VOID).exists():
+            self.write(VOID, f"This is no backup: {why}. It may be deleted.\n")
 
     def seal(self) -> None:
         """Take `.partial` off the name, durably; raises OSError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,19 @@ async def check_image(path: str, image_format: ImageFormat) -> str:
         next_step="The copy is the same as the guest's image byte by byte: check that image while the guest is off.",
         original=(out + err)[-2000:],
     )
+
+
+async def allocates_nothing(path: str) -> bool:
+    """Whether a qcow2 overlay that nobody has open holds no cluster of its own, so that nothing is lost with it."""
+    if not await asyncio.to_thread(os.path.lexists, path):
+        return True
+    code, out, _ = await run_program("qemu-img", "map", "--output=json", "-f", ImageFormat.QCOW2, path)
+    if code != 0:
+        return False
+    try:
+        return all(int(extent["depth"]) > 0 or not extent["present"] for extent in json.loads(out))
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 async def run_program(*argv: str) -> tuple[int, str, str]:

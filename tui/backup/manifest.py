@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tui import __version__
+from tui.backup.copying import byte_length
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.hosts.port import HostVersions
 
@@ -24,6 +25,8 @@ class Consistency(StrEnum):
     """Frozen by the agent, and proven to be frozen still after the snapshot."""
     PAUSED = "paused"
     """The guest stood still, with unwritten data in its memory."""
+    OFFLINE = "offline"
+    """The guest was off: its disks are whole, as after a shutdown."""
     CRASH = "crash"
     """As after a power cut."""
 
@@ -40,11 +43,17 @@ class FreezeReport:
 
 @dataclass(frozen=True, slots=True)
 class CopiedDisk:
-    """One disk in the backup; sizes in bytes, owner and mode those of the image that was copied."""
+    """One disk in the backup; sizes in bytes, owner and mode those of the image that was copied.
+
+    `format` is the copy's; where it differs from `original_format`, or a `chain` lay below, the copy was converted.
+    """
 
     target: str
     file: str
     format: str
+    original_format: str
+    kind: str
+    chain: tuple[str, ...]
     original: str
     virtual_bytes: int
     file_bytes: int
@@ -55,16 +64,19 @@ class CopiedDisk:
     mode: str
 
 
-def copied_disk(disk: PlannedDisk, virtual_bytes: int, data_bytes: int, sha256: str) -> CopiedDisk:
+def copied_disk(plan: BackupPlan, disk: PlannedDisk, virtual_bytes: int, data_bytes: int, sha256: str) -> CopiedDisk:
     """Describe a disk that was copied; raises OSError."""
     status = Path(disk.base).stat()
     return CopiedDisk(
         target=disk.target,
-        file=f"disks/{disk.copy_name}",
-        format=disk.format,
+        file=f"disks/{plan.copy_name(disk)}",
+        format=plan.copy_format(disk),
+        original_format=disk.format,
+        kind=disk.kind,
+        chain=disk.below,
         original=disk.base,
         virtual_bytes=virtual_bytes,
-        file_bytes=status.st_size,
+        file_bytes=byte_length(disk.base),
         data_bytes=data_bytes,
         sha256=sha256,
         owner=status.st_uid,

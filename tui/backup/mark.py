@@ -24,6 +24,14 @@ def run_id_of(xml: str) -> str:
         return ""
 
 
+def host_of(xml: str) -> str:
+    """The name of the host that left a mark, empty where it cannot be read."""
+    try:
+        return parse_tree(xml).get("host", "")
+    except MalformedXmlError:
+        return ""
+
+
 async def set_mark(session: HostSession, plan: BackupPlan, stage: RunStage) -> None:
     """Leave the mark and read it back; raises HostError, and BackupError where another run's mark is there instead."""
     await session.ask(lambda host: host.set_run_metadata(plan.uuid, mark_xml(plan, stage)))

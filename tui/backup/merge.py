@@ -24,6 +24,8 @@ PIVOT_TRIES = 5
 
 Tick = Callable[[str, int, int], None]
 """Takes a disk's target, bytes merged and bytes to merge."""
+Announce = Callable[[PlannedDisk, str], None]
+"""Hears of a pivot before it is asked for: the disk, and the image that the stored definition names for it."""
 
 
 class GuestStoppedError(NeedsRescueError):
@@ -42,9 +44,15 @@ class _Effort:
     last_error: str = ""
 
 
-async def merge_back(session: HostSession, plan: BackupPlan, disk: PlannedDisk, tick: Tick, patience: Patience) -> None:
-    """Return when the running definition names the base and no mirror; raises NeedsRescueError when it will not."""
+async def merge_back(
+    session: HostSession, plan: BackupPlan, disk: PlannedDisk, tick: Tick, patience: Patience, announce: Announce
+) -> bool:
+    """Return when the running definition names the base and no mirror; raises NeedsRescueError when it will not.
+
+    True where the disk was seen to leave its overlay; False where it was on its base from the first look.
+    """
     effort = _Effort(moved_at=monotonic())
+    merged = False
     while True:
         view = await read_guest(session, plan.uuid)
         if _is_off(view, effort, patience, plan, disk):
@@ -52,9 +60,13 @@ async def merge_back(session: HostSession, plan: BackupPlan, disk: PlannedDisk, 
             continue
         place = place_of(view.live.get(disk.target), disk)
         if place is Place.BASE:
-            return
+            return merged
         if place is Place.ELSEWHERE:
             raise _rescue(f"disk {disk.target} is on an image this backup does not know", plan, disk)
+        merged = place is Place.READY
+        if merged:
+            stored = view.stored.get(disk.target)
+            announce(disk, stored.source if stored is not None else "")
         await _push(session, plan, disk, place, effort)
         if place is not Place.READY or effort.last_error:
             await _watch(session, plan, disk, effort, tick, patience)

@@ -49,26 +49,43 @@ class InvalidPlanError(BackupError):
     """A plan file does not describe a plan this program would have written."""
 
 
+class DiskKind(StrEnum):
+    """How the definition names a disk's image (the `type` of `<disk>`)."""
+
+    FILE = "file"
+    BLOCK = "block"
+    VOLUME = "volume"
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedDisk:
-    """One disk to back up: `base` is the image in use before the run, `overlay` takes the guest's writes during it."""
+    """One disk to back up: `base` is the image in use before the run, `overlay` takes the guest's writes during it.
+
+    `base` is always a path; `named` is what the definition calls it, which for a volume is `pool/volume`. `below` lists
+    the images that the base itself lies on, nearest first: they are neither written nor merged.
+    """
 
     target: str
     base: str
     format: ImageFormat
     overlay: str
+    kind: DiskKind = DiskKind.FILE
+    named: str = ""
+    below: tuple[str, ...] = ()
 
     @property
-    def copy_name(self) -> str:
-        """The name of its copy in the result's `disks` folder."""
-        return f"{self.target}.{self.format}"
+    def names(self) -> tuple[str, ...]:
+        """What definitions may call the base."""
+        return (self.base, self.named) if self.named else (self.base,)
 
 
 @dataclass(frozen=True, slots=True)
 class BackupPlan:
     """Everything a worker needs to know; `stamp` is the UTC second of the plan (`20261122T214300Z`).
 
-    `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks.
+    `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks;
+    `limit_bytes_s` bounds the copy, 0 is unlimited; `compact` wants compressed copies. `accepted` names what the user
+    agreed to be without.
     """
 
     run_id: str
@@ -81,6 +98,21 @@ class BackupPlan:
     disks: tuple[PlannedDisk, ...]
     left_out: tuple[str, ...] = ()
     quiesce: QuiescePolicy = QuiescePolicy.PREFERRED
+    limit_bytes_s: int = 0
+    compact: bool = False
+    accepted: tuple[str, ...] = ()
+
+    def is_converted(self, disk: PlannedDisk) -> bool:
+        """Whether the copy is a new qcow2 image rather than the same bytes: where asked for, and where a chain ends."""
+        return self.compact or bool(disk.below)
+
+    def copy_format(self, disk: PlannedDisk) -> ImageFormat:
+        """The format of a disk's copy."""
+        return ImageFormat.QCOW2 if self.is_converted(disk) else disk.format
+
+    def copy_name(self, disk: PlannedDisk) -> str:
+        """The name of a disk's copy in the result's `disks` folder."""
+        return f"{disk.target}.{self.copy_format(disk)}"
 
     def to_json(self) -> str:
         """The plan as a JSON text that `read_plan` takes back."""
@@ -97,11 +129,21 @@ def stamp_now() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def overlay_beside(base: str, stamp: str, target: str) -> str:
-    """The overlay's path: in the folder of `base`, where permissions and security labels fit, ending in .qcow2."""
-    folder, name = os.path.split(base)
+def overlay_beside(base: str, stamp: str, target: str, folder: str = "") -> str:
+    """The overlay's path: in the folder of `base`, where permissions and security labels fit, ending in .qcow2.
+
+    A block device has no such folder: its overlay is a file in `folder`.
+    """
+    beside, name = os.path.split(base)
+    folder = folder or beside
     stem = Path(name).stem.encode("utf-8", "surrogateescape")[:STEM_LIMIT].decode("utf-8", "ignore")
     return str(Path(folder) / f"{stem}.qgatui-{stamp}.{target}.qcow2")
+
+
+def is_own_overlay(disk: PlannedDisk, stamp: str) -> bool:
+    """Whether a disk's overlay is where a run of this stamp puts it."""
+    folder = os.path.dirname(disk.overlay) if disk.kind is DiskKind.BLOCK else ""  # noqa: PTH120 - a plain string
+    return disk.overlay == overlay_beside(disk.base, stamp, disk.target, folder)
 
 
 def is_overlay_name(path: str) -> bool:
@@ -135,6 +177,9 @@ def _plan(raw: Any) -> BackupPlan:
         disks=tuple(_disk(disk) for disk in _list(raw["disks"])),
         left_out=tuple(_matching(target, _TARGET) for target in _list(raw["left_out"])),
         quiesce=QuiescePolicy(raw["quiesce"]),
+        limit_bytes_s=_count(raw.get("limit_bytes_s", 0)),
+        compact=raw.get("compact", False) is True,
+        accepted=tuple(_text(name) for name in _list(raw.get("accepted", []))),
     )
 
 
@@ -144,6 +189,9 @@ def _disk(raw: Any) -> PlannedDisk:
         base=_path(raw["base"]),
         format=ImageFormat(raw["format"]),
         overlay=_path(raw["overlay"]),
+        kind=DiskKind(raw.get("kind", DiskKind.FILE)),
+        named=_text(raw["named"]) if raw.get("named") else "",
+        below=tuple(_path(path) for path in _list(raw.get("below", []))),
     )
 
 
@@ -154,13 +202,19 @@ def _check_disks(plan: BackupPlan) -> None:
     if len(set(targets)) < len(targets) or len({disk.base for disk in plan.disks}) < len(plan.disks):
         raise InvalidPlanError("The backup's plan names a disk twice")
     for disk in plan.disks:
-        if disk.overlay != overlay_beside(disk.base, plan.stamp, disk.target):
+        if not is_own_overlay(disk, plan.stamp):
             raise InvalidPlanError("The backup's plan names a foreign overlay", cause=disk.overlay)
 
 
 def _list(raw: Any) -> list[Any]:
     if not isinstance(raw, list) or len(raw) > DISK_LIMIT:
         raise ValueError("a list is missing or too long")
+    return raw
+
+
+def _count(raw: Any) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or not 0 <= raw < 2**50:
+        raise ValueError(f"not a count: {raw!r:.80}")
     return raw
 
 

@@ -13,6 +13,7 @@ from tui.model.guest import PowerState
 
 MARGIN_BYTES = 64 * 1024 * 1024
 """What has to stay free beside the copy: manifest, notes, and the file system's own needs."""
+RED_TITLE = "Not in this backup"
 OVERLAY_SHARE = 10
 """An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
 
@@ -44,7 +45,7 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
         _jobs(evidence),
         *(_image(image, evidence) for image in evidence.images),
         *_left_out(plan, evidence),
-        *_devices(evidence),
+        *_red_list(plan, evidence),
         *_agent(plan, evidence),
         *_snapshots(evidence),
         _target(evidence),
@@ -62,10 +63,18 @@ def _host(evidence: Evidence) -> Check:
 
 def _power(evidence: Evidence) -> Check:
     facts = evidence.facts
-    if not facts.persistent:
-        return _failed(
-            "Guest", "it is transient, which is not supported yet", "Define it: virsh dumpxml, virsh define."
+    if not facts.persistent and facts.power is PowerState.RUNNING:
+        return _warned(
+            "Guest",
+            "running and transient: if it stops meanwhile, its definition is in the backup's folder alone",
+            "Define it: virsh dumpxml GUEST, virsh define.",
         )
+    if evidence.managed_save:
+        return _failed(
+            "Guest", "off with its memory saved, which fits its disks alone", "Start it, or remove the saved memory."
+        )
+    if facts.power is PowerState.OFF:
+        return _passed("Guest", "off: its disks stand still and are copied as they are")
     if facts.power is PowerState.RUNNING:
         return _passed("Guest", "running")
     if facts.power is PowerState.PAUSED and facts.power_reason == "paused by a user":
@@ -107,7 +116,11 @@ def _image(image: ImageEvidence, evidence: Evidence) -> Check:
     trouble = (
         (choice is None, "the guest has no such disk", "Plan anew."),
         (choice is not None and not choice.possible, choice.reason if choice else "", "Leave the disk out."),
-        (choice is not None and choice.disk.source != disk.base, "the guest uses another image by now", "Plan anew."),
+        (
+            choice is not None and choice.disk.source not in disk.names,
+            "the guest uses another image by now",
+            "Plan anew.",
+        ),
         (bool(image.problem), image.problem, "Run as a user who may read the image."),
         (
             disk.format is ImageFormat.QCOW2 and header is None,
@@ -116,9 +129,13 @@ def _image(image: ImageEvidence, evidence: Evidence) -> Check:
         ),
         (header is not None and header.external_data, "its data is in another file (data-file)", "Convert the image."),
         (header is not None and header.encrypted, "encrypted images are not supported yet", "Leave the disk out."),
-        (header is not None and header.has_backing, "it lies on another image", "Merge the chain first."),
         (
-            image.stored_source != disk.base,
+            header is not None and header.has_backing != bool(disk.below),
+            "its chain is not the one the definition tells of",
+            "Start the guest anew, so that libvirt reads the chain.",
+        ),
+        (
+            image.stored_source not in disk.names and evidence.facts.persistent,
             f"the stored definition names {image.stored_source or 'no image'}",
             "Make the stored and the running definition agree.",
         ),
@@ -139,24 +156,37 @@ def _image(image: ImageEvidence, evidence: Evidence) -> Check:
 
 def _left_out(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
-    serious = [choice for choice in choices if choice.worth_a_warning]
+    serious = [choice for choice in choices if choice.worth_a_warning and choice.possible]
     unnamed = {disk.target for disk in evidence.facts.disks} - {d.target for d in plan.disks} - set(plan.left_out)
     if unnamed:
         yield _failed("Other disks", f"the plan does not know {', '.join(sorted(unnamed))}", "Plan anew.")
     if serious:
-        words = "; ".join(f"{choice.disk.target}: {choice.reason or 'not chosen'}" for choice in serious)
+        words = "; ".join(f"{choice.disk.target}: not chosen" for choice in serious)
         yield _warned("Other disks", f"not in this backup: {words}", "Keep them some other way.")
 
 
-def _devices(evidence: Evidence) -> Iterator[Check]:
-    if evidence.unsupported:
-        words = " and ".join(evidence.unsupported)
-        yield _failed("Devices", f"the guest has {words}, which cannot be backed up yet", "Back it up some other way.")
+def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
+    """What cannot be in the backup though it holds something, by the name to accept it by; with the reason."""
+    choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
+    red = {choice.disk.target: choice.reason for choice in choices if choice.worth_a_warning and not choice.possible}
+    if evidence.nvram and not evidence.nvram_readable:
+        red["nvram"] = f"this user may not read {evidence.nvram}"
+    if evidence.has_tpm:
+        red["tpm"] = "the state of a TPM is kept by swtpm, out of this program's reach"
+    return red
+
+
+def _red_list(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
+    for name, reason in red_list(plan, evidence).items():
+        if name in plan.accepted:
+            yield _warned(RED_TITLE, f"{name}, as accepted: {reason}", "Keep it some other way.")
+        else:
+            yield _failed(RED_TITLE, f"{name}: {reason}", f"Accept that by name: --accept {name}")
 
 
 def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     agent = evidence.agent
-    if agent is None or evidence.facts.power is PowerState.PAUSED:
+    if agent is None or evidence.facts.power is not PowerState.RUNNING:
         if evidence.facts.power is PowerState.RUNNING:
             yield _warned("Guest agent", "no freeze is wanted: the copy will be as after a power cut")
         return

@@ -9,7 +9,7 @@ from tui.backup.evidence import gather
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.plan import BackupPlan
-from tui.backup.preflight import Verdict, checks_of
+from tui.backup.preflight import Verdict, checks_of, red_list
 from tui.backup.session import HostSession
 from tui.hosts.port import HostVersions
 from tui.model.guest import PowerState
@@ -26,6 +26,9 @@ class GuestRecord:
     checkpoints: tuple[str, ...]
     autostart: bool
     paused: bool
+    off: bool = False
+    nvram: str = ""
+    missing: tuple[str, ...] = ()
 
 
 async def inspect(session: HostSession, plan: BackupPlan) -> GuestRecord:
@@ -52,6 +55,9 @@ async def inspect(session: HostSession, plan: BackupPlan) -> GuestRecord:
         checkpoints=evidence.checkpoints,
         autostart=await session.ask(lambda host: host.autostart(uuid)),
         paused=evidence.facts.power is PowerState.PAUSED,
+        off=evidence.facts.power is PowerState.OFF,
+        nvram=evidence.nvram if evidence.nvram_readable else "",
+        missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
     )
 
 

@@ -56,7 +56,7 @@ class Progress:
     def __init__(self, folder: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(folder / PROGRESS, flags, PRIVATE_FILE)
-        self._meters: dict[tuple[Step, str], RateMeter] = {}
+        self._meters: dict[tuple[Step, str, str], RateMeter] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -66,11 +66,28 @@ class Progress:
         """Tell that a step began or ended."""
         self._line(step=step, status=status)
 
-    def tick(self, step: Step, disk: str, done: int, total: int) -> None:
-        """Tell how many bytes of a disk are done; `total` is never told below `done`."""
-        meter = self._meters.setdefault((step, disk), RateMeter())
-        rate = round(meter.rate(time.monotonic(), done))
-        self._line(step=step, disk=disk, done=done, total=max(total, done), rate=rate)
+    def tick(self, step: Step, disk: str, done: int, total: int, *, waiting: str = "") -> None:
+        """Tell how many bytes of a disk are done; `total` is never told below `done`.
+
+        `growth` is how fast the total grows, which for a commit is what the guest writes meanwhile.
+        """
+        now = time.monotonic()
+        rate = self._rate((step, disk, "done"), now, done)
+        growth = self._rate((step, disk, "total"), now, total)
+        self._line(step=step, disk=disk, done=done, total=max(total, done), rate=rate, growth=growth, waiting=waiting)
+
+    def overlay(self, disk: str, path: str) -> None:
+        """Tell how large the overlay of a disk has grown, and how much room is left beside it, in bytes."""
+        try:
+            size = Path(path).stat().st_blocks * 512
+            space = os.statvfs(Path(path).parent)
+        except OSError:
+            return
+        rate = self._rate((Step.COPY, disk, "overlay"), time.monotonic(), size)
+        self._line(overlay=disk, bytes=size, rate=rate, free=space.f_bavail * space.f_frsize)
+
+    def _rate(self, key: tuple[Step, str, str], now: float, count: int) -> int:
+        return round(self._meters.setdefault(key, RateMeter()).rate(now, count))
 
     def _line(self, **values: object) -> None:
         line = json.dumps({"at": round(time.time(), 3), **values}) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.backup.equivalents import PlanStep, plan_commands
@@ -11,6 +11,7 @@ from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.plan import (
     BackupPlan,
+    DiskKind,
     ImageFormat,
     PlannedDisk,
     QuiescePolicy,
@@ -19,22 +20,31 @@ from tui.backup.plan import (
     read_plan,
     stamp_now,
 )
-from tui.backup.preflight import Check, Verdict, checks_of
+from tui.backup.preflight import RED_TITLE, Check, Verdict, checks_of, red_list
 from tui.backup.runs import active_run
 from tui.backup.selection import choices_of
 from tui.hosts.port import Host
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts
 
+IMAGES = "/var/lib/libvirt/images"
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a backup would do, whether it may, and about how many bytes it would copy."""
+    """What a backup would do, whether it may, about how many bytes it would copy, and what it would be without."""
 
     plan: BackupPlan
     checks: tuple[Check, ...]
     steps: tuple[PlanStep, ...]
     estimated_bytes: int
+    red: tuple[str, ...] = ()
+
+    @property
+    def waits_for_acceptance(self) -> bool:
+        """Whether nothing forbids the backup but what it would be without, listed in `red`."""
+        failed = [check for check in self.checks if check.verdict is Verdict.FAILED]
+        return bool(failed) and all(check.title == RED_TITLE for check in failed)
 
     @property
     def may_begin(self) -> bool:
@@ -42,7 +52,7 @@ class Proposal:
         return all(check.verdict is not Verdict.FAILED for check in self.checks)
 
 
-def plan_for(
+async def plan_for(
     host: Host, facts: DomainFacts, target: Path, disks: Collection[str] | None, quiesce: QuiescePolicy
 ) -> BackupPlan:
     """A plan for the disks named in `disks`, or for all that can be backed up.
@@ -55,7 +65,7 @@ def plan_for(
     for choice in choices_of(facts.disks):
         name = choice.disk.target
         if choice.possible and (disks is None or name in disks):
-            chosen.append(_planned(choice.disk, stamp))
+            chosen.append(await _planned(host, choice.disk, stamp, _overlay_folder(facts)))
         elif disks is not None and name in disks:
             refused[name] = choice.reason
     unknown = set(disks or ()) - {disk.target for disk in facts.disks}
@@ -84,9 +94,24 @@ def plan_for(
     return read_plan(plan.to_json())
 
 
-def _planned(disk: Disk, stamp: str) -> PlannedDisk:
-    overlay = overlay_beside(disk.source, stamp, disk.target)
-    return PlannedDisk(disk.target, disk.source, ImageFormat(disk.format), overlay)
+async def _planned(host: Host, disk: Disk, stamp: str, folder: str) -> PlannedDisk:
+    kind = DiskKind(disk.source_type)
+    base = disk.source
+    if kind is DiskKind.VOLUME:
+        pool, _, volume = disk.source.partition("/")
+        base = await host.volume_path(pool, volume)
+    overlay = overlay_beside(base, stamp, disk.target, folder if kind is DiskKind.BLOCK else "")
+    named = disk.source if kind is DiskKind.VOLUME else ""
+    return PlannedDisk(disk.target, base, ImageFormat(disk.format), overlay, kind, named, disk.backing)
+
+
+def _overlay_folder(facts: DomainFacts) -> str:
+    """Where a block device's overlay goes: beside the guest's first image that is a file, else libvirt's own folder."""
+    files = (
+        disk.source for disk in facts.disks if disk.source_type == "file" and disk.device == "disk" and disk.source
+    )
+    first = next(files, "")
+    return str(Path(first).parent) if first else IMAGES
 
 
 async def propose(
@@ -96,6 +121,9 @@ async def propose(
     disks: Collection[str] | None = None,
     *,
     quiesce: QuiescePolicy = QuiescePolicy.PREFERRED,
+    limit_bytes_s: int = 0,
+    compact: bool = False,
+    accepted: tuple[str, ...] = (),
 ) -> Proposal:
     """Plan a backup of the guest and look whether it may begin; changes nothing.
 
@@ -109,11 +137,13 @@ async def propose(
             cause=f"run {running.plan.run_id}",
             next_step="Wait for it to end, or cancel it.",
         )
-    plan = plan_for(host, facts, target, disks, quiesce)
+    plan = await plan_for(host, facts, target, disks, quiesce)
+    plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted)
     evidence = await gather(host, plan)
     return Proposal(
         plan=plan,
         checks=checks_of(plan, evidence),
         steps=plan_commands(plan),
         estimated_bytes=sum(image.data_bytes for image in evidence.images),
+        red=tuple(red_list(plan, evidence)),
     )

@@ -13,12 +13,15 @@ from tui.backup.plan import BackupPlan
 _MEANING = {
     Consistency.QUIESCED: "The guest's file systems were frozen by its agent when the disks were captured.",
     Consistency.PAUSED: "The guest was paused when the disks were captured; what only its memory held is not here.",
+    Consistency.OFFLINE: "The guest was off when its disks were captured.",
     Consistency.CRASH: "The disks are as after a power cut: the guest was not frozen when they were captured.",
 }
 
 
-def restore_notes(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport) -> str:
-    """The text of RESTORE.md for the backup in `folder`."""
+def restore_notes(
+    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport, nvram: str = ""
+) -> str:
+    """The text of RESTORE.md for the backup in `folder`; `nvram` is where the guest's UEFI variables were."""
     return "\n".join(
         (
             f"# How to restore {_inline(plan.guest)}",
@@ -36,7 +39,7 @@ def restore_notes(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...],
             "",
             *_second_guest(plan, folder, disks),
             "",
-            *_in_place(plan, folder, disks),
+            *_in_place(plan, folder, disks, nvram),
             "",
         )
     )
@@ -76,7 +79,7 @@ def _second_guest(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...])
     )
 
 
-def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
+def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: str) -> tuple[str, ...]:
     virsh, guest = _virsh(plan), quote(plan.guest)
     aside = f".before-restore-{plan.run_id}"
     return (
@@ -92,12 +95,24 @@ def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...]) -> 
             *(f"[ ! -e {quote(disk.original + aside)} ]" for disk in disks),
             f"{virsh} managedsave-remove {guest}",
             f"cd {quote(str(folder))}",
-            *(f"mv {quote(disk.original)} {quote(disk.original + aside)}" for disk in disks),
-            *(_copy(disk, quote(disk.original)) for disk in disks),
+            *(command for disk in disks for command in _put_back(disk, aside)),
+            *((f"cp nvram/vars.fd {quote(nvram)}",) if nvram else ()),
             f"{virsh} define vm.xml",
             f"{virsh} start {guest}",
         ),
     )
+
+
+def _put_back(disk: CopiedDisk, aside: str) -> tuple[str, ...]:
+    """A device is written over; a file is moved aside. A converted copy goes back into the format it came from."""
+    original = quote(disk.original)
+    if disk.kind == "block":
+        return (f"qemu-img convert -n -f {disk.format} -O {disk.original_format} {quote(disk.file)} {original}",)
+    moved = f"mv {original} {quote(disk.original + aside)}"
+    if disk.format == disk.original_format:
+        return moved, _copy(disk, original)
+    convert = f"qemu-img convert -f {disk.format} -O {disk.original_format} {quote(disk.file)} {original}"
+    return moved, f"{convert} && chown {disk.owner}:{disk.group} {original} && chmod {disk.mode} {original}"
 
 
 def _copy(disk: CopiedDisk, to: str) -> str:

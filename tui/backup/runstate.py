@@ -25,12 +25,32 @@ DIED = Explained(
 
 @dataclass(frozen=True, slots=True)
 class DiskProgress:
-    """Bytes of one disk in one step, with the rate in bytes per second."""
+    """Bytes of one disk in one step, with the rate in bytes per second.
+
+    `growth` is the rate at which the total grows; `waiting` says what the step waits for, if it does.
+    """
 
     target: str
     done: int = 0
     total: int = 0
     rate: float = 0.0
+    growth: float = 0.0
+    waiting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayState:
+    """An overlay in use: its bytes on the disk, how fast they grow per second, and the bytes free beside it."""
+
+    target: str
+    bytes: int
+    rate: float
+    free: int
+
+    @property
+    def full_in_s(self) -> float | None:
+        """Seconds until its file system is full at this rate, None while it does not grow."""
+        return self.free / self.rate if self.rate > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +78,19 @@ class StepState:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds to go at the present rate."""
-        return (self.total - self.done) / self.rate if self.rate > 0 else None
+        """Seconds to go at the present rate, less what comes in meanwhile; None where nothing is gained."""
+        gain = self.rate - self.growth
+        return (self.total - self.done) / gain if gain > 0 else None
+
+    @property
+    def growth(self) -> float:
+        """Bytes per second that come in, of the disks that are not done."""
+        return sum(disk.growth for disk in self.disks if disk.done < disk.total)
+
+    @property
+    def waiting(self) -> str:
+        """What the step waits for, empty where it does not."""
+        return next((disk.waiting for disk in self.disks if disk.waiting), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +114,7 @@ class RunState:
     shortfalls: tuple[str, ...] = ()
     error: Explained | None = None
     exit_code: int | None = None
+    overlays: tuple[OverlayState, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -129,6 +161,15 @@ def with_entry(state: RunState, entry: Entry) -> RunState:
 
 def with_progress(state: RunState, line: Mapping[str, object]) -> RunState:
     """The state after a line of the progress file; what cannot be understood changes nothing."""
+    if isinstance(line.get("overlay"), str):
+        told = OverlayState(
+            str(line["overlay"]),
+            int(_number(line.get("bytes"))),
+            _number(line.get("rate")),
+            int(_number(line.get("free"))),
+        )
+        others = tuple(each for each in state.overlays if each.target != told.target)
+        return replace(state, overlays=tuple(sorted((*others, told), key=lambda each: each.target)))
     name = line.get("step")
     if name not in list(Step):
         return state
@@ -153,7 +194,12 @@ def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:
     if not isinstance(line.get("disk"), str):
         return step
     told = DiskProgress(
-        str(line["disk"]), int(_number(line.get("done"))), int(_number(line.get("total"))), _number(line.get("rate"))
+        str(line["disk"]),
+        int(_number(line.get("done"))),
+        int(_number(line.get("total"))),
+        _number(line.get("rate")),
+        _number(line.get("growth")),
+        str(line.get("waiting", "")),
     )
     return replace(step, disks=tuple(told if disk.target == told.target else disk for disk in step.disks))
 

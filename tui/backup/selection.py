@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tui.backup.plan import ImageFormat, is_overlay_name
+from tui.backup.plan import DiskKind, ImageFormat, is_overlay_name
 from tui.model.disk import Disk
 
 
@@ -39,9 +39,8 @@ def _choice(disk: Disk) -> DiskChoice:
         (disk.transient, "transient: the guest itself throws its changes away"),
         (disk.bus == "sd", "its bus knows no block jobs"),
         (disk.encrypted, "encrypted images are not supported yet"),
-        (disk.source_type != "file", f"a disk of type {disk.source_type} is not supported yet"),
+        (disk.source_type not in list(DiskKind), f"a disk of type {disk.source_type} is not supported yet"),
         (disk.format not in list(ImageFormat), f"images of format {disk.format or 'unknown'} are not supported"),
         (is_overlay_name(disk.source), "it is on the overlay of a backup, and has to be brought back first"),
-        (bool(disk.backing), "it lies on another image; chains are not supported yet"),
     )
     return DiskChoice(disk, next((reason for holds, reason in reasons if holds), ""))

@@ -34,6 +34,8 @@ class Patience:
     stall_s: float = 600
     """For a commit that does not move."""
     pivot_s: float = 60
+    room_s: float = 600
+    """For room on a full target; the copy stands still meanwhile and the guest goes on."""
 
 
 class HostSession:

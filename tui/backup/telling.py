@@ -23,6 +23,9 @@ STEP_WORDS: dict[Step, str] = {
 }
 
 
+SETTLE_WORDS = "the merge does not gain; to pause the guest until it is done: qga-tui jobs {run} --settle"
+
+
 def fraction(step: StepState) -> float | None:
     """How much of a step is done, from 0 to 1; None where it has no bytes to count. A done step is all done."""
     if step.total and step.status is StepStatus.DONE:
@@ -44,8 +47,25 @@ def step_facts(state: RunState, step: StepState) -> str:
     if step.status is not StepStatus.RUNNING:
         return counted
     rate = f", {size(step.rate)}/s" if step.rate else ""
+    if step.waiting:
+        return f"{counted}, waiting: {step.waiting}"
+    if step.step is Step.COMMIT and step.growth:
+        gains = "the merge gains" if step.rate > step.growth else SETTLE_WORDS.format(run=state.run_id)
+        rate += f", the guest writes {size(step.growth)}/s: {gains}"
     left = f", {duration(step.eta_s)} left" if step.eta_s is not None else ""
     return counted + rate + left
+
+
+def overlay_facts(state: RunState) -> tuple[str, ...]:
+    """How the overlays grow and when their file system is full, a line for each; none once the run has ended."""
+    if state.ended:
+        return ()
+    lines: list[str] = []
+    for each in state.overlays:
+        full = f", full in {duration(each.full_in_s)} at this rate" if each.full_in_s is not None else ""
+        grows = f", growing {size(each.rate)}/s" if each.rate else ""
+        lines.append(f"overlay of {each.target}: {size(each.bytes)}{grows}, {size(each.free)} free beside it{full}")
+    return tuple(lines)
 
 
 def headline(state: RunState) -> str:

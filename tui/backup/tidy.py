@@ -1,4 +1,4 @@
-"""Deleting an overlay, once five things are proven."""
+"""Deleting an overlay, once six things are proven."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from pathlib import Path
 from tui.backup.chain import names_path
 from tui.backup.durable import sync_folder
 from tui.backup.images import ImageError, ImageInfo, image_info
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, overlay_beside
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_own_overlay
 from tui.backup.session import HostSession
 from tui.hosts.port import NoSuchDomainError
+from tui.model.guest import PowerState
 
 
 @dataclass(frozen=True, slots=True)
 class OverlayEvidence:
     """What is known of an overlay at the moment at which it is to be deleted.
 
-    `info` is None where the image's lock was not given; `named_by` lists the domains that name the path.
+    `is_merged` says that it was proven to hold nothing more than its base; `info` is None where the image's lock was
+    not given; `named_by` lists the domains that name the path.
     """
 
+    is_merged: bool
     is_plain_file: bool
     info: ImageInfo | None
     named_by: tuple[str, ...]
@@ -30,10 +33,10 @@ class OverlayEvidence:
 
 
 def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -> tuple[str, ...]:
-    """Why the overlay of `disk` must not be deleted; empty when all five conditions hold."""
+    """Why the overlay of `disk` must not be deleted; empty when all conditions hold."""
     info = evidence.info
     conditions = (
-        (disk.overlay == overlay_beside(disk.base, plan.stamp, disk.target), "it is not the overlay of this run"),
+        (is_own_overlay(disk, plan.stamp), "it is not the overlay of this run"),
         (evidence.is_plain_file, "it is not a plain file"),
         (
             info is None or (info.format == ImageFormat.QCOW2 and info.backing == disk.base),
@@ -41,16 +44,19 @@ def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -
         ),
         (not evidence.named_by, f"it is in use by {', '.join(evidence.named_by)}"),
         (info is not None, "a program has it open"),
+        (evidence.is_merged, "it is not proven to be merged"),
         (not evidence.has_block_job, "a block job runs on its disk"),
     )
     return tuple(objection for holds, objection in conditions if not holds)
 
 
-async def delete_overlay(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> tuple[str, ...]:
-    """Delete the overlay of a disk that was merged; returns the objections that forbade it, empty when it is gone."""
+async def delete_overlay(
+    session: HostSession, plan: BackupPlan, disk: PlannedDisk, *, is_merged: bool
+) -> tuple[str, ...]:
+    """Delete the overlay of a disk; returns the objections that forbade it, empty when it is gone."""
     if not await asyncio.to_thread(os.path.lexists, disk.overlay):
         return ()
-    found = objections(plan, disk, await _gather(session, plan, disk))
+    found = objections(plan, disk, await _gather(session, plan, disk, is_merged=is_merged))
     if not found:
         await asyncio.to_thread(_unlink, Path(disk.overlay))
     return found
@@ -61,17 +67,26 @@ def _unlink(path: Path) -> None:
     sync_folder(path.parent)
 
 
-async def _gather(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> OverlayEvidence:
+async def _gather(session: HostSession, plan: BackupPlan, disk: PlannedDisk, *, is_merged: bool) -> OverlayEvidence:
     try:
         info = await image_info(disk.overlay, ImageFormat.QCOW2)
     except ImageError:
         info = None
     return OverlayEvidence(
+        is_merged=is_merged,
         is_plain_file=stat.S_ISREG(os.lstat(disk.overlay).st_mode),
         info=info,
         named_by=await domains_naming(session, disk.overlay),
-        has_block_job=await session.ask(lambda host: host.block_job(plan.uuid, disk.target)) is not None,
+        has_block_job=await _has_block_job(session, plan, disk),
     )
+
+
+async def _has_block_job(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> bool:
+    """A guest that is off has no jobs, and libvirt refuses the question."""
+    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+    if facts.power is PowerState.OFF:
+        return False
+    return await session.ask(lambda host: host.block_job(plan.uuid, disk.target)) is not None
 
 
 async def domains_naming(session: HostSession, path: str) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from tui.backup.control import Orders, listening
+from tui.backup.copying import Throttle
 from tui.backup.engine import Backup
 from tui.backup.errors import BackupError, explained
 from tui.backup.journal import Journal, RunStage, read_journal
@@ -29,11 +31,11 @@ async def run_worker(
     holds no plan, or the run has begun before.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    stop = asyncio.Event()
+    run = open_run(run_folder)
+    orders = Orders(asyncio.Event(), Throttle(run.plan.limit_bytes_s))
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    run = open_run(run_folder)
+        loop.add_signal_handler(name, orders.stop.set)
     if read_journal(run.folder):
         raise BackupError("The run has begun already", cause=run.plan.run_id, next_step="Plan a new one.")
     note_worker(run, os.getpid())
@@ -46,6 +48,7 @@ async def run_worker(
         patience = patience or Patience()
         session = HostSession(connect, run.plan.uri, patience)
         try:
-            return await Backup(session, run, watchdog_argv, stop, patience).run()
+            async with listening(run, orders):
+                return await Backup(session, run, watchdog_argv, orders, patience).run()
         finally:
             await session.close()

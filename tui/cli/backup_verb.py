@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tui.backup import runs
@@ -18,29 +20,84 @@ from tui.backup.plan import QuiescePolicy
 from tui.backup.preflight import Verdict
 from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
-from tui.backup.runstate import EXIT_RESCUE, RunState
+from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, step_facts
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
+from tui.model.errors import ExplainedError
+from tui.model.quantities import size
 from tui.model.text import printable
 
 TELL_EVERY_S = 5.0
 """Seconds between two lines about the same running step, where nobody overwrites them."""
 
 
-def run_backup(uris: Sequence[str], guest: str, folder: str, *, as_json: bool) -> int:
-    """Back a guest up; the exit code tells how it ended, see `RunState.exit_code`."""
-    return asyncio.run(_run(uris, guest, Path(folder).absolute(), as_json=as_json))
+@dataclass(frozen=True, slots=True)
+class BackupWish:
+    """What the user asked for; `disks` empty means all that can be backed up, `limit_bytes_s` 0 no limit."""
+
+    guests: tuple[str, ...]
+    folder: Path
+    disks: tuple[str, ...] = ()
+    quiesce: QuiescePolicy = QuiescePolicy.REQUIRED
+    limit_bytes_s: int = 0
+    compact: bool = False
+    accepted: tuple[str, ...] = ()
+    dry_run: bool = False
+    as_json: bool = False
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> BackupWish:
+        """The wish in parsed options."""
+        return cls(
+            guests=tuple(dict.fromkeys(options.guests)),
+            folder=Path(options.to).absolute(),
+            disks=tuple(options.disk),
+            quiesce=QuiescePolicy(options.quiesce),
+            limit_bytes_s=options.limit,
+            compact=options.compact,
+            accepted=tuple(options.accept),
+            dry_run=options.dry_run,
+            as_json=options.json,
+        )
 
 
-async def _run(uris: Sequence[str], wanted: str, folder: Path, *, as_json: bool) -> int:
+def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
+    """Back guests up one after the other; the exit code is the worst of theirs, see `RunState.exit_code`."""
+    worst = EXIT_DONE
+    for guest in wish.guests:
+        try:
+            code = asyncio.run(_run(uris, guest, wish))
+        except ExplainedError as error:
+            if len(wish.guests) == 1:
+                raise
+            # The next guest's backup does not depend on this one's.
+            print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
+            code = EXIT_NOT_DONE
+        worst = max(worst, code)
+    return worst
+
+
+async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
     host, facts = await find_guest(hosts_for(uris), wanted)
-    proposal = await propose(host, facts, folder, quiesce=QuiescePolicy.REQUIRED)
+    proposal = await propose(
+        host,
+        facts,
+        wish.folder,
+        wish.disks or None,
+        quiesce=wish.quiesce,
+        limit_bytes_s=wish.limit_bytes_s,
+        compact=wish.compact,
+        accepted=wish.accepted,
+    )
+    if wish.dry_run:
+        _show(proposal, as_json=wish.as_json)
+        return EXIT_DONE if proposal.may_begin else EXIT_NOT_DONE
     _refuse_failed(proposal)
     started = launch(proposal.plan, WORKER_ARGV)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, runs.cancel, started, signal.SIGTERM)
-    teller = JsonTeller() if as_json else LineTeller()
+    teller = JsonTeller() if wish.as_json else LineTeller()
     state: RunState | None = None
     async for state in follow(started):
         teller.tell(state)
@@ -48,6 +105,27 @@ async def _run(uris: Sequence[str], wanted: str, folder: Path, *, as_json: bool)
         return EXIT_RESCUE
     teller.end(state)
     return state.exit_code
+
+
+def _show(proposal: Proposal, *, as_json: bool) -> None:
+    """The plan before anything happens: the checks, then each step with the command that does the same."""
+    if as_json:
+        values = {
+            "may_begin": proposal.may_begin,
+            "estimated_bytes": proposal.estimated_bytes,
+            "plan": json.loads(proposal.plan.to_json()),
+            "checks": [asdict(check) for check in proposal.checks],
+            "steps": [asdict(step) for step in proposal.steps],
+        }
+        print(json.dumps(values, indent=1))
+        return
+    signs = {Verdict.PASSED: "✓", Verdict.WARNING: "!", Verdict.FAILED: "✗"}
+    for check in proposal.checks:
+        print(printable(f"{signs[check.verdict]} {check.title}: {check.evidence} {check.next_step}".rstrip()))
+    print(printable(f"About {size(proposal.estimated_bytes)} to copy. Nothing was done; this would be:"))
+    for number, step in enumerate(proposal.steps, 1):
+        print(printable(f"{number:2d} {step.title}"))
+        print(printable(f"   {step.command}"))
 
 
 def _refuse_failed(proposal: Proposal) -> None:

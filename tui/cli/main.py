@@ -101,9 +101,22 @@ def _run(options: argparse.Namespace) -> int:
 
             return run_doctor(uris, options.guest, options.shape, watch=options.watch)
         case "backup":
-            from tui.cli.backup_verb import run_backup
+            from tui.cli.backup_verb import BackupWish, run_backup
 
-            return run_backup(uris, options.guest, options.to, as_json=options.json)
+            return run_backup(uris, BackupWish.of(options))
+        case "jobs":
+            from tui.cli.jobs_verb import JobsWish, run_jobs
+
+            return run_jobs(JobsWish(options.run, options.cancel, options.settle, options.limit, options.json))
+        case "verify":
+            from tui.cli.jobs_verb import run_verify
+
+            return run_verify(options.folder, as_json=options.json)
+        case "rescue":
+            from tui.cli.rescue_verb import RescueWish, run_rescue
+
+            wish = RescueWish(tuple(options.guests), options.apply, options.confirm, options.json)
+            return run_rescue(uris, wish)
         case _:
             from tui.cli.workers import run_hidden
 

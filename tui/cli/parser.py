@@ -112,11 +112,35 @@ def build_parser() -> Parser:
     shape.add_argument("--markdown", dest="shape", action="store_const", const="markdown", help="for a ticket")
     doctor.set_defaults(shape="text")
 
-    backup = verbs.add_parser("backup", help="back a guest up while it runs")
+    backup = verbs.add_parser("backup", help="back guests up while they run")
     _add_uris(backup, "verb_uris")
-    backup.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    backup.add_argument("guests", metavar="GUEST", nargs="+", help=f"{GUEST_HELP}; several are done one by one")
     backup.add_argument("--to", metavar="FOLDER", required=True, help="where the backup's folder is made")
+    backup.add_argument("--disk", metavar="TARGET", action="append", default=[], help="only this one (vda); repeatable")
+    backup.add_argument("--quiesce", choices=("required", "preferred", "off"), default="required", help=QUIESCE_HELP)
+    backup.add_argument("--compact", action="store_true", help="compressed qcow2 copies instead of the same bytes")
+    backup.add_argument("--accept", metavar="NAME", action="append", default=[], help="be without what cannot be saved")
+    backup.add_argument("--limit", metavar="MB/S", type=_megabytes, default=0, help="bound the copy's rate")
+    backup.add_argument("--dry-run", action="store_true", help="show the checks and the plan, do nothing")
     backup.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")
+
+    jobs = verbs.add_parser("jobs", help="backups that run, ended or need rescue")
+    jobs.add_argument("run", metavar="RUN", nargs="?", default="", help="one of them, by its id")
+    jobs.add_argument("--cancel", action="store_true", help="merge the guest back safely and give the copy up")
+    jobs.add_argument("--settle", action="store_true", help="pause the guest until its disks are merged")
+    jobs.add_argument("--limit", metavar="MB/S", type=_megabytes, help="bound its copy's rate from now on; 0 is none")
+    jobs.add_argument("--json", action="store_true", help="for scripts")
+
+    verify = verbs.add_parser("verify", help="read a backup's folder anew: every sum, every image")
+    verify.add_argument("folder", metavar="FOLDER")
+    verify.add_argument("--json", action="store_true", help="for scripts")
+
+    rescue = verbs.add_parser("rescue", help="what backups left behind, and setting it right")
+    _add_uris(rescue, "verb_uris")
+    rescue.add_argument("guests", metavar="GUEST", nargs="*", help="all guests without one")
+    rescue.add_argument("--apply", action="store_true", help="go the one safe way; without it, nothing is changed")
+    rescue.add_argument("--confirm", metavar="GUEST", default="", help="merge what another tool left on this guest")
+    rescue.add_argument("--json", action="store_true", help="for scripts")
 
     for hidden in ("backup-worker", "thaw-watchdog"):
         verbs.add_parser(hidden).add_argument("folder")
@@ -126,6 +150,9 @@ def build_parser() -> Parser:
 EXEC_HELP = (
     "Run a program in a guest with exact arguments, no shell; its output streams to standard output and error. "
     "Exits with the program's code, 128 + signal, 124 on timeout, 255 for failures of qga-tui's own."
+)
+QUIESCE_HELP = (
+    "freeze the guest's file systems: no backup without it (required, the default), if it can be, or not at all"
 )
 GUEST_HELP = "its name, its UUID or HOST/NAME"
 
@@ -146,6 +173,13 @@ def _pair(text: str) -> str:
     if not text.partition("=")[1]:
         raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
     return text
+
+
+def _megabytes(text: str) -> int:
+    value = float(text)
+    if not 0 <= value < 10**6:
+        raise argparse.ArgumentTypeError(f"not a rate in MB/s: {text}")
+    return int(value * 1_000_000)
 
 
 def _seconds(text: str) -> float:

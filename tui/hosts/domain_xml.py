@@ -92,6 +92,7 @@ def _disk(element: ET.Element) -> Disk:
         transient=element.find("transient") is not None,
         encrypted=element.find("encryption") is not None or element.find("source/encryption") is not None,
         backing=_backing(element),
+        base_format=_attribute(element.find("backingStore/format"), "type"),
         mirror_job=_attribute(mirror, "job"),
         mirror_ready=_attribute(mirror, "ready") == "yes",
     )

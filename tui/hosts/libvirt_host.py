@@ -377,6 +377,27 @@ class LibvirtHost:
 
         return await self._ask_domain(uuid, read)
 
+    async def volume_path(self, pool: str, volume: str) -> str:
+        """Where a storage volume is on the host."""
+
+        def read(connection: Any) -> str:
+            return str(connection.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
+
+        return await self._ask(read)
+
+    async def set_block_job_speed(self, uuid: str, target: str, bytes_s: int) -> None:
+        """Bound a running block job."""
+        flags = libvirt.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES
+        await self._ask_domain(uuid, lambda domain: domain.blockJobSetSpeed(target, bytes_s, flags))
+
+    async def start_paused(self, uuid: str) -> None:
+        """Start a domain that is off with its processors stopped."""
+        await self._ask_domain(uuid, lambda domain: domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED))
+
+    async def create_paused(self, xml: str) -> None:
+        """Start a transient domain with its processors stopped."""
+        await self._ask(lambda connection: connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED))
+
     async def run_metadata(self, uuid: str) -> str | None:
         """Our element in the domain's metadata, None without one."""
 

@@ -240,6 +240,22 @@ class Host(Protocol):
         """What libvirt holds against a running domain (taints, deprecations), empty where it cannot say."""
         ...
 
+    async def volume_path(self, pool: str, volume: str) -> str:
+        """Where a storage volume is on the host."""
+        ...
+
+    async def set_block_job_speed(self, uuid: str, target: str, bytes_s: int) -> None:
+        """Bound a running block job; 0 is unlimited."""
+        ...
+
+    async def start_paused(self, uuid: str) -> None:
+        """Start a domain that is off with its processors stopped."""
+        ...
+
+    async def create_paused(self, xml: str) -> None:
+        """Start a transient domain of this definition with its processors stopped."""
+        ...
+
     async def run_metadata(self, uuid: str) -> str | None:
         """Our element in the domain's metadata, None without one."""
         ...

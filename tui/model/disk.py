@@ -10,7 +10,7 @@ class Disk:
     """One `<disk>`: raw values of the XML, empty where the XML is silent.
 
     `source` is the path of a `file` or `block` disk, `pool/volume` of a volume, a name of a network disk.
-    `backing` lists the paths below the active image, nearest first.
+    `backing` lists the paths below the active image, nearest first; `base_format` is the format of the nearest.
     """
 
     target: str
@@ -24,5 +24,6 @@ class Disk:
     transient: bool = False
     encrypted: bool = False
     backing: tuple[str, ...] = ()
+    base_format: str = ""
     mirror_job: str = ""
     mirror_ready: bool = False

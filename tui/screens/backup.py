@@ -22,7 +22,7 @@ from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import Proposal, propose
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
 from tui.backup.selection import choices_of
-from tui.backup.telling import headline
+from tui.backup.telling import headline, overlay_facts
 from tui.commands import Where
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
@@ -53,15 +53,18 @@ class BackupScreen(Screen[None]):
     ]
     HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
-    def __init__(self, host: Host, guest: Guest, worker_argv: tuple[str, ...], folder: Path) -> None:
+    def __init__(
+        self, host: Host, guest: Guest, worker_argv: tuple[str, ...], folder: Path, run: runs.Run | None = None
+    ) -> None:
         super().__init__()
         self._host = host
         self._guest = guest
         self._worker_argv = worker_argv
         self._folder = folder
         self._proposal: Proposal | None = None
-        self._run: runs.Run | None = None
+        self._run = run
         self._to_make: Path | None = None
+        self._accepted: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         """The three parts, one at a time."""
@@ -88,11 +91,13 @@ class BackupScreen(Screen[None]):
                     yield Static(id="plan")
                 with Horizontal(classes="buttons"):
                     yield Button("Start the backup", id="start", variant="primary")
+                    yield Button("Go without these", id="accept")
                     yield Button("Change", id="change")
             with Vertical(id="run"):
                 with VerticalScroll():
                     yield Static(id="headline")
                     yield StepBars(id="bars")
+                    yield Static(id="overlays")
                     yield Static(id="outcome")
                 with Horizontal(classes="buttons"):
                     yield Button("New backup", id="new")
@@ -101,6 +106,9 @@ class BackupScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Show the latest backup of this guest, or begin the wizard."""
+        if self._run is not None:
+            self._watch(self._run)
+            return
         latest = await asyncio.to_thread(runs.runs_of, self._host.name, self._guest.id.uuid)
         if latest:
             self._watch(latest[0])
@@ -151,7 +159,9 @@ class BackupScreen(Screen[None]):
             else:
                 await asyncio.to_thread(_make_folder, folder)
             facts = await self._host.read_domain(self._guest.id.uuid)
-            self._proposal = await propose(self._host, facts, folder, chosen, quiesce=QuiescePolicy(str(policy)))
+            self._proposal = await propose(
+                self._host, facts, folder, chosen, quiesce=QuiescePolicy(str(policy)), accepted=self._accepted
+            )
         except ExplainedError as error:
             self._trouble(error)
             return
@@ -159,7 +169,16 @@ class BackupScreen(Screen[None]):
         plan.update(proposal_text(self._proposal, styles_of(self.app.theme_variables)))
         start = self.query_one("#start", Button)
         start.disabled = not self._proposal.may_begin
+        accept = self.query_one("#accept", Button)
+        accept.display = self._proposal.waits_for_acceptance
+        accept.label = Text(printable(f"Go without {', '.join(self._proposal.red)}", 60))
         self._show("review", "#start" if self._proposal.may_begin else "#change")
+
+    @on(Button.Pressed, "#accept")
+    def _accept(self) -> None:
+        if self._proposal is not None:
+            self._accepted = self._proposal.red
+            self._check()
 
     def _trouble(self, error: ExplainedError) -> None:
         style = styles_of(self.app.theme_variables)["error"]
@@ -193,6 +212,9 @@ class BackupScreen(Screen[None]):
         styles = styles_of(self.app.theme_variables)
         self.query_one("#headline", Static).update(Text(f"{printable(headline(state))}\n", "bold"))
         self.query_one(StepBars).show(state)
+        self.query_one("#overlays", Static).update(
+            Text("\n".join(printable(line) for line in overlay_facts(state)), "dim")
+        )
         self.query_one("#outcome", Static).update(_outcome(state, styles))
         self.query_one("#cancel").display = not state.ended
         self.query_one("#new").display = state.ended

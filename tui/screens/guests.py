@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
+from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.fleet import columns
@@ -27,6 +28,7 @@ from tui.model.guest import Guest, GuestId
 from tui.model.text import printable
 from tui.screens.choose_columns import ColumnsScreen
 from tui.screens.line import LineScreen
+from tui.widgets.banner import banner_text
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
@@ -46,6 +48,7 @@ class GuestsScreen(Screen[None]):
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
+    leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
     view: reactive[ListView] = reactive(ListView(), init=False)
 
     class Wanted(Message):
@@ -55,6 +58,9 @@ class GuestsScreen(Screen[None]):
             super().__init__()
             self.action = action
             self.guests = guests
+
+    class JobsWanted(Message):
+        """The user wants to see all backups."""
 
     class PingWanted(Message):
         """Somebody looks at a guest: its agent's answer is to be fresh. `relist` asks for the lists too."""
@@ -80,6 +86,7 @@ class GuestsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Hosts above, table, the guest under the cursor below."""
         yield Static(id="hosts")
+        yield Static(id="banner")
         yield GuestTable()
         yield Static(id="empty")
         yield Input(placeholder="name, state, system or address; !word hides", id="filter")
@@ -95,6 +102,7 @@ class GuestsScreen(Screen[None]):
         """Draw what is known already."""
         self.query_one("#filter").display = False
         self._draw()
+        self._draw_banner()
         self.rows.focus()
 
     def on_resize(self) -> None:
@@ -115,6 +123,17 @@ class GuestsScreen(Screen[None]):
         if replace(before, filter="", marked=frozenset()) != replace(view, filter="", marked=frozenset()):
             keep_view(view)
             self._columns_fitted()
+
+    def watch_leftovers(self) -> None:
+        """Draw the banner about what was left behind."""
+        if self.is_mounted:
+            self._draw_banner()
+
+    def _draw_banner(self) -> None:
+        banner = self.query_one("#banner", Static)
+        words = banner_text(self.leftovers, styles_of(self.app.theme_variables))
+        banner.display = words is not None
+        banner.update(words or "")
 
     def watch_backups(self) -> None:
         """Draw how far the running backups are."""
@@ -212,6 +231,10 @@ class GuestsScreen(Screen[None]):
         wanted = tuple(marked) or tuple(self.fleet.guests.values())
         if wanted:
             self.post_message(self.Wanted("rounds", wanted))
+
+    def action_jobs(self) -> None:
+        """Open the list of backups."""
+        self.post_message(self.JobsWanted())
 
     def action_ping(self) -> None:
         """Ask anew."""

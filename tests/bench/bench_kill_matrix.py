@@ -1,0 +1,46 @@
+"""The whole kill matrix: every moment of a backup, and everything that can die, alone and all together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.live.held_worker import MOMENTS
+from tests.live.kill_matrix import SPEC, Blow, Cell, run_cell, table
+from tui.lab.laboratory import Laboratory
+
+
+async def run(moments: tuple[str, ...], target: Path) -> list[Cell]:
+    """All cells of the given moments on one guest."""
+    cells: list[Cell] = []
+    async with Laboratory() as lab:
+        await lab.add(SPEC)
+        await lab.wait_for_agent(SPEC.name)
+        for moment in moments:
+            for blow in Blow:
+                try:
+                    cell = await run_cell(lab, target, moment, blow)
+                except Exception as error:  # noqa: BLE001 - a cell that cannot be judged is a lost one
+                    cell = Cell(moment, blow, "", (f"{type(error).__name__}: {error}",))
+                cells.append(cell)
+                sys.stdout.write(f"{moment} x {blow}: {'; '.join(cell.problems) or cell.copy}\n")
+                sys.stdout.flush()
+    return cells
+
+
+def main(moments: tuple[str, ...] = MOMENTS) -> None:
+    """Print the matrix with counts."""
+    with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
+        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
+        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+        target = Path(folder) / "backups"
+        target.mkdir()
+        cells = asyncio.run(run(moments, target))
+    sys.stdout.write(table(cells) + "\n")
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]) or MOMENTS)

@@ -1,0 +1,146 @@
+"""A backup's worker that stops at a chosen moment until it is told to go on, and the program that launches it."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.live.backup_process import WATCHDOG, connect
+from tui.backup import copying, snapshot
+from tui.backup.capture import Capture
+from tui.backup.journal import Journal, RunStage
+from tui.backup.launch import launch
+from tui.backup.plan import read_plan
+from tui.backup.session import Patience
+from tui.backup.worker import run_worker
+from tui.hosts.libvirt_host import LibvirtHost
+
+HELD, GO = "held", "go"
+STAGES = tuple(str(stage) for stage in RunStage if stage is not RunStage.FAILED)
+MOMENTS = (
+    "planned",
+    "freezing",
+    "frozen",
+    "snapshot-taken",
+    "copy-begin",
+    "copy-mid",
+    "copy-end",
+    "void",
+    "copied",
+    "committing",
+    "commit-begin",
+    "commit-mid",
+    "reviving",
+    "pivoting",
+    "pivot-asked",
+    "pivoted",
+    "done",
+)
+"""Every state of the journal, and moments between them; at `pivoting` the commit is ready."""
+SLOW = 2 * 1024 * 1024
+
+
+def argv(moment: str) -> tuple[str, ...]:
+    return (sys.executable, "-W", "error", "-m", "tests.live.held_worker", "worker", moment)
+
+
+def launcher_argv(moment: str, plan: Path) -> tuple[str, ...]:
+    return (sys.executable, "-W", "error", "-m", "tests.live.held_worker", "launcher", moment, str(plan))
+
+
+class Hold:
+    """Stops its thread once, visible to others by a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._done = False
+
+    def __call__(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        (self._folder / HELD).touch()
+        while not (self._folder / GO).exists():
+            time.sleep(0.02)
+
+
+def hold_at(moment: str, hold: Hold) -> None:
+    """Wrap what happens at `moment` so that it waits."""
+    if moment in STAGES:
+        _after(Journal, "write", lambda journal, stage, **details: hold() if stage == moment else None)
+    if moment == "void":
+        _before(Capture, "verify_disks", _fail)
+    if moment == "frozen":
+        _before(snapshot, "_switch", lambda *words: hold())
+    if moment in ("copy-begin", "copy-mid"):
+        pieces = iter(range(10**9))
+        wanted = 0 if moment == "copy-begin" else 3
+        _before(copying, "_write", lambda *words: hold() if next(pieces) == wanted else None)
+    if moment == "copy-end":
+        _before(Capture, "verify_disks", lambda *words: hold())
+    if moment in ("commit-begin", "commit-mid"):
+        _hold_commit(hold, SLOW if moment == "commit-mid" else 0)
+    if moment == "pivot-asked":
+        _hold_pivot(hold)
+
+
+def _hold_commit(hold: Hold, bandwidth: int) -> None:
+    original = LibvirtHost.commit_active
+
+    async def commit_active(self: LibvirtHost, uuid: str, target: str, bandwidth_bytes_s: int = 0) -> None:
+        await original(self, uuid, target, bandwidth)
+        hold()
+
+    LibvirtHost.commit_active = commit_active  # type: ignore[method-assign]
+
+
+def _hold_pivot(hold: Hold) -> None:
+    original = LibvirtHost.pivot
+
+    async def pivot(self: LibvirtHost, uuid: str, target: str) -> None:
+        await original(self, uuid, target)
+        hold()
+
+    LibvirtHost.pivot = pivot  # type: ignore[method-assign]
+
+
+def _fail(*words: Any) -> None:
+    raise OSError(5, "a test made the copy fail")
+
+
+def _before(owner: Any, name: str, act: Callable[..., None]) -> None:
+    original = getattr(owner, name)
+
+    def wrapped(*words: Any, **named: Any) -> Any:
+        act(*words)
+        return original(*words, **named)
+
+    setattr(owner, name, wrapped)
+
+
+def _after(owner: Any, name: str, act: Callable[..., None]) -> None:
+    original = getattr(owner, name)
+
+    def wrapped(*words: Any, **named: Any) -> Any:
+        result = original(*words, **named)
+        act(*words, **named)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def main(verb: str, moment: str, path: Path) -> int:
+    if verb == "worker":
+        hold_at(moment, Hold(path))
+        return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8)))
+    launch(read_plan(path.read_text("utf-8")), argv(moment))
+    sys.stdout.write("launched\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

@@ -1,0 +1,183 @@
+"""Backups of every kind of disk and guest that is taken: each comes back to what it was, and its copy is proven."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.live import held_worker
+from tests.live.backup_process import connect
+from tests.live.kill_matrix import LONG_S, SPEC, copy_of
+from tui.backup.follow import follow
+from tui.backup.launch import launch
+from tui.backup.plan import BackupPlan, QuiescePolicy
+from tui.backup.propose import propose
+from tui.backup.runstate import EXIT_DONE, RunState
+from tui.backup.scan import find_leftovers
+from tui.hosts.port import Host
+from tui.lab.laboratory import Laboratory
+from tui.lab.spec import MIB
+from tui.model.guest import DomainFacts
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a loop device")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def lab() -> AsyncIterator[Laboratory]:
+    async with Laboratory() as laboratory:
+        await laboratory.add(SPEC)
+        await laboratory.wait_for_agent(SPEC.name)
+        yield laboratory
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def host(lab: Laboratory) -> AsyncIterator[Host]:
+    host = connect(lab.uri)
+    await host.open()
+    yield host
+    await host.close()
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def loop_device(lab: Laboratory) -> Iterator[str]:
+    """A block device that the laboratory's guests may write to, with some data on it."""
+    backing = lab.folder / "device.img"
+    with backing.open("wb") as file:
+        file.write(os.urandom(3 * MIB))
+        file.truncate(24 * MIB)
+    made = subprocess.run(["losetup", "--find", "--show", backing], capture_output=True, check=True, text=True)
+    device = made.stdout.strip()
+    owner = (lab.folder / "g").stat()
+    shutil.chown(device, owner.st_uid, owner.st_gid)
+    yield device
+    shutil.chown(device, 0, 0)
+    subprocess.run(["losetup", "--detach", device], check=True)
+    backing.unlink()
+
+
+async def facts_of(host: Host) -> DomainFacts:
+    return next(facts for facts in await host.list_domains() if facts.name == SPEC.name)
+
+
+async def backed_up(
+    host: Host,
+    target: Path,
+    disks: tuple[str, ...] | None = None,
+    *,
+    policy: QuiescePolicy = QuiescePolicy.REQUIRED,
+    compact: bool = False,
+) -> tuple[BackupPlan, RunState]:
+    """A backup that was done as asked, with nothing left behind and every disk named as it was."""
+    before = {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host)).disks}
+    proposal = await propose(host, await facts_of(host), target, disks, quiesce=policy, compact=compact)
+    assert proposal.may_begin, proposal.checks
+    run = launch(proposal.plan, held_worker.argv("none"))
+    state: RunState | None = None
+    async for each in follow(run):
+        state = each
+    assert state is not None
+    assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), (run.folder / "worker.log").read_text()
+    assert {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host)).disks} == before
+    assert await find_leftovers(host) == ()
+    assert await copy_of(proposal.plan) == ("good", [])
+    return proposal.plan, state
+
+
+async def test_a_guest_that_is_off_is_copied_as_it_is(lab: Laboratory, host: Host, target: Path) -> None:
+    await lab.virsh("destroy", SPEC.name)
+    try:
+        _, state = await backed_up(host, target)
+        assert state.consistency == "offline"
+    finally:
+        await lab.start(SPEC.name)
+        await lab.wait_for_agent(SPEC.name)
+
+
+async def test_a_paused_guest_stays_paused(lab: Laboratory, host: Host, target: Path) -> None:
+    await lab.virsh("suspend", SPEC.name)
+    try:
+        _, state = await backed_up(host, target, policy=QuiescePolicy.OFF)
+        assert state.consistency == "paused"
+        assert (await lab.virsh("domstate", SPEC.name)).strip() == "paused"
+    finally:
+        await lab.virsh("resume", SPEC.name)
+
+
+async def test_a_transient_guest_is_backed_up_while_it_runs(lab: Laboratory, host: Host, target: Path) -> None:
+    xml = lab.folder / "kept.xml"
+    xml.write_text(await lab.virsh("dumpxml", SPEC.name, "--inactive"))
+    await lab.virsh("undefine", SPEC.name)
+    try:
+        assert not (await facts_of(host)).persistent
+        await backed_up(host, target)
+    finally:
+        await lab.virsh("define", str(xml))
+
+
+async def test_a_compact_copy_holds_the_same_in_less(host: Host, target: Path) -> None:
+    plan, state = await backed_up(host, target, ("vda", "vdb"), compact=True)
+    disks = {disk["target"]: disk for disk in json.loads((state.result / "manifest.json").read_text())["disks"]}
+    assert disks["vdb"]["format"] == "qcow2"
+    assert disks["vdb"]["original_format"] == "raw"
+    copied = sum((state.result / str(disk["file"])).stat().st_size for disk in disks.values())
+    assert copied < sum(int(str(disk["data_bytes"])) for disk in disks.values())
+    assert "qemu-img convert" in (state.result / "RESTORE.md").read_text()
+    assert plan.compact
+
+
+@needs_root
+async def test_a_block_device_is_copied_and_stays_a_device(
+    lab: Laboratory, host: Host, target: Path, loop_device: str
+) -> None:
+    words = ("--sourcetype", "block", "--driver", "qemu", "--subdriver", "raw", "--live", "--config")
+    await lab.virsh("attach-disk", SPEC.name, loop_device, "vdc", *words)
+    try:
+        plan, state = await backed_up(host, target, ("vda", "vdc"))
+        assert Path(plan.disks[1].overlay).parent == Path(plan.disks[0].base).parent
+        assert (state.result / "disks/vdc.raw").read_bytes() == Path(loop_device).read_bytes()
+    finally:
+        await lab.virsh("detach-disk", SPEC.name, "vdc", "--live", "--config")
+        await _until_detached(host)
+
+
+async def _until_detached(host: Host) -> None:
+    async with asyncio.timeout(LONG_S):
+        # The guest gives the disk back in its own time, and no event of the port tells of it.
+        while any(disk.target == "vdc" for disk in (await facts_of(host)).disks):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def test_a_volume_of_a_pool_is_a_volume_again(lab: Laboratory, host: Host, target: Path) -> None:
+    folder = lab.folder / "g" / "pool"
+    folder.mkdir()
+    shutil.chown(folder, (lab.folder / "g").stat().st_uid, (lab.folder / "g").stat().st_gid)
+    await lab.virsh("pool-create-as", "kinds", "dir", "--target", str(folder))
+    await lab.virsh("vol-create-as", "kinds", "extra.qcow2", "16M", "--format", "qcow2")
+    device = lab.folder / "volume.xml"
+    device.write_text(
+        "<disk type='volume' device='disk'><driver name='qemu' type='qcow2'/>"
+        "<source pool='kinds' volume='extra.qcow2'/><target dev='vdc' bus='virtio'/></disk>"
+    )
+    await lab.virsh("attach-device", SPEC.name, str(device), "--live", "--config")
+    try:
+        plan, _ = await backed_up(host, target, ("vdc",))
+        assert plan.disks[0].base == str(folder / "extra.qcow2")
+    finally:
+        await lab.virsh("detach-disk", SPEC.name, "vdc", "--live", "--config")
+        await _until_detached(host)
+        await lab.virsh("pool-destroy", "kinds")

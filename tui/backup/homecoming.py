@@ -1,0 +1,232 @@
+"""Bringing a whole guest back to its own disks, running or stopped, in both of its definitions.
+
+There is one primitive: with QEMU there, paused is enough, an active commit and a pivot. So a stopped guest is started
+with its processors stopped, merged, and put off again; nothing of it runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from shlex import quote
+
+from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
+from tui.backup.errors import NeedsRescueError
+from tui.backup.images import allocates_nothing
+from tui.backup.journal import Entry, RunStage
+from tui.backup.merge import TITLE, GuestStoppedError, Tick, merge_back
+from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.session import HostSession, Patience
+from tui.backup.tidy import delete_overlay
+from tui.model.guest import PowerState
+
+PAUSED_BY_IO_ERROR = "disk I/O error"
+
+Note = Callable[..., None]
+"""Writes a stage with its details into the journal of the run: `note(stage, **details)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Homecoming:
+    """How a guest came back: the disks whose overlay is proven to be merged, and what is worth saying."""
+
+    merged: frozenset[str]
+    remarks: tuple[str, ...] = ()
+
+
+async def bring_home(
+    session: HostSession,
+    plan: BackupPlan,
+    tick: Tick,
+    patience: Patience,
+    note: Note,
+    *,
+    known: Collection[str] = (),
+    settle: asyncio.Event | None = None,
+) -> Homecoming:
+    """Merge every disk of the plan, then mend the stored definition and let a guest that ran out of room go on.
+
+    `known` names disks that the journal proves to be merged; once `settle` is set, a running guest is paused until its
+    disks are merged. Raises NeedsRescueError where a disk stays on its overlay,
+    and HostError.
+    """
+    pause = _Pause()
+    settling = asyncio.create_task(pause.wait_for(settle, session, plan, note))
+    try:
+        merged = await _merge_running(session, plan, tick, patience, note)
+    except GuestStoppedError:
+        merged = await _merge_stopped(session, plan, tick, patience, note)
+    finally:
+        await pause.end(settling, session, plan)
+    remarks = await _mend_stored(session, plan)
+    view = await read_guest(session, plan.uuid)
+    if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR:
+        await session.ask(lambda host: host.resume(plan.uuid))
+    return Homecoming(merged | frozenset(known), remarks)
+
+
+class _Pause:
+    """A guest that is paused, on order, for the rest of its merge."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    async def wait_for(self, settle: asyncio.Event | None, session: HostSession, plan: BackupPlan, note: Note) -> None:
+        """Pause a running guest once that is ordered."""
+        if settle is None:
+            return
+        await settle.wait()
+        facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+        if facts.power is PowerState.RUNNING:
+            note(RunStage.COMMITTING, settling=True)
+            self._begun = True
+            await session.ask(lambda host: host.suspend(plan.uuid))
+
+    async def end(self, task: asyncio.Task[None], session: HostSession, plan: BackupPlan) -> None:
+        """Let the guest go on, if it was this that paused it."""
+        if not self._begun:
+            task.cancel()
+            return
+        await task
+        facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+        if facts.power is PowerState.PAUSED:
+            await session.ask(lambda host: host.resume(plan.uuid))
+
+
+def proven_merged(plan: BackupPlan, entries: Collection[Entry], view: GuestView) -> frozenset[str]:
+    """The disks that a run's journal and the definition together prove to be merged.
+
+    A pivot was announced while the stored definition named the overlay, and now the disk is on its base: nothing but
+    the pivot changes both. Where the stored definition had been changed by hand, this proves nothing.
+    """
+    announced = {
+        str(entry.details.get("target"))
+        for entry in entries
+        if entry.stage is RunStage.PIVOTING and entry.details.get("stored_is_overlay") is True
+    }
+    everything = any(entry.stage is RunStage.PIVOTED for entry in entries)
+    on_base = {disk.target for disk in plan.disks if place_of(view.live.get(disk.target), disk) is Place.BASE}
+    return frozenset(on_base if everything else announced & on_base)
+
+
+async def refuse_unproven(plan: BackupPlan, merged: Collection[str]) -> None:
+    """Raise NeedsRescueError where an overlay may hold writes that are in no disk of the guest.
+
+    So it is when somebody defined the guest back onto its base while it ran on the overlay, and it was then stopped.
+    """
+    doubtful = [
+        disk.overlay for disk in plan.disks if disk.target not in merged and not await allocates_nothing(disk.overlay)
+    ]
+    if doubtful:
+        raise NeedsRescueError(
+            "The guest is off its overlay, but nothing proves that the overlay was merged",
+            cause=f"{', '.join(doubtful)} may hold writes that its base lacks",
+            next_step="If you merged it by hand, delete the file. If the definition was changed meanwhile, shut the "
+            "guest down before it writes more, and look at both with qemu-img compare.",
+        )
+
+
+async def delete_overlays(session: HostSession, plan: BackupPlan, merged: Collection[str]) -> tuple[str, ...]:
+    """Delete the overlays of the plan that are proven to hold nothing more; returns why others are still there."""
+    remarks: list[str] = []
+    for disk in plan.disks:
+        proven = disk.target in merged or await allocates_nothing(disk.overlay)
+        objections = await delete_overlay(session, plan, disk, is_merged=proven)
+        if objections:
+            remarks.append(f"{disk.overlay} was not deleted: {', '.join(objections)}")
+    return tuple(remarks)
+
+
+async def _merge_running(
+    session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience, note: Note
+) -> frozenset[str]:
+    def announce(disk: PlannedDisk, stored: str) -> None:
+        note(RunStage.PIVOTING, target=disk.target, stored_is_overlay=stored == disk.overlay)
+
+    merged: set[str] = set()
+    stuck: list[NeedsRescueError] = []
+    for disk in plan.disks:
+        try:
+            if await merge_back(session, plan, disk, tick, patience, announce):
+                merged.add(disk.target)
+        except GuestStoppedError:
+            raise
+        except NeedsRescueError as error:
+            # The other disks are brought back all the same.
+            stuck.append(error)
+    if stuck:
+        raise stuck[0]
+    return frozenset(merged)
+
+
+async def _merge_stopped(
+    session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience, note: Note
+) -> frozenset[str]:
+    view = await read_guest(session, plan.uuid)
+    if all(place_of(view.stored.get(disk.target), disk) is Place.BASE for disk in plan.disks):
+        return frozenset()
+    await _refuse_what_cannot_start(session, plan, view)
+    note(RunStage.REVIVING)
+    await session.ask(lambda host: host.start_paused(plan.uuid))
+    try:
+        return await _merge_running(session, plan, tick, patience, note)
+    finally:
+        # Only while its processors never ran: a guest that somebody has resumed meanwhile is theirs.
+        await put_off_again(session, plan)
+
+
+async def put_off_again(session: HostSession, plan: BackupPlan) -> None:
+    """Put a guest off that was started with its processors stopped; one that runs is left alone."""
+    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+    if facts.power is PowerState.PAUSED and facts.power_reason != PAUSED_BY_IO_ERROR:
+        await session.ask(lambda host: host.force_off(plan.uuid))
+
+
+async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, view: GuestView) -> None:
+    if await session.ask(lambda host: host.has_managed_save(plan.uuid)):
+        raise NeedsRescueError(
+            TITLE,
+            cause="the guest is off with its memory saved, which fits its overlays alone",
+            next_step=f"Start it (virsh -c {quote(plan.uri)} start {quote(plan.guest)}), then rescue it again.",
+        )
+    strange = [
+        disk.target
+        for disk in plan.disks
+        if place_of(view.stored.get(disk.target), disk) not in (Place.BASE, Place.OVERLAY)
+    ]
+    if strange:
+        raise NeedsRescueError(
+            TITLE,
+            cause=f"the guest is off, and its definition names another image for {', '.join(strange)}",
+            next_step="Delete nothing. Put the overlay's path back (virsh edit), then rescue the guest again.",
+        )
+    on_overlay = [d.overlay for d in plan.disks if place_of(view.stored.get(d.target), d) is Place.OVERLAY]
+    missing = [path for path in on_overlay if not await asyncio.to_thread(os.path.lexists, path)]
+    if missing:
+        raise NeedsRescueError(
+            TITLE,
+            cause=f"{', '.join(missing)} is gone, with what was written since the snapshot",
+            next_step="Find that file before the guest is started; without it, the base is the last state there is.",
+        )
+
+
+async def _mend_stored(session: HostSession, plan: BackupPlan) -> tuple[str, ...]:
+    """Make the stored definition name the bases where it still names overlays; others' changes are told, not undone."""
+    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+    if not facts.persistent:
+        return ()
+    view = await read_guest(session, plan.uuid)
+    wrong = [disk for disk in plan.disks if (there := view.stored.get(disk.target)) and there.source == disk.overlay]
+    if wrong and all(place_of(view.live.get(disk.target), disk) is Place.BASE for disk in wrong):
+        stored = await session.ask(lambda host: host.stored_xml(plan.uuid, secrets=True))
+        await session.ask(lambda host: host.define(with_base(stored, wrong)))
+        view = await read_guest(session, plan.uuid)
+    remarks: list[str] = []
+    for disk in plan.disks:
+        there = view.stored.get(disk.target)
+        if there is None or place_of(there, disk) is not Place.BASE:
+            names = there.source if there is not None else "no image"
+            remarks.append(f"the stored definition names {names} for {disk.target}, not {disk.base}")
+    return tuple(remarks)

@@ -1,0 +1,70 @@
+"""The backups of this user as a list: running, finished, failed and stranded ones, with what each of them needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tui.backup.follow import read_state
+from tui.backup.progress import StepStatus
+from tui.backup.runs import Run, list_runs, worker_pid
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
+from tui.backup.telling import STEP_WORDS, step_facts
+
+
+class JobWord(StrEnum):
+    """How a backup stands, in one word."""
+
+    RUNNING = "running"
+    DONE = "done"
+    LESS = "done-with-less"
+    FAILED = "failed"
+    """Not made; the guest is as before."""
+    VOID = "void"
+    """The copy was begun and is worth nothing; the guest is as before."""
+    STRANDED = "stranded"
+    """The guest needs rescue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One backup with its state; `pid` is its worker's, None once it is gone."""
+
+    run: Run
+    state: RunState
+    pid: int | None
+
+    @property
+    def word(self) -> JobWord:
+        """How it stands."""
+        code = self.state.exit_code
+        if code is None:
+            return JobWord.RUNNING
+        words = {EXIT_DONE: JobWord.DONE, EXIT_LESS: JobWord.LESS, EXIT_RESCUE: JobWord.STRANDED}
+        return words.get(code, JobWord.VOID if self.state.void else JobWord.FAILED)
+
+    @property
+    def doing(self) -> str:
+        """What it does now or how it ended, in a few words."""
+        if self.state.exit_code is None:
+            step = next((step for step in self.state.steps if step.status is StepStatus.RUNNING), None)
+            return "starting" if step is None else f"{STEP_WORDS[step.step]} {step_facts(self.state, step)}".strip()
+        if self.state.error is not None:
+            return self.state.error.title
+        return self.state.consistency
+
+    @property
+    def folder(self) -> str:
+        """Where its copy is, or was begun; empty where there is none."""
+        partial = self.state.result.with_name(f"{self.state.result.name}.partial")
+        return next((str(path) for path in (self.state.result, partial) if path.is_dir()), "")
+
+
+def list_jobs() -> tuple[Job, ...]:
+    """All backups of this user, newest first."""
+    return tuple(job_of(run) for run in list_runs())
+
+
+def job_of(run: Run) -> Job:
+    """One backup as it stands now."""
+    return Job(run, read_state(run), worker_pid(run))

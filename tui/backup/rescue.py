@@ -1,0 +1,174 @@
+"""Finishing what a backup left behind: the guest comes home, the copy is proven or void, no file stays.
+
+Every step looks at what is there and may be repeated: a rescue that dies is rescued by the next one.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+from tui.agent.errors import GuestNotRunningError
+from tui.backup.chain import read_guest
+from tui.backup.errors import BackupError, NeedsRescueError, explained
+from tui.backup.folder import result_folder
+from tui.backup.homecoming import bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
+from tui.backup.journal import Journal, RunStage, read_journal
+from tui.backup.leftovers import APPLICABLE, Leftover, Way
+from tui.backup.lock import guest_lock
+from tui.backup.mark import clear_mark
+from tui.backup.merge import Tick
+from tui.backup.plan import BackupPlan
+from tui.backup.proof import prove
+from tui.backup.quiesce import thaw_once, until_thawed
+from tui.backup.runs import Run, find_run, worker_alive
+from tui.backup.runstate import DIED, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.scan import NO_RUN
+from tui.backup.session import HostSession, Patience
+from tui.model.errors import ExplainedError
+from tui.model.guest import PowerState
+
+RESCUE_PATIENCE = Patience(restart_s=0, reconnect_s=20)
+_WORTH_PROVING = frozenset({RunStage.COPIED, RunStage.COMMITTING, RunStage.PIVOTING, RunStage.PIVOTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """How a rescue ended: the guest is home when this exists; `copy` says what became of the backup."""
+
+    guest: str
+    copy: str
+    remarks: tuple[str, ...] = ()
+
+
+async def rescue(
+    session: HostSession, leftover: Leftover, tick: Tick, *, confirmed: str = "", patience: Patience = RESCUE_PATIENCE
+) -> Rescued:
+    """Go the one safe way; `confirmed` is the guest's name as the user typed it, where nothing marks it as ours.
+
+    Raises BackupError where it is not to be done, NeedsRescueError where it did not succeed, and HostError.
+    """
+    plan = leftover.evidence.plan
+    if leftover.way is Way.MERGE_CONFIRMED:
+        if confirmed != plan.guest:
+            raise BackupError(
+                "This is not done without a confirmation",
+                cause=leftover.title,
+                next_step=f"If it is no clone of yours, type the guest's name: --confirm {plan.guest}",
+            )
+    elif leftover.way not in APPLICABLE:
+        raise BackupError(leftover.title, cause=leftover.explanation)
+    with ExitStack() as held:
+        held.enter_context(guest_lock(plan.uuid))
+        run = find_run(plan.run_id) if leftover.evidence.is_ours else None
+        if run is not None and worker_alive(run):
+            raise BackupError("A backup of this guest is running", next_step="Wait for it to end, or cancel it.")
+        if not leftover.evidence.is_ours:
+            return await _merge_foreign(session, plan, tick, patience)
+        return await _settle(session, plan, run, tick, patience)
+
+
+async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick: Tick, patience: Patience) -> Rescued:
+    journal = Journal(run.folder) if run is not None else None
+    entries = read_journal(run.folder) if run is not None else ()
+
+    def note(stage: RunStage, **details: object) -> None:
+        if journal is not None:
+            journal.write(stage, **details)
+
+    await _thaw(session, plan, patience)
+    remarks: list[str] = []
+    try:
+        known = proven_merged(plan, entries, await read_guest(session, plan.uuid))
+        home = await bring_home(session, plan, tick, patience, note, known=known)
+        if any(entry.stage is RunStage.REVIVING for entry in entries):
+            # The one who started it with its processors stopped died before putting it off.
+            await put_off_again(session, plan)
+        if any(entry.details.get("settling") for entry in entries):
+            await _resume(session, plan)
+        remarks += home.remarks
+        await refuse_unproven(plan, home.merged)
+        note(RunStage.PIVOTED)
+        remarks += await delete_overlays(session, plan, home.merged)
+    except NeedsRescueError as error:
+        note(RunStage.FAILED, exit_code=EXIT_RESCUE, error=asdict(explained(error)), shortfalls=remarks)
+        raise
+    copy = await _judge_copy(plan, run, {entry.stage for entry in entries})
+    if plan.run_id != NO_RUN:
+        await clear_mark(session, plan, plan.run_id)
+    good = copy.startswith("good")
+    note(
+        RunStage.DONE if good else RunStage.FAILED,
+        exit_code=EXIT_LESS if good else EXIT_NOT_DONE,
+        error=None if good else asdict(DIED_AND_RESCUED),
+        shortfalls=[*remarks, "the backup's process died; the guest was brought back afterwards"] if good else remarks,
+    )
+    return Rescued(plan.guest, copy, tuple(remarks))
+
+
+DIED_AND_RESCUED = explained(
+    ExplainedError(DIED.title, cause=DIED.cause, next_step="The guest was brought back to its own disks; try again.")
+)
+
+
+async def _resume(session: HostSession, plan: BackupPlan) -> None:
+    """Let a guest go on that was paused for the rest of its merge by a process that died."""
+    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+    if facts.power is PowerState.PAUSED:
+        await session.ask(lambda host: host.resume(plan.uuid))
+
+
+async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> None:
+    """Thaw a guest whose agent answers; raises NeedsRescueError where it stays frozen."""
+    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
+    if facts.power is not PowerState.RUNNING:
+        return
+    last: list[str] = []
+
+    async def once() -> bool:
+        try:
+            return await session.ask(lambda host: thaw_once(host.work_line(plan.uuid)))
+        except GuestNotRunningError:
+            return True
+
+    if not await until_thawed(once, AGENT_S, lambda error: last.append(error.one_line())):
+        # An agent that does not answer, as in a guest that boots, has frozen nothing that a thaw could reach.
+        print(f"rescue: not thawed: {'; '.join(last)}", file=sys.stderr, flush=True)  # noqa: T201 - told to the user
+
+
+AGENT_S = 5.0
+"""Seconds for which a thaw is tried before the disks are brought home."""
+
+
+async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage]) -> str:
+    """Prove the copy of a run that had come so far, else mark it as void; returns what became of it."""
+    if run is None:
+        return "unknown: its journal is not on this machine"
+    folder = result_folder(plan)
+    if RunStage.VOID not in stages and stages & _WORTH_PROVING:
+        for place in (folder.final, folder.partial):
+            if not place.is_dir():
+                continue
+            try:
+                proof = await prove(place)
+            except BackupError:
+                continue
+            if proof.is_good:
+                if place == folder.partial:
+                    folder.seal()
+                return f"good: {folder.final}"
+    if folder.partial.is_dir():
+        folder.void("the backup's process died")
+    return "void"
+
+
+async def _merge_foreign(session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience) -> Rescued:
+    """Merge what another tool left. Its files stay: whether anything else means them is not ours to know."""
+    home = await bring_home(session, plan, tick, patience, _unheard)
+    kept = tuple(f"{disk.overlay} is merged and was kept; delete it once you are sure" for disk in plan.disks)
+    return Rescued(plan.guest, "none: not a backup of this program", (*home.remarks, *kept))
+
+
+def _unheard(stage: RunStage, **details: object) -> None:
+    """There is no journal of ours for what another tool began."""

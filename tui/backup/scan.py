@@ -1,0 +1,220 @@
+"""Looking for what backups left behind on a host: read-only, and in the order of truth.
+
+The definitions come first, then the mark in the metadata, then the journals, then the names of files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from tui.agent.errors import AgentError
+from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
+from tui.backup.homecoming import proven_merged
+from tui.backup.images import ImageError, allocates_nothing, image_info
+from tui.backup.journal import RunStage, read_journal
+from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover_of
+from tui.backup.mark import host_of, run_id_of
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
+from tui.backup.quiesce import is_frozen
+from tui.backup.runs import Run, list_runs, worker_pid
+from tui.backup.runstate import EXIT_RESCUE
+from tui.hosts.port import Host, NoSuchDomainError
+from tui.model.disk import Disk
+from tui.model.guest import DomainFacts, PowerState
+
+_STAMP = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)\.")
+NO_RUN = "00000000"
+"""Stands for a run of which nothing but overlays is known."""
+
+
+async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftover, ...]:
+    """Everything left behind on a host, or on the guests named by name or UUID, the urgent first. Raises HostError."""
+    wanted = frozenset(guests)
+    domains = await host.list_domains()
+    runs = await asyncio.to_thread(list_runs)
+    stored = {facts.uuid: await _stored(host, facts) for facts in domains}
+    found: list[Leftover] = []
+    for facts in domains:
+        if wanted and not wanted & {facts.name, facts.uuid}:
+            continue
+        try:
+            evidence = await _evidence(host, facts, stored, domains, runs)
+        except NoSuchDomainError:
+            continue
+        leftover = leftover_of(evidence) if evidence is not None else None
+        if leftover is not None:
+            found.append(leftover)
+    found += _of_guests_that_are_gone(host, domains, runs, wanted)
+    return tuple(sorted(found, key=lambda each: ["now", "soon", "whenever"].index(each.urgency)))
+
+
+async def _stored(host: Host, facts: DomainFacts) -> dict[str, Disk]:
+    if not facts.persistent:
+        return {}
+    try:
+        return disks_by_target(await host.stored_xml(facts.uuid))
+    except NoSuchDomainError:
+        return {}
+
+
+async def _evidence(
+    host: Host,
+    facts: DomainFacts,
+    stored: dict[str, dict[str, Disk]],
+    domains: tuple[DomainFacts, ...],
+    runs: tuple[Run, ...],
+) -> GuestEvidence | None:
+    mark = await host.run_metadata(facts.uuid)
+    run = _run_of(facts, mark, runs)
+    plan = run.plan if run is not None else await _made_up(host, facts, mark)
+    if plan is None:
+        return None
+    is_ours = run is not None or mark is not None or all(is_overlay_name(disk.overlay) for disk in plan.disks)
+    worker = worker_pid(run) if run is not None else None
+    entries = read_journal(run.folder) if run is not None else ()
+    asks_agent = is_ours and worker is None and facts.power is PowerState.RUNNING
+    snapshots = await host.snapshot_xmls(facts.uuid)
+    live = {disk.target: disk for disk in facts.disks}
+    merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored[facts.uuid]))
+    empty = {disk.target for disk in plan.disks if is_ours and await allocates_nothing(disk.overlay)}
+    return GuestEvidence(
+        plan=plan,
+        power=facts.power,
+        power_reason=facts.power_reason,
+        is_ours=is_ours,
+        disks=tuple(
+            replace(_disk_evidence(disk, facts, stored, domains, snapshots), is_proven=disk.target in merged | empty)
+            for disk in plan.disks
+        ),
+        worker=worker,
+        stage=entries[-1].stage if entries else "",
+        is_marked=mark is not None,
+        is_open=run is not None and needs_end(run),
+        frozen=asks_agent and await _is_frozen(host, facts.uuid),
+        managed_save=is_ours and facts.power is PowerState.OFF and await host.has_managed_save(facts.uuid),
+    )
+
+
+def needs_end(run: Run) -> bool:
+    """Whether a run's journal was begun and tells no good end; its worker may still be at it."""
+    entries = read_journal(run.folder)
+    if not entries:
+        return False
+    last = entries[-1]
+    if last.stage is RunStage.DONE:
+        return False
+    return last.stage is not RunStage.FAILED or last.details.get("exit_code") == EXIT_RESCUE
+
+
+def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run | None:
+    """The run that the guest's state is of: the one its overlays or its mark name, else one without an end."""
+    of_guest = [run for run in runs if run.plan.uuid == facts.uuid]
+    sources = {disk.source for disk in facts.disks}
+    by_overlay = [run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}]
+    by_mark = [run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)]
+    by_journal = [run for run in of_guest if needs_end(run)]
+    by_files = [run for run in of_guest if any(Path(disk.overlay).exists() for disk in run.plan.disks)]
+    return next(iter((*by_overlay, *by_mark, *by_journal, *by_files)), None)
+
+
+async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | None:
+    """A plan from the definition alone: every disk whose image lies on another one."""
+    disks: list[PlannedDisk] = []
+    for disk in facts.disks:
+        if disk.source_type != "file" or disk.device != "disk" or disk.readonly:
+            continue
+        base = disk.backing[0] if disk.backing else await _base_below(disk.source)
+        if not base:
+            continue
+        image_format = ImageFormat.RAW if disk.base_format == "raw" else ImageFormat.QCOW2
+        disks.append(PlannedDisk(disk.target, base, image_format, disk.source))
+    ours = [disk for disk in disks if is_overlay_name(disk.overlay)]
+    disks = ours or disks
+    if not disks:
+        return None
+    stamp = _STAMP.search(Path(disks[0].overlay).name)
+    return BackupPlan(
+        run_id=(run_id_of(mark) if mark else "") or NO_RUN,
+        stamp=stamp.group(1) if stamp else "",
+        host=(host_of(mark) if mark else "") or host.name,
+        uri=host.uri,
+        uuid=facts.uuid,
+        guest=facts.name,
+        target="/",
+        disks=tuple(disks),
+    )
+
+
+async def _base_below(overlay: str) -> str:
+    """What an overlay of ours lies on, from its own header: a definition that is not in use may not tell."""
+    if not is_overlay_name(overlay):
+        return ""
+    try:
+        return (await image_info(overlay, ImageFormat.QCOW2)).backing
+    except ImageError:
+        return ""
+
+
+def _disk_evidence(
+    disk: PlannedDisk,
+    facts: DomainFacts,
+    stored: dict[str, dict[str, Disk]],
+    domains: tuple[DomainFacts, ...],
+    snapshots: tuple[str, ...],
+) -> DiskEvidence:
+    live = next((there for there in facts.disks if there.target == disk.target), None)
+    own = stored.get(facts.uuid, {}).get(disk.target)
+    place = place_of(live, disk)
+    return DiskEvidence(
+        disk=disk,
+        place=place,
+        stored_place=place_of(own, disk) if facts.persistent else place,
+        overlay_exists=Path(disk.overlay).exists(),
+        listed_by=tuple("snapshot" for xml in snapshots if names_path(xml, disk.overlay)),
+        base_users=_users(disk.base, facts.uuid, domains, stored),
+        switched_by_libvirt=own is not None and bool(own.backing),
+    )
+
+
+def _users(
+    path: str, besides: str, domains: tuple[DomainFacts, ...], stored: dict[str, dict[str, Disk]]
+) -> tuple[str, ...]:
+    return tuple(
+        facts.name
+        for facts in domains
+        if facts.uuid != besides
+        and any(path in (disk.source, *disk.backing) for disk in (*facts.disks, *stored[facts.uuid].values()))
+    )
+
+
+async def _is_frozen(host: Host, uuid: str) -> bool:
+    """What the agent says; one that does not answer cannot be thawed by us either."""
+    try:
+        return await is_frozen(host.probe_line(uuid))
+    except AgentError:
+        return False
+
+
+def _of_guests_that_are_gone(
+    host: Host, domains: tuple[DomainFacts, ...], runs: tuple[Run, ...], wanted: frozenset[str]
+) -> list[Leftover]:
+    there = {facts.uuid for facts in domains}
+    found: list[Leftover] = []
+    for run in runs:
+        plan = run.plan
+        if plan.uuid in there or plan.uri != host.uri or (wanted and not wanted & {plan.guest, plan.uuid}):
+            continue
+        if worker_pid(run) is not None or not needs_end(run):
+            continue
+        disks = tuple(
+            DiskEvidence(disk, Place.ELSEWHERE, Place.ELSEWHERE, Path(disk.overlay).exists()) for disk in plan.disks
+        )
+        evidence = GuestEvidence(plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True)
+        leftover = leftover_of(evidence)
+        if leftover is not None:
+            found.append(leftover)
+    return found

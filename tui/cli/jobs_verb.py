@@ -1,0 +1,129 @@
+"""`qga-tui jobs` and `qga-tui verify`: what backups there are, orders to a running one, and proving a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.backup.control import order
+from tui.backup.errors import BackupError
+from tui.backup.jobs import Job, job_of, list_jobs
+from tui.backup.proof import prove
+from tui.backup.runs import find_run
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS
+from tui.model.quantities import size
+from tui.model.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class JobsWish:
+    """What the user asked for: one run or all, an order to it, and the form of the answer."""
+
+    run: str = ""
+    cancel: bool = False
+    settle: bool = False
+    limit_bytes_s: int | None = None
+    as_json: bool = False
+
+
+def run_jobs(wish: JobsWish) -> int:
+    """List the backups of this user, or give one an order; raises BackupError."""
+    if wish.run:
+        return _one(wish)
+    if wish.cancel or wish.settle or wish.limit_bytes_s is not None:
+        raise BackupError("An order is for one backup", next_step="Name it: qga-tui jobs RUN --cancel")
+    jobs = list_jobs()
+    if wish.as_json:
+        print(json.dumps([job_fields(job) for job in jobs], indent=1))
+    elif not jobs:
+        print("No backup was made yet. Make one: qga-tui backup GUEST --to FOLDER")
+    else:
+        for job in jobs:
+            _tell(job)
+    return EXIT_DONE
+
+
+def _one(wish: JobsWish) -> int:
+    run = find_run(wish.run)
+    if run is None:
+        raise BackupError("There is no such backup", cause=wish.run, next_step="See them with: qga-tui jobs")
+    if wish.limit_bytes_s is not None:
+        asyncio.run(order(run, f"limit {wish.limit_bytes_s}"))
+    if wish.settle:
+        asyncio.run(order(run, "settle"))
+    if wish.cancel:
+        asyncio.run(order(run, "cancel"))
+    job = job_of(run)
+    if wish.as_json:
+        print(json.dumps(job_fields(job), indent=1))
+    else:
+        _tell(job)
+    return EXIT_DONE
+
+
+def job_fields(job: Job) -> dict[str, object]:
+    """A backup as plain values for JSON."""
+    state = job.state
+    error = None if state.error is None else {"title": state.error.title, "cause": state.error.cause}
+    return {
+        "run": state.run_id,
+        "host": state.host,
+        "guest": state.guest,
+        "uuid": state.uuid,
+        "stamp": job.run.plan.stamp,
+        "state": str(job.word),
+        "stage": None if state.stage is None else str(state.stage),
+        "pid": job.pid,
+        "progress": [
+            {
+                "step": str(step.step),
+                "status": str(step.status),
+                "done_bytes": step.done,
+                "total_bytes": step.total,
+                "rate_bytes_s": round(step.rate),
+                "eta_s": None if step.eta_s is None else round(step.eta_s, 1),
+            }
+            for step in state.steps
+        ],
+        "consistency": state.consistency,
+        "frozen_ms": state.frozen_ms,
+        "exit_code": state.exit_code,
+        "error": error,
+        "folder": job.folder or None,
+        "run_folder": str(job.run.folder),
+    }
+
+
+def _tell(job: Job) -> None:
+    worker = f" (process {job.pid})" if job.pid is not None else ""
+    plan = job.run.plan
+    print(printable(f"{plan.run_id}  {plan.stamp}  {plan.host}/{plan.guest}  {job.word}{worker}: {job.doing}"))
+    if job.folder:
+        print(printable(f"          {job.folder}"))
+    if job.word == "stranded":
+        print(printable(f"          Set it right: qga-tui -c {plan.uri} rescue {plan.guest} --apply"))
+
+
+def run_verify(folder: str, *, as_json: bool) -> int:
+    """Read a backup's folder anew; 0 where it is whole, 1 where it is not. Raises BackupError where it is none."""
+    proof = asyncio.run(prove(Path(folder).absolute()))
+    if as_json:
+        values = {
+            "folder": str(proof.folder),
+            "good": proof.is_good,
+            "files": proof.files,
+            "bytes": proof.bytes,
+            "problems": list(proof.problems),
+            "remarks": list(proof.remarks),
+        }
+        print(json.dumps(values, indent=1))
+        return EXIT_DONE if proof.is_good else EXIT_LESS
+    for problem in proof.problems:
+        print(printable(f"✗ {problem}"))
+    for remark in proof.remarks:
+        print(printable(f"! {remark}"))
+    if proof.is_good:
+        print(printable(f"✓ {proof.files} files, {size(proof.bytes)}: every sum is right, every image is sound"))
+    return EXIT_DONE if proof.is_good else EXIT_LESS

@@ -1,0 +1,126 @@
+"""`qga-tui rescue`: what backups left behind on the hosts, what it means, and the one safe way on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tui.backup.leftovers import APPLICABLE, Leftover, Way
+from tui.backup.rescue import RESCUE_PATIENCE, Rescued, rescue
+from tui.backup.runstate import EXIT_DONE, EXIT_RESCUE
+from tui.backup.scan import find_leftovers
+from tui.backup.session import HostSession
+from tui.cli.connect import hosts_for
+from tui.cli.workers import connect
+from tui.hosts.port import Host
+from tui.model.errors import ExplainedError
+from tui.model.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class RescueWish:
+    """What the user asked for: guests by name or UUID (none: all), whether to act, and a typed confirmation."""
+
+    guests: tuple[str, ...] = ()
+    apply: bool = False
+    confirm: str = ""
+    as_json: bool = False
+
+
+def run_rescue(uris: Sequence[str], wish: RescueWish) -> int:
+    """Tell what was left behind, set it right where that is wanted; 0 where nothing is left, 3 where something is."""
+    return asyncio.run(_run(uris, wish))
+
+
+async def _run(uris: Sequence[str], wish: RescueWish) -> int:
+    told: list[dict[str, object]] = []
+    for host in hosts_for(uris):
+        await host.open()
+        told += [await _handle(host, leftover, wish) for leftover in await find_leftovers(host, wish.guests)]
+        await host.close()
+    if wish.as_json:
+        print(json.dumps(told, indent=1))
+    elif not told:
+        print("Nothing was left behind.")
+    return EXIT_RESCUE if any(each["open"] for each in told) else EXIT_DONE
+
+
+async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str, object]:
+    if not wish.as_json:
+        _tell(leftover)
+    fields = leftover_fields(host, leftover)
+    confirmed = wish.confirm if leftover.way is Way.MERGE_CONFIRMED else ""
+    if not wish.apply or (leftover.way not in APPLICABLE and not confirmed):
+        return fields | {"open": leftover.way not in (Way.ATTACH, Way.MERGE_CONFIRMED)}
+    try:
+        done = await _apply(host, leftover, confirmed, quiet=wish.as_json)
+    except ExplainedError as error:
+        if not wish.as_json:
+            print(f"  ✗ {printable(error.one_line())}")
+        return fields | {"open": True, "error": error.one_line()}
+    if not wish.as_json:
+        print(printable(f"  ✓ {done.guest} is on its own disks; its backup: {done.copy}"))
+        for remark in done.remarks:
+            print(printable(f"  ! {remark}"))
+    return fields | {"open": False, "copy": done.copy, "remarks": list(done.remarks)}
+
+
+async def _apply(host: Host, leftover: Leftover, confirmed: str, *, quiet: bool) -> Rescued:
+    last: dict[str, int] = {}
+
+    def tick(target: str, done: int, total: int) -> None:
+        percent = done * 100 // total if total else 0
+        if not quiet and percent // 10 != last.get(target, -1) // 10:
+            print(printable(f"  merging {target}: {percent} %"), flush=True)
+        last[target] = percent
+
+    session = HostSession(connect, host.uri, RESCUE_PATIENCE)
+    try:
+        return await rescue(session, leftover, tick, confirmed=confirmed)
+    finally:
+        await session.close()
+
+
+def leftover_fields(host: Host, leftover: Leftover) -> dict[str, object]:
+    """A leftover as plain values for JSON."""
+    evidence = leftover.evidence
+    return {
+        "host": host.name,
+        "guest": evidence.plan.guest,
+        "uuid": evidence.plan.uuid,
+        "run": evidence.plan.run_id if evidence.is_ours else None,
+        "stage": evidence.stage,
+        "way": str(leftover.way),
+        "urgency": str(leftover.urgency),
+        "title": leftover.title,
+        "explanation": leftover.explanation,
+        "frozen": evidence.frozen,
+        "disks": [
+            {
+                "target": each.disk.target,
+                "base": each.disk.base,
+                "overlay": each.disk.overlay,
+                "place": str(each.place),
+                "overlay_exists": each.overlay_exists,
+            }
+            for each in evidence.disks
+        ],
+        "commands": list(leftover.commands),
+    }
+
+
+def _tell(leftover: Leftover) -> None:
+    print(printable(f"{leftover.guest}: {leftover.title} [{leftover.urgency}]"))
+    print(printable(f"  {leftover.explanation}"))
+    for command in leftover.commands:
+        print(printable(f"    {command}"))
+    words = {
+        Way.MERGE_CONFIRMED: f"To merge it: qga-tui rescue {leftover.guest} --apply --confirm {leftover.guest}",
+        Way.ATTACH: "To watch it: qga-tui jobs",
+        Way.EXPLAIN: "",
+    }
+    hint = words.get(leftover.way, f"To set it right: qga-tui rescue {leftover.guest} --apply")
+    if hint:
+        print(printable(f"  {hint}"))

@@ -1,0 +1,156 @@
+"""The backups of this user, and what was left behind on the hosts: a list, from any terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from tui.backup.jobs import Job, JobWord, list_jobs
+from tui.backup.leftovers import Leftover, Urgency, Way
+from tui.commands import Where
+from tui.model.text import printable
+from tui.widgets.bindings import bindings
+from tui.widgets.tones import styles_of
+
+LOOK_EVERY_S = 1.0
+URGENCY_TONES: dict[Urgency, str] = {Urgency.NOW: "error", Urgency.SOON: "warning", Urgency.WHENEVER: "muted"}
+WORD_TONES: dict[JobWord, str] = {
+    JobWord.RUNNING: "primary",
+    JobWord.DONE: "success",
+    JobWord.LESS: "warning",
+    JobWord.FAILED: "error",
+    JobWord.VOID: "error",
+    JobWord.STRANDED: "error",
+}
+NOTHING = "No backup was made yet. Go back with esc, put the cursor on a guest, and press b."
+
+
+class JobsScreen(Screen[None]):
+    """Leftovers first, then backups, newest first; enter opens the one under the cursor."""
+
+    WHERE = Where.JOBS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.JOBS)
+    HELP = "Every backup that this user made on this machine. What needs you stands first; enter opens it."
+
+    leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
+
+    class JobWanted(Message):
+        """The user wants to see a backup."""
+
+        def __init__(self, job: Job) -> None:
+            super().__init__()
+            self.job = job
+
+    class RescueWanted(Message):
+        """The user wants to see what was left behind on a guest of `host`."""
+
+        def __init__(self, host: str, leftover: Leftover) -> None:
+            super().__init__()
+            self.host = host
+            self.leftover = leftover
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: tuple[Job, ...] = ()
+        self._rows: list[Job | tuple[str, Leftover]] = []
+        self._drawn: list[tuple[str, ...]] = []
+
+    def compose(self) -> ComposeResult:
+        """Title, table, what to do about the row under the cursor."""
+        yield Static(Text("Backups"), id="title")
+        yield DataTable[Text](cursor_type="row", id="jobs")
+        yield Static(Text(NOTHING, "dim"), id="empty")
+        yield Static(id="under-cursor")
+        yield Footer(show_command_palette=False)
+
+    async def on_mount(self) -> None:
+        """Look now, and then every second: a backup runs in a process of its own."""
+        table = self.query_one(DataTable)
+        for title, width in (("GUEST", 12), ("STATE", 14), ("WHEN (UTC)", 16), ("WHAT", None)):
+            table.add_column(title, width=width)
+        self.set_interval(LOOK_EVERY_S, self._look)
+        await self._look()
+        table.focus()
+
+    async def _look(self) -> None:
+        self._jobs = await asyncio.to_thread(list_jobs)
+        self._draw()
+
+    def watch_leftovers(self) -> None:
+        """Draw what was found."""
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
+        found = [(host, each) for host, all_of in self.leftovers.items() for each in all_of if each.way != Way.ATTACH]
+        rows: list[Job | tuple[str, Leftover]] = [*found, *self._jobs]
+        words = [_job_words(row) if isinstance(row, Job) else _leftover_words(row[1]) for row in rows]
+        self.query_one("#empty").display = not rows
+        table = self.query_one(DataTable)
+        table.display = bool(rows)
+        if words != self._drawn:
+            cursor = table.cursor_row
+            self._rows, self._drawn = rows, words
+            table.clear()
+            for row, cells in zip(rows, words, strict=True):
+                style = styles_of(self.app.theme_variables)[_tone(row)]
+                table.add_row(*(Text(cell, style if at == 1 else "") for at, cell in enumerate(cells)))
+            table.move_cursor(row=min(cursor, len(rows) - 1))
+        self._rows = rows
+        self._draw_under_cursor()
+
+    @on(DataTable.RowHighlighted)
+    def _draw_under_cursor(self) -> None:
+        row = self._row()
+        text = Text()
+        if isinstance(row, Job):
+            text.append(f"{printable(row.folder) or 'no copy'}\n", "dim")
+            hint = "enter shows it" if row.word is not JobWord.STRANDED else "its guest needs rescue: see the top rows"
+            text.append(hint, "dim")
+        elif row is not None:
+            text.append(f"{printable(row[1].explanation)}\n")
+            text.append("enter shows what can be done", "dim")
+        self.query_one("#under-cursor", Static).update(text)
+
+    def _row(self) -> Job | tuple[str, Leftover] | None:
+        at = self.query_one(DataTable).cursor_row
+        return self._rows[at] if 0 <= at < len(self._rows) else None
+
+    @on(DataTable.RowSelected)
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        row = self._row()
+        if isinstance(row, Job):
+            self.post_message(self.JobWanted(row))
+        elif row is not None:
+            self.post_message(self.RescueWanted(*row))
+
+    def action_back(self) -> None:
+        """To the list of guests."""
+        self.dismiss()
+
+
+def _tone(row: Job | tuple[str, Leftover]) -> str:
+    return WORD_TONES[row.word] if isinstance(row, Job) else URGENCY_TONES[row[1].urgency]
+
+
+def _job_words(job: Job) -> tuple[str, ...]:
+    stamp = job.run.plan.stamp
+    when = f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[9:11]}:{stamp[11:13]}"
+    return printable(job.run.plan.guest, 20), str(job.word), when, printable(job.doing, 120)
+
+
+def _leftover_words(leftover: Leftover) -> tuple[str, ...]:
+    urgency = {Urgency.NOW: "! needs you now", Urgency.SOON: "! needs you", Urgency.WHENEVER: "· left behind"}
+    return printable(leftover.guest, 20), urgency[leftover.urgency], "", printable(leftover.title, 120)
