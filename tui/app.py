@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -18,7 +17,6 @@ from textual.reactive import reactive
 from tui.backup.attention import running_backups
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
-from tui.backup.scan import find_leftovers
 from tui.commands import Where
 from tui.console.audit import Target, audit_is_wanted
 from tui.console.history import History
@@ -27,9 +25,8 @@ from tui.fleet.fleet import Fleet, Link
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
-from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId
-from tui.screens.backup import BackupScreen
+from tui.screens.backup_flow import BackupFlow
 from tui.screens.calls import CallsScreen
 from tui.screens.console import ConsoleScreen
 from tui.screens.details import DetailsScreen
@@ -41,31 +38,10 @@ from tui.screens.jobs import JobsScreen
 from tui.screens.many_flow import run_in_many
 from tui.screens.palette import CommandsProvider
 from tui.screens.power_flow import change_power
-from tui.screens.rescue import RescueScreen
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
+from tui.widgets.stylesheets import style_paths
 from tui.widgets.tones import NIGHT
-
-logger = logging.getLogger(__name__)
-
-STYLES = (
-    "base.tcss",
-    "dialogs.tcss",
-    "guests.tcss",
-    "details.tcss",
-    "console.tcss",
-    "many.tcss",
-    "backup.tcss",
-    "doctor.tcss",
-    "rescue.tcss",
-)
-
-
-def style_paths() -> list[str | PurePath]:
-    """The style sheets in their order: beside the package once installed, else in the repository."""
-    repository = Path(__file__).parent.parent / "styles"
-    folder = repository if repository.is_dir() else Path(__file__).parent / "styles"
-    return [folder / name for name in STYLES]
 
 
 class QgaTui(App[None]):
@@ -97,12 +73,13 @@ class QgaTui(App[None]):
         self.theme = NIGHT.name
         self.animation_level = "none" if "SSH_CONNECTION" in os.environ else "basic"
         self._hosts = {host.name: host for host in hosts}
-        self._worker_argv = worker_argv
-        self._backups_folder = backups_folder or Path.home() / "backups"
+        self._backup_flow = BackupFlow(
+            self, self._hosts, worker_argv, backups_folder, read_only=read_only, found=self._leftovers_found
+        )
         self._read_only = read_only
         self._repaint_due = False
         self._sessions: dict[GuestId, Session] = {}
-        self._watch = FleetWatch(hosts, self._fleet_changed, policy, self._is_backed_up)
+        self._watch = FleetWatch(hosts, self._fleet_changed, policy, lambda guest_id: guest_id.uuid in self.backups)
         self.fleet = self._watch.fleet
 
     def get_default_screen(self) -> GuestsScreen:
@@ -131,48 +108,23 @@ class QgaTui(App[None]):
         self.fleet = self._watch.fleet
         for host in self.fleet.hosts:
             if host.link is Link.CONNECTED and host.name not in linked:
-                self._scan(host.name)
-
-    @work
-    async def _scan(self, host_name: str) -> None:
-        """Look, read-only, for what backups left behind on a host."""
-        try:
-            found = await find_leftovers(self._hosts[host_name])
-        except ExplainedError as error:
-            logger.warning("no look for leftovers on %s: %s", host_name, error.one_line())
-            return
-        self.leftovers = MappingProxyType({**self.leftovers, host_name: found})
+                self._backup_flow.scan(host.name)
 
     @on(GuestsScreen.JobsWanted)
     def _open_jobs(self) -> None:
-        for host in self.fleet.hosts:
-            if host.link is Link.CONNECTED:
-                self._scan(host.name)
+        self._backup_flow.scan_connected(self.fleet)
         self.push_screen(JobsScreen().data_bind(QgaTui.leftovers))
 
     @on(JobsScreen.JobWanted)
     def _open_job(self, event: JobsScreen.JobWanted) -> None:
-        plan = event.job.run.plan
-        guest = next((guest for guest in self.fleet.guests.values() if guest.id.uuid == plan.uuid), None)
-        if guest is None:
-            self.notify("Its guest is on none of the connected hosts.", severity="warning")
-            return
-        host = self._hosts[guest.id.host]
-        self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder, event.job.run))
+        self._backup_flow.open_job(self.fleet, event.job)
 
     @on(JobsScreen.RescueWanted)
     def _open_rescue(self, event: JobsScreen.RescueWanted) -> None:
-        host_name = event.host
+        self._backup_flow.open_rescue(event.host, event.leftover)
 
-        def look_again(mended: bool | None) -> None:
-            if mended:
-                self._scan(host_name)
-
-        rescue = RescueScreen(event.leftover, self._worker_argv[:-1], read_only=self._read_only)
-        self.push_screen(rescue, look_again)
-
-    def _is_backed_up(self, guest_id: GuestId) -> bool:
-        return guest_id.uuid in self.backups
+    def _leftovers_found(self, host_name: str, found: tuple[Leftover, ...]) -> None:
+        self.leftovers = MappingProxyType({**self.leftovers, host_name: found})
 
     @on(GuestsScreen.PingWanted)
     def _ping(self, event: GuestsScreen.PingWanted) -> None:
@@ -198,7 +150,7 @@ class QgaTui(App[None]):
                 ]
                 self.run_worker(run_in_many(self, lines), name="many guests")
             case "backup":
-                self.push_screen(BackupScreen(host, guest, self._worker_argv, self._backups_folder))
+                self._backup_flow.open_backup(guest)
             case "details":
                 self.push_screen(DetailsScreen(host, guest).data_bind(QgaTui.fleet))
             case "doctor":
@@ -225,10 +177,6 @@ class QgaTui(App[None]):
     def action_calls(self) -> None:
         """Show the libvirt calls."""
         self.push_screen(CallsScreen(self._hosts.values()))
-
-    def action_palette(self) -> None:
-        """Open the palette."""
-        self.action_command_palette()
 
     @on(RoundsScreen.DoctorWanted)
     def _open_doctor_from_rounds(self, event: RoundsScreen.DoctorWanted) -> None:

@@ -1,0 +1,85 @@
+"""Opens everything about backups: one guest's, the list of all, and the way home for what was left behind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from textual.app import App
+
+from tui.backup.jobs import Job
+from tui.backup.leftovers import Leftover
+from tui.backup.runs import Run
+from tui.backup.scan import find_leftovers
+from tui.fleet.fleet import Fleet, Link
+from tui.hosts.port import Host
+from tui.model.errors import ExplainedError
+from tui.model.guest import Guest
+from tui.screens.backup import BackupScreen
+from tui.screens.rescue import RescueScreen
+
+logger = logging.getLogger(__name__)
+
+
+class BackupFlow:
+    """Owned by the app; `found` takes what a look at a host has found."""
+
+    def __init__(
+        self,
+        app: App[None],
+        hosts: Mapping[str, Host],
+        worker_argv: tuple[str, ...],
+        folder: Path | None,
+        *,
+        read_only: bool,
+        found: Callable[[str, tuple[Leftover, ...]], None],
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._worker_argv = worker_argv
+        self._folder = folder or Path.home() / "backups"
+        self._read_only = read_only
+        self._found = found
+
+    def scan(self, host_name: str) -> None:
+        """Look, read-only and beside everything else, for what backups left behind on a host."""
+        self._app.run_worker(self._scan(host_name), name="leftovers")
+
+    async def _scan(self, host_name: str) -> None:
+        try:
+            found = await find_leftovers(self._hosts[host_name])
+        except ExplainedError as error:
+            logger.warning("no look for leftovers on %s: %s", host_name, error.one_line())
+            return
+        self._found(host_name, found)
+
+    def scan_connected(self, fleet: Fleet) -> None:
+        """Look on every host that can be asked."""
+        for host in fleet.hosts:
+            if host.link is Link.CONNECTED:
+                self.scan(host.name)
+
+    def open_backup(self, guest: Guest, run: Run | None = None) -> None:
+        """The wizard of a guest, or its running or last backup; `run` shows that one."""
+        host = self._hosts[guest.id.host]
+        self._app.push_screen(BackupScreen(host, guest, self._worker_argv, self._folder, run))
+
+    def open_job(self, fleet: Fleet, job: Job) -> None:
+        """A backup of the list of all."""
+        uuid = job.run.plan.uuid
+        guest = next((guest for guest in fleet.guests.values() if guest.id.uuid == uuid), None)
+        if guest is None:
+            self._app.notify("Its guest is on none of the connected hosts.", severity="warning", markup=False)
+        else:
+            self.open_backup(guest, job.run)
+
+    def open_rescue(self, host_name: str, leftover: Leftover) -> None:
+        """The way home for a guest; afterwards its host is looked at again."""
+
+        def look_again(mended: bool | None) -> None:
+            if mended:
+                self.scan(host_name)
+
+        rescue = RescueScreen(leftover, self._worker_argv[:-1], read_only=self._read_only)
+        self._app.push_screen(rescue, look_again)
