@@ -47,7 +47,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.help", Where.ANYWHERE, ("f1", "question_mark"), "Help", "Show what the keys do on this screen"),
     Command("app.quit", Where.ANYWHERE, ("ctrl+q",), "Quit", "Leave; backups go on by themselves", footer=False),
     Command(
-        "app.palette", Where.ANYWHERE, ("ctrl+p",), "Palette", "Find any command, or go to a guest by its name", False
+        "app.command_palette",
+        Where.ANYWHERE,
+        ("ctrl+p",),
+        "Palette",
+        "Find any command, or go to a guest by its name",
+        False,
     ),
     Command("app.calls", Where.ANYWHERE, ("f12",), "Calls", "Count the libvirt calls by host and function", False),
     Command(

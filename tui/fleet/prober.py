@@ -81,7 +81,7 @@ class Prober:
         """See to it that a guest that can be asked is asked in its turn."""
         if not can_be_asked(guest):
             self._due.pop(guest.id, None)
-        elif guest.probe is None and self._policy.cycle_s > 0 and guest.id not in self._asking:
+        elif guest.probe is None and self._policy.cycle_s > 0:
             self.ask_soon(guest.id)
 
     async def run(self) -> None:

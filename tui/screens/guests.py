@@ -319,6 +319,7 @@ class GuestsScreen(Screen[None]):
         """Put the cursor on a guest, clearing a filter that hides it."""
         if not self.rows.go_to(guest_id):
             self.action_clear()
+            self.view = replace(self.view, filter="")
             self.rows.go_to(guest_id)
 
     def action_columns(self) -> None:
