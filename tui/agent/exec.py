@@ -11,8 +11,9 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace
 
-from tui.agent.errors import AgentError
+from tui.agent.errors import AgentError, CommandUnavailableError
 from tui.agent.exec_captured import Captured, missing_tools
+from tui.agent.exec_folder import RunFolder, remove_folder
 from tui.agent.exec_model import (
     INPUT_LIMIT,
     End,
@@ -44,22 +45,24 @@ async def run(
     profile: GuestProfile | None = None,
     cancel: asyncio.Event | None = None,
     pace: ExecPace = DEFAULT_PACE,
+    ready: RunFolder | None = None,
 ) -> AsyncGenerator[ExecEvent, None]:
-    """Run `request` and yield `Started`, then `Output` and `Notice` as they come, and `Finished` last.
+    """Run `request` and yield `Started`, then `Output` and `Notice` as they come, then `Finished` and `Surroundings`.
 
     `stdin` is handed to the command as it comes, in place of the request's own; where the guest does not stream, it is
     gathered first. Setting `cancel` ends the command in the guest and still yields how it ended. Cancelling the task
     that iterates, or closing the iterator (iterate within `contextlib.aclosing`), ends it too and returns only after
-    that. `profile` is looked up where it is None. Raises an `AgentError` only before `Started`; whatever goes wrong
-    after it is told by `Finished`.
+    that. `profile` is looked up where it is None. `ready` was made ahead for a request with this `cwd` and no `stdin`,
+    in a guest that streams; it belongs to this run from now on. Raises an `AgentError` only before `Started`; whatever
+    goes wrong after it is told by `Finished`.
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
-    source, notices = await _prepared(transport, request, stdin, profile)
+    source, notices = await _prepared(transport, request, stdin, profile, ready)
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=profile.is_windows)
     feeding: asyncio.Task[Notice | None] | None = None
     try:
-        await uninterrupted(watch.start())
+        await _begun(transport, watch)
         yield Started(watch.pid, source.mode)
         if stdin is not None and source.mode is Mode.STREAMED:
             feeding = asyncio.create_task(_fed(source, stdin))
@@ -72,18 +75,28 @@ async def run(
             trouble = await _ended(feeding)
             if trouble is not None:
                 yield trouble
+        yield watch.finished
         left = await uninterrupted(_left(source)) if not watch.finished.may_still_run else None
         if left is not None:
             yield left
-        yield watch.finished
     finally:
         await uninterrupted(_abandoned(watch, source, feeding))
 
 
 async def _prepared(
-    transport: Transport, request: ExecRequest, stdin: AsyncIterable[bytes] | None, profile: GuestProfile
+    transport: Transport,
+    request: ExecRequest,
+    stdin: AsyncIterable[bytes] | None,
+    profile: GuestProfile,
+    ready: RunFolder | None,
 ) -> tuple[OutputSource, list[Notice]]:
     """The best way in which this guest gives output, ready to start, and what the user should know of it."""
+    if ready is not None:
+        try:
+            return Streamed(transport, request, ready=ready), []
+        except AgentError:
+            await uninterrupted(remove_folder(transport, ready))
+            raise
     if profile.is_windows:
         request = await _with_input(request, stdin)
         return Captured.on_windows(transport, request), [_late("this is a Windows guest", guarded=False)]
@@ -103,6 +116,15 @@ async def _prepared(
     missing = await uninterrupted(missing_tools(transport))
     captured = Captured.on_posix(transport, await _with_input(request, stdin), missing)
     return captured, [_late(reason, guarded=captured.guarded)]
+
+
+async def _begun(transport: Transport, watch: Watch) -> None:
+    """Start the command; where the agent no longer does that, say why: a profile may be older than a freeze."""
+    try:
+        await uninterrupted(watch.start())
+    except CommandUnavailableError:
+        await require_exec(transport, await read_profile(transport))
+        raise
 
 
 async def _with_input(request: ExecRequest, stdin: AsyncIterable[bytes] | None) -> ExecRequest:

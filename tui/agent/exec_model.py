@@ -72,10 +72,12 @@ class ExecRequest:
 class ExecPace:
     """The times of a run, in seconds.
 
-    Polls are `poll_min` apart while output comes and grow to `poll_max` in silence. A command that is to end has
+    Polls are `poll_first` apart after the start and the end, `poll_min` while output comes, and grow to `poll_max` in
+    silence. A command that is to end has
     `grace` to follow TERM and `kill` to follow KILL. An agent that gives no answers is asked for `patience`.
     """
 
+    poll_first: float = 0.005
     poll_min: float = 0.03
     poll_max: float = 0.5
     grace: float = 5.0
@@ -135,7 +137,7 @@ class Notice:
 class Surroundings:
     """What a command line left to the next one: its folder, and its environment as the guest's own shell wrote it.
 
-    `exports` is text for that shell and for nothing else. Told before `Finished`, where the shell came to its end.
+    `exports` is text for that shell and for nothing else. Told after `Finished`, where the shell came to its end.
     """
 
     cwd: str
@@ -144,7 +146,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a run.
+    """The command is over; only `Surroundings` may follow.
 
     `exit_code` and `signal` are the command's own; both None where they were not learned. `may_still_run` says that
     something of the command was left in the guest, or that nobody could look. `reason` explains every end but a

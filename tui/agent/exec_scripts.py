@@ -14,8 +14,11 @@ SEGMENT = 1024 * 1024
 WINDOW = 24
 """Segments of a stream that may wait for us; then the command waits."""
 _BLOCK = 4096
+_BLOCKS = SEGMENT // _BLOCK
 _UNREAD_S = 600
 """Seconds after which output that nobody reads is taken for abandoned."""
+KEPT_READY_S = 600
+"""Seconds for which a folder and its pumps wait in the guest for a command; without one they are gone by themselves."""
 
 NO_CWD, NO_SPACE, NO_TOOL = 91, 92, 93
 """Exit codes of PREPARE."""
@@ -25,12 +28,20 @@ if [ -n "$1" ]; then CDPATH= cd -- "$1" || exit {NO_CWD}; fi
 for t in setsid mktemp mkfifo dd; do command -v "$t" >/dev/null 2>&1 || {{ echo "$t"; exit {NO_TOOL}; }}; done
 umask 077
 d=$(mktemp -d -t "$2.XXXXXX") || exit {NO_SPACE}
-if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}}; then printf %s "$d"; else rm -rf "$d"; exit {NO_SPACE}; fi
-: >"$d/kept"
+if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}} && : >"$d/kept" && echo >"$d/end"; then printf '%s\\n' "$d"
+else rm -rf "$d"; exit {NO_SPACE}; fi
+[ -n "$4" ] && [ -d /proc/self/fd ] || exit 0
+exec 3<>"$d/o" 4<>"$d/e" 5<"$d/o" 6<"$d/e"
+( setsid "$0" -c "$4" "$0" "$d" o <&5 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- & )
+( setsid "$0" -c "$4" "$0" "$d" e <&6 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- & )
+setsid sleep {KEPT_READY_S} </dev/null >/dev/null 2>&1 5<&- 6<&- &
+printf '%s\\n' "$!" >"$d/holder" && printf '%s\\n' "$!"
 """
 """Make the private folder of a run and print its path. Prints the tool that is missing, where one is.
 
-$1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed.
+$1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed; $4
+the text of PUMP where the pumps are to wait for a command that comes later, else empty. They do while a process, whose
+pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most.
 """
 
 SURROUND = """
@@ -49,17 +60,22 @@ environment, $3 `1` where the rest of standard input is the command's, else the 
 
 STREAMED = (
     """
-( setsid "$0" -c "$1" "$0" "$3" o <"$3/o" >/dev/null 2>&1 & )
-( setsid "$0" -c "$1" "$0" "$3" e <"$3/e" >/dev/null 2>&1 & )
-[ -z "$2" ] || ( setsid "$0" -c "$2" "$0" "$3" $$ >"$3/i" 2>/dev/null </dev/null & )
+[ -p "$3/o" ] && [ -p "$3/e" ] || exit 125
+if [ -z "$4" ]; then
+  ( setsid "$0" -c "$1" "$0" "$3" o <"$3/o" >/dev/null 2>&1 & )
+  ( setsid "$0" -c "$1" "$0" "$3" e <"$3/e" >/dev/null 2>&1 & )
+  [ -z "$2" ] || ( setsid "$0" -c "$2" "$0" "$3" $$ >"$3/i" 2>/dev/null </dev/null & )
+fi
 exec >"$3/o" 2>"$3/e"
 echo $$ >"$3/pid"
-shift 3
+[ -z "$4" ] || ! [ "/proc/$4/fd/3" -ef "$3/o" ] || kill "$4"
+shift 4
 """
     + SURROUND
 )
 """SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of PUMP, $2 the text of
-FEED or empty, $3 the folder that PREPARE made, then SURROUND's parameters.
+FEED or empty, $3 the folder that PREPARE made, $4 the process that keeps its pumps waiting or empty, then SURROUND's
+parameters.
 
 The pumps lead sessions of their own and are no children of the command: they outlive its signals until they have
 delivered its last words, and it does not meet them when it waits for its children.
@@ -67,7 +83,7 @@ delivered its last words, and it does not meet them when it waits for its childr
 
 PUMP = f"""
 cd "$1" || exit 1
-n=0
+n=0 w=
 while :; do
   [ -d "$1" ] || break
   m=$((n - {WINDOW})) i=0
@@ -76,22 +92,27 @@ while :; do
     sleep 0.1 2>/dev/null || sleep 1
   done
   [ "$m" -lt 0 ] || rm -f "$2.$m"
-  dd bs={_BLOCK} count={SEGMENT // _BLOCK} of="$2.$n" 2>/dev/null || {{ true >"$2.lost"; break; }}
+  s=$(dd bs={_BLOCK} count={_BLOCKS} of="$2.$n" 2>&1) || w=lost
   [ -s "$2.$n" ] || break
   n=$((n + 1))
+  [ -z "$w" ] || break
+  case ${{s%% *}} in *[!0-9+]* | +* | *+) ;; *+*) [ "$((${{s%% *}}))" -ge {_BLOCKS} ] || break ;; esac
 done
 [ -d "$1" ] || exec cat >/dev/null
-true >"$2.end"
+if [ -e pid ]; then echo "$2 $n $w" >>end; else rm -rf -- "$1"; fi
 """
-"""Standard input into the segments NAME.0, NAME.1 ... as it comes, then NAME.end. $1 the folder, $2 NAME.
+"""Standard input into the segments NAME.0, NAME.1 ... as it comes, then a line in the file `end`: NAME, how many
+segments there are, and `lost` where one could not be written. $1 the folder, $2 NAME.
 
 A segment is complete when the next one exists. The reader empties what it has read; while segment n - WINDOW is not
-empty the pump waits, and with it the command. NAME.lost says that a segment could not be written. When the folder is
-gone nobody listens any more: whoever still writes is not made to stop by it.
+empty the pump waits, and with it the command. dd(1) says how many blocks it read, as WHOLE+PARTIAL: when it is less
+than it was told to, the input has ended. When the folder is gone nobody listens any more: whoever still writes is not
+made to stop by it. A folder without a `pid` never got its command.
 """
 
 REMOVE = """
 for d do
+  IFS= read -r h 2>/dev/null <"$d/holder" && [ "/proc/$h/fd/3" -ef "$d/o" ] && kill "$h"
   rm -rf -- "$d" 2>/dev/null
   [ -d "$d" ] || continue
   mv -- "$d" "$d.x" 2>/dev/null && d=$d.x
@@ -136,9 +157,10 @@ when its `.ok` is not empty.
 """
 
 
-def keeping(folder: str) -> str:
-    """The head of a command line that leaves its folder and its environment in `folder`/kept when its shell ends."""
-    save = f"""{{ printf '%s\\0' "$(pwd)"; {SHELL} -c 'export -p'; }} 2>/dev/null >{quoted(folder + "/kept")}"""
+def keeping(folder: str, shell: str) -> str:
+    """The head of a line for `shell` that leaves its folder and environment in `folder`/kept when the shell ends."""
+    exported = "export -p" if shell == SHELL else f"{SHELL} -c 'export -p'"
+    save = f"""{{ printf '%s\\0' "$(pwd)"; {exported}; }} 2>/dev/null >{quoted(folder + "/kept")}"""
     return f"trap {quoted(save)} EXIT; "
 
 

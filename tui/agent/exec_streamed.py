@@ -8,15 +8,17 @@ from dataclasses import replace
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start
-from tui.agent.errors import CommandFailedError, CommandUnavailableError
+from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
 from tui.agent.exec_input import feed_pieces
 from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecRequest, Mode, Notice, Output, Stream, Surroundings
-from tui.agent.exec_segments import Segments
-from tui.agent.exec_shell import ask
-from tui.agent.exec_source import START_TIMEOUT_S, NotStreamableError, surrounded
+from tui.agent.exec_segments import Segments, read_ends
+from tui.agent.exec_source import START_TIMEOUT_S, surrounded
 from tui.agent.files import read_chunk
-from tui.agent.owner import run_folder_name
 from tui.agent.transport import Transport
+
+QUIET_S = 0.04
+"""Seconds after the start in which only the end of a command is asked for: a short one is over by then, and each
+question costs the guest time."""
 
 
 class Streamed:
@@ -28,14 +30,17 @@ class Streamed:
     mode = Mode.STREAMED
     leads_group = True
 
-    def __init__(self, transport: Transport, request: ExecRequest, *, is_fed: bool = False) -> None:
-        """`is_fed` says that input will come by `feed`."""
+    def __init__(
+        self, transport: Transport, request: ExecRequest, *, is_fed: bool = False, ready: RunFolder | None = None
+    ) -> None:
+        """`is_fed` says that input will come by `feed`; `ready` is a folder that was made ahead, and is now ours."""
         self.cut = False
         self._transport = transport
         self._request = request
         self._is_fed = is_fed
-        self._folder = ""
+        self._folder = ready
         self._streams: dict[Stream, Segments] = {}
+        self._quiet_until = 0.0
         surrounded(request)
 
     @property
@@ -44,59 +49,61 @@ class Streamed:
         return all(segments.is_dry for segments in self._streams.values())
 
     async def prepare(self) -> None:
-        """Make the folder; raises NotStreamableError where that cannot be, CommandFailedError for a missing cwd."""
-        try:
-            words = (self._request.cwd, run_folder_name(), "i" if self._is_fed else "")
-            made = await ask(self._transport, scripts.SHELL, "-c", scripts.PREPARE, scripts.SHELL, *words)
-        except CommandUnavailableError:
-            raise
-        except CommandFailedError as error:
-            raise NotStreamableError(f"the guest has no {scripts.SHELL}") from error
-        said = made.out.decode("utf-8", "replace").strip()
-        match made.exit_code:
-            case 0 if said.startswith("/") and said.isprintable():
-                self._folder = said
-            case scripts.NO_CWD:
-                raise CommandFailedError(
-                    "The command was not started",
-                    cause=f"the guest has no folder {self._request.cwd!r}",
-                    original=made.err.decode("utf-8", "replace").strip(),
-                )
-            case scripts.NO_TOOL:
-                raise NotStreamableError(f"the guest has no {said}")
-            case _:
-                raise NotStreamableError("no temporary folder could be made in the guest")
+        """Make the folder where there is none; raises what `make_folder` raises."""
+        if self._folder is None:
+            self._folder = await make_folder(self._transport, self._request.cwd, is_fed=self._is_fed)
 
     async def start(self) -> int:
         """Start the command; its pid is the shell's that becomes it."""
-        names = {Stream.STDOUT: "o", Stream.STDERR: "e"}
-        self._streams = {stream: Segments(self._transport, f"{self._folder}/{name}") for stream, name in names.items()}
+        path, holder = self._path, self._folder.holder if self._folder is not None else ""
+        self._streams = {stream: Segments(self._transport, f"{path}/{name}") for stream, name in _NAMES.items()}
         request, command = self._request, self._request.command
         if request.keeps_surroundings and isinstance(command, CommandLine):
-            request = replace(request, command=replace(command, text=scripts.keeping(self._folder) + command.text))
-        surround, data = surrounded(request, f"{self._folder}/i" if self._is_fed else "/dev/null")
-        feed = scripts.FEED if self._is_fed else ""
-        words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, scripts.PUMP, feed, self._folder, *surround)
-        return await exec_start(
+            head = scripts.keeping(path, command.shell)
+            request = replace(request, command=replace(command, text=head + command.text))
+        surround, data = surrounded(request, f"{path}/i" if self._is_fed else "/dev/null")
+        pump, feed = "" if holder else scripts.PUMP, scripts.FEED if self._is_fed else ""
+        words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, pump, feed, path, holder, *surround)
+        pid = await exec_start(
             self._transport, "setsid", words, input_data=data, capture=False, timeout_s=START_TIMEOUT_S
         )
+        self._quiet_until = asyncio.get_running_loop().time() + QUIET_S
+        return pid
+
+    @property
+    def _path(self) -> str:
+        if self._folder is None:
+            raise RuntimeError("the folder was not made, or is removed")
+        return self._folder.path
 
     async def drain(self, status: ExecStatus, *, is_gone: bool) -> list[Output | Notice]:
         """What came of each stream, READ_PIECE and a segment at most."""
-        for segments in self._streams.values():
-            if is_gone:
-                await segments.fill_to_the_end(asyncio.get_running_loop().time())
-            else:
+        now = asyncio.get_running_loop().time()
+        notices: list[Notice] = []
+        if is_gone:
+            notices = await self._drain_to_the_end(now)
+        elif now >= self._quiet_until:
+            for segments in self._streams.values():
                 await segments.fill()
-        notices = await self._last_notices() if self.is_dry else []
         taken = ((stream, segments.take()) for stream, segments in self._streams.items())
         return [*(Output(stream, data) for stream, data in taken if data), *notices]
 
-    async def _last_notices(self) -> list[Notice]:
+    async def _drain_to_the_end(self, now: float) -> list[Notice]:
+        ends = await read_ends(self._transport, f"{self._path}/end")
+        if ends is None:
+            for segments in self._streams.values():
+                segments.give_up()
+            self.cut = True
+            return [Notice("Its folder in the guest is gone: what it wrote last could not be read.")]
+        for stream, segments in self._streams.items():
+            await segments.fill_to_the_end(now, ends.get(_NAMES[stream]))
+        return self._last_notices() if self.is_dry else []
+
+    def _last_notices(self) -> list[Notice]:
         """What is to be said of output that will not come; the drain that finds both streams dry is the last one."""
         notices = []
         for stream, segments in self._streams.items():
-            if await segments.was_lost():
+            if segments.was_lost:
                 self.cut = True
                 notices.append(Notice(f"The guest had no room for all of {stream}; the rest is lost."))
             elif segments.is_held_open:
@@ -107,23 +114,23 @@ class Streamed:
 
     async def feed(self, pieces: AsyncIterable[bytes]) -> None:
         """Hand `pieces` on as they come, a bounded number of bytes ahead of the command."""
-        await feed_pieces(self._transport, self._folder, pieces)
+        await feed_pieces(self._transport, self._path, pieces)
 
     async def surroundings(self) -> Surroundings | None:
         """What the shell left when it ended by itself."""
         if not self._request.keeps_surroundings or not isinstance(self._request.command, CommandLine):
             return None
-        kept = await read_chunk(self._transport, f"{self._folder}/kept", 0)
+        kept = await read_chunk(self._transport, f"{self._path}/kept", 0)
         cwd, nul, exports = kept.partition(b"\0")
         if not nul or len(exports) > EXPORTS_LIMIT:
             return None
         return Surroundings(cwd.decode("utf-8", "surrogateescape"), exports)
 
     async def remove(self) -> None:
-        """Remove the folder, in one attempt; what still writes is read by its pump and forgotten."""
-        folder, self._folder = self._folder, ""
-        if not folder:
-            return
-        removed = await ask(self._transport, scripts.SHELL, "-c", scripts.REMOVE, scripts.SHELL, folder)
-        if removed.out:
-            raise CommandFailedError(f"{folder} was left in the guest", cause="it could not be removed")
+        """Remove the folder, in one attempt."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            await remove_folder(self._transport, folder)
+
+
+_NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}

@@ -151,6 +151,8 @@ class Watch:
                 raise
             except (CommandFailedError, ReplyTooLargeError) as error:
                 self._forgotten = _why_forgotten(error)
+            if self._status.exited:
+                self._pause = 0.0
         events = await self._source.drain(self._status, is_gone=self._is_gone)
         for event in events:
             if isinstance(event, Output):
@@ -234,10 +236,10 @@ class Watch:
             self._pause = self._pace.poll_max
         elif any(_is_full(event) for event in events):
             self._pause = 0.0
-        elif events or self._is_gone or self._escalation is not None:
+        elif events or self._escalation is not None:
             self._pause = self._pace.poll_min
         else:
-            self._pause = min(max(self._pause, self._pace.poll_min) * 1.5, self._pace.poll_max)
+            self._pause = min(max(self._pause * 1.5, self._pace.poll_first), self._pace.poll_max)
 
 
 def _is_full(event: Output | Notice) -> bool:

@@ -28,6 +28,7 @@ from tui.agent.exec_shell import ask, survivors
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
+from tui.console.ahead import FolderAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.oem import likely_charset
@@ -112,6 +113,11 @@ class Session:
         self._cancel = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._profile: GuestProfile | None = None
+        self._ahead = FolderAhead(transport)
+        self._keeps_ahead = False
+        self._surroundings_known = asyncio.Event()
+        self._surroundings_known.set()
         self._tidying: set[asyncio.Task[None]] = set()
 
     @property
@@ -140,7 +146,10 @@ class Session:
         return lambda: self._listeners.remove(listener)
 
     def prepare(self) -> None:
-        """Learn the guest's shell and encoding and sweep what crashed runs left there, in the background, once."""
+        """Learn the guest's shell and encoding and sweep what crashed runs left there, in the background, once.
+
+        From then on a folder waits in the guest for the next command; `close` removes it.
+        """
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._prepare(), name="console prepared")
 
@@ -178,9 +187,11 @@ class Session:
             await asyncio.wait(self._tidying)
 
     async def close(self) -> None:
-        """End what runs, in the guest too."""
+        """End what runs, in the guest too, and leave nothing there."""
+        self._keeps_ahead = False
         self.cancel()
         await self.idle()
+        await self._ahead.drop()
 
     async def look_again(self) -> None:
         """See whether the last command still runs in the guest, and say so."""
@@ -244,8 +255,7 @@ class Session:
 
     async def _prepare(self) -> None:
         try:
-            profile = await read_profile(self._transport)
-            self._meet(profile)
+            profile = await self._met()
             self.charset = await likely_charset(self._transport, profile, self.charset.choice)
             self._tell(StatusChanged())
             swept = await sweep_leftovers(self._transport, profile)
@@ -255,18 +265,28 @@ class Session:
             return
         if swept.did_something:
             self._say(None, sweep_in_words(swept))
+        self._keeps_ahead = profile.offers_files and not profile.is_windows
+        self._prepare_next()
 
-    def _meet(self, profile: GuestProfile) -> None:
-        self.is_windows = profile.is_windows
+    async def _met(self) -> GuestProfile:
+        """The guest's profile, asked for again after every run that did not come to a plain end."""
+        if self._profile is None:
+            self._profile = await read_profile(self._transport)
+        self.is_windows = self._profile.is_windows
         if self.shell is None:
-            self.shell = default_shell(profile)
+            self.shell = default_shell(self._profile)
+        return self._profile
+
+    def _prepare_next(self) -> None:
+        if self._keeps_ahead and not self.is_running:
+            self._ahead.want(self.cwd)
 
     async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None) -> None:
         self._reader = Reader(record.number, self.charset)
         charset = self.charset
         try:
-            profile = await read_profile(self._transport)
-            self._meet(profile)
+            await self._surroundings_known.wait()
+            profile = await self._met()
             shell = self.shell or default_shell(profile)
             question = folder_question(record.line, shell)
             request = self._request(question or record.line, shell)
@@ -279,8 +299,9 @@ class Session:
                 profile=profile,
                 cancel=self._cancel,
                 pace=self._pace,
+                ready=await self._ahead.take(request.cwd) if stdin is None else None,
             )
-            async with self._tidied_behind(events):
+            async with self._tidied_behind(record, events):
                 async for event in events:
                     await self._note(record, event)
                     if isinstance(event, Finished):
@@ -288,6 +309,7 @@ class Session:
             if question and record.finished is not None and record.finished.exit_code == 0:
                 self._enter_printed_folder(record)
         except ExplainedError as error:
+            self._profile = None
             self._keep(record, [EndLine(record.number, shown_line(explain(error).one_line()), is_good=False)])
             if self.cwd and "no folder" in error.cause:
                 self.cwd = ""
@@ -300,20 +322,28 @@ class Session:
             await self._read_anew()
 
     @asynccontextmanager
-    async def _tidied_behind(self, events: AsyncGenerator[ExecEvent, None]) -> AsyncIterator[None]:
-        """Closes the course of a command, which tidies up in the guest, while the user may type the next one.
+    async def _tidied_behind(
+        self, record: CommandRecord, events: AsyncGenerator[ExecEvent, None]
+    ) -> AsyncIterator[None]:
+        """Takes the course of a command to its end, which tidies up in the guest, while the user may type the next one.
 
         A command that did not come to its end is ended there first.
         """
 
         async def tidy() -> None:
-            await events.aclose()
+            try:
+                async for event in events:
+                    await self._note(record, event)
+            finally:
+                known.set()
+            self._prepare_next()
 
         try:
             yield
         except BaseException:
             await events.aclose()
             raise
+        known = self._surroundings_known = asyncio.Event()
         tidying = asyncio.create_task(tidy(), name="tidying up")
         self._tidying.add(tidying)
         tidying.add_done_callback(self._tidying.discard)
@@ -332,9 +362,12 @@ class Session:
                 self._say(record, text)
             case Surroundings(cwd=cwd, exports=exports):
                 self.cwd, self._exports = cwd, exports
+                self._surroundings_known.set()
                 self._tell(StatusChanged())
             case Finished():
                 record.finished = event
+                if event.end is not End.EXITED:
+                    self._profile = None
                 flushed = self._reader.flush() if self._reader is not None else []
                 self.transcript.extend(flushed)
                 is_good = event.end is End.EXITED and event.exit_code == 0

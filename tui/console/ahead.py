@@ -1,0 +1,87 @@
+"""One folder kept waiting in the guest for the next command of a console, so that it starts at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from tui.agent.errors import AgentError
+from tui.agent.exec_folder import RunFolder, is_there, make_folder, remove_folder
+from tui.agent.exec_source import NotStreamableError
+from tui.agent.shield import uninterrupted
+from tui.agent.transport import Transport
+
+_log = logging.getLogger(__name__)
+IDLE_S = 300.0
+"""Seconds after which a console in which nothing is run lets go of its folder."""
+LEAVING_S = 2.0
+"""Seconds that a program which ends waits for the guest to remove the folder; it goes by itself there, a bit later."""
+
+
+class FolderAhead:
+    """Makes, keeps and gives the folder. All methods belong to the event loop's thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._folder: RunFolder | None = None
+        self._is_made = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    def want(self, cwd: str) -> None:
+        """Have a folder for a command in `cwd`, made in the background unless there is one."""
+        if self._keeping is not None and not self._keeping.done():
+            if self._folder is None or self._folder.cwd == cwd:
+                return
+            self._keeping.cancel()
+        self._is_made = asyncio.Event()
+        self._keeping = asyncio.create_task(self._keep(cwd, self._is_made), name="folder kept ready")
+
+    async def take(self, cwd: str) -> RunFolder | None:
+        """The folder, which is the caller's from now on; None where none fits a command in `cwd`.
+
+        Raises an `AgentError` where the agent does not answer.
+        """
+        if self._keeping is None or self._keeping.done():
+            return None
+        await self._is_made.wait()
+        if self._folder is None:
+            return None
+        if self._folder.cwd != cwd or not await is_there(self._transport, self._folder):
+            self._keeping.cancel()
+            return None
+        folder, self._folder = self._folder, None
+        self._keeping.cancel()
+        return folder
+
+    async def drop(self) -> None:
+        """Remove the folder."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+
+    async def _keep(self, cwd: str, is_made: asyncio.Event) -> None:
+        try:
+            await uninterrupted(self._make(cwd))
+            is_made.set()
+            await asyncio.sleep(IDLE_S)
+        except (AgentError, NotStreamableError) as error:
+            _log.info("no folder is kept ready in the guest: %s", error)
+        finally:
+            is_made.set()
+            folder, self._folder = self._folder, None
+            if folder is not None:
+                await self._let_go(folder)
+
+    async def _make(self, cwd: str) -> None:
+        folder = await make_folder(self._transport, cwd, ahead=True)
+        if folder.holder:
+            self._folder = folder
+        else:
+            await remove_folder(self._transport, folder)
+
+    async def _let_go(self, folder: RunFolder) -> None:
+        try:
+            async with asyncio.timeout(LEAVING_S):
+                await remove_folder(self._transport, folder)
+        except (AgentError, TimeoutError) as error:
+            _log.info("%s goes by itself in the guest, or with the next sweep: %s", folder.path, error)
