@@ -49,13 +49,13 @@ async def test_a_session_keeps_prompt_output_and_end(agent: HostAgent) -> None:
     assert end.text.startswith("exit 7 after ")
     assert not end.is_good
     assert isinstance(facts[0], CommandStarted)
-    assert isinstance(facts[-1], CommandEnded)
-    assert facts[-1].finished is not None
+    (ended,) = (fact for fact in facts if isinstance(fact, CommandEnded))
+    assert ended.finished is not None
     stop()
+    heard = len(facts)
     session.run("true")
     await session.idle()
-    assert isinstance(facts[-1], CommandEnded)
-    assert facts[-1].number == 1
+    assert len(facts) == heard
     last = list(session.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert last.is_good

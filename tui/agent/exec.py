@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tui.agent.errors import AgentError, CommandUnavailableError
 from tui.agent.exec_captured import Captured, missing_tools
-from tui.agent.exec_folder import RunFolder, remove_folder
+from tui.agent.exec_folder import RunFolder, release
 from tui.agent.exec_model import (
     INPUT_LIMIT,
     End,
@@ -95,7 +95,7 @@ async def _prepared(
         try:
             return Streamed(transport, request, ready=ready), []
         except AgentError:
-            await uninterrupted(remove_folder(transport, ready))
+            await uninterrupted(release(transport, ready))
             raise
     if profile.is_windows:
         request = await _with_input(request, stdin)

@@ -77,7 +77,7 @@ class ExecPace:
     `grace` to follow TERM and `kill` to follow KILL. An agent that gives no answers is asked for `patience`.
     """
 
-    poll_first: float = 0.005
+    poll_first: float = 0.010
     poll_min: float = 0.03
     poll_max: float = 0.5
     grace: float = 5.0

@@ -5,7 +5,7 @@ They keep to what dash, bash and busybox share, and assign no variable that a co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 SHELL = "/bin/sh"
 
@@ -30,18 +30,18 @@ umask 077
 d=$(mktemp -d -t "$2.XXXXXX") || exit {NO_SPACE}
 if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}} && : >"$d/kept" && echo >"$d/end"; then printf '%s\\n' "$d"
 else rm -rf "$d"; exit {NO_SPACE}; fi
-[ -n "$4" ] && [ -d /proc/self/fd ] || exit 0
-exec 3<>"$d/o" 4<>"$d/e" 5<"$d/o" 6<"$d/e"
-( setsid "$0" -c "$4" "$0" "$d" o <&5 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- & )
-( setsid "$0" -c "$4" "$0" "$d" e <&6 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- & )
+[ -n "$4" ] && [ -d /proc/self/fd ] && mkfifo "$d/go" || exit 0
+exec 3<>"$d/o" 4<>"$d/e" 5<"$d/o" 6<"$d/e" 7<>"$d/go"
+( setsid "$0" -c "$4" "$0" "$d" o <&5 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- 7<&- & )
+( setsid "$0" -c "$4" "$0" "$d" e <&6 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- 7<&- & )
 setsid sleep {KEPT_READY_S} </dev/null >/dev/null 2>&1 5<&- 6<&- &
 printf '%s\\n' "$!" >"$d/holder" && printf '%s\\n' "$!"
 """
 """Make the private folder of a run and print its path. Prints the tool that is missing, where one is.
 
 $1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed; $4
-the text of PUMP where the pumps are to wait for a command that comes later, else empty. They do while a process, whose
-pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most.
+the text of PUMP where the pumps are to wait for a command that WAITING becomes later, else empty. They do while a
+process, whose pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most.
 """
 
 SURROUND = """
@@ -61,25 +61,58 @@ environment, $3 `1` where the rest of standard input is the command's, else the 
 STREAMED = (
     """
 [ -p "$3/o" ] && [ -p "$3/e" ] || exit 125
-if [ -z "$4" ]; then
-  ( setsid "$0" -c "$1" "$0" "$3" o <"$3/o" >/dev/null 2>&1 & )
-  ( setsid "$0" -c "$1" "$0" "$3" e <"$3/e" >/dev/null 2>&1 & )
-  [ -z "$2" ] || ( setsid "$0" -c "$2" "$0" "$3" $$ >"$3/i" 2>/dev/null </dev/null & )
-fi
+( setsid "$0" -c "$1" "$0" "$3" o <"$3/o" >/dev/null 2>&1 & )
+( setsid "$0" -c "$1" "$0" "$3" e <"$3/e" >/dev/null 2>&1 & )
+[ -z "$2" ] || ( setsid "$0" -c "$2" "$0" "$3" $$ >"$3/i" 2>/dev/null </dev/null & )
 exec >"$3/o" 2>"$3/e"
 echo $$ >"$3/pid"
-[ -z "$4" ] || ! [ "/proc/$4/fd/3" -ef "$3/o" ] || kill "$4"
-shift 4
+shift 3
 """
     + SURROUND
 )
 """SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of PUMP, $2 the text of
-FEED or empty, $3 the folder that PREPARE made, $4 the process that keeps its pumps waiting or empty, then SURROUND's
-parameters.
+FEED or empty, $3 the folder that PREPARE made, then SURROUND's parameters.
 
 The pumps lead sessions of their own and are no children of the command: they outlive its signals until they have
 delivered its last words, and it does not meet them when it waits for its children.
 """
+
+WAITING = """
+exec 3<"$1/go" >"$1/o" 2>"$1/e" </dev/null || exit 125
+IFS= read -r _qga_end <&3 || exit 125
+set -- "$1" "$2" ""
+until IFS= read -r _qga_line <&3 || exit 125; [ "$_qga_line" = "$_qga_end" ]; do
+  set -- "$1" "$2" "$3$_qga_line
+"
+done
+exec 3<&-
+unset _qga_line _qga_end
+echo $$ >"$1/pid"
+[ "/proc/$2/fd/3" -ef "$1/o" ] && kill "$2"
+eval "set --
+$3"
+"""
+"""Wait for a command as shell text and become it; end without one when the process that holds the FIFOs ends. $1 the
+folder that PREPARE made ahead, $2 that process.
+
+The text comes in the FIFO `go` between two lines that are the same.
+"""
+
+
+def command_text(cwd: str, exported: bytes, program: Sequence[str]) -> bytes:
+    """The text for WAITING: as SURROUND does it, without input. `exported` is shell text that sets the environment.
+
+    A line for SHELL is read by the waiting shell itself.
+    """
+    enter = f"CDPATH= cd -- {quoted(cwd)} || exit 125\n" if cwd else ""
+    match program:
+        case [shell, "-c", line] if shell == SHELL:
+            become = line
+        case _:
+            become = "exec " + " ".join(map(quoted, program))
+    encoded = [text.encode("utf-8", "surrogateescape") for text in (enter, become + "\n")]
+    return encoded[0] + exported + encoded[1]
+
 
 PUMP = f"""
 cd "$1" || exit 1

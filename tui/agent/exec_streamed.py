@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start
-from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
+from tui.agent.exec_folder import RunFolder, begin, make_folder, release, remove_folder
 from tui.agent.exec_input import feed_pieces
 from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecRequest, Mode, Notice, Output, Stream, Surroundings
 from tui.agent.exec_segments import Segments, read_ends
@@ -55,20 +55,41 @@ class Streamed:
 
     async def start(self) -> int:
         """Start the command; its pid is the shell's that becomes it."""
-        path, holder = self._path, self._folder.holder if self._folder is not None else ""
-        self._streams = {stream: Segments(self._transport, f"{path}/{name}") for stream, name in _NAMES.items()}
-        request, command = self._request, self._request.command
-        if request.keeps_surroundings and isinstance(command, CommandLine):
-            head = scripts.keeping(path, command.shell)
-            request = replace(request, command=replace(command, text=head + command.text))
-        surround, data = surrounded(request, f"{path}/i" if self._is_fed else "/dev/null")
-        pump, feed = "" if holder else scripts.PUMP, scripts.FEED if self._is_fed else ""
-        words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, pump, feed, path, holder, *surround)
-        pid = await exec_start(
-            self._transport, "setsid", words, input_data=data, capture=False, timeout_s=START_TIMEOUT_S
-        )
+        pid = await self._become() or await self._start_anew()
+        self._streams = {stream: Segments(self._transport, f"{self._path}/{name}") for stream, name in _NAMES.items()}
         self._quiet_until = asyncio.get_running_loop().time() + QUIET_S
         return pid
+
+    async def _become(self) -> int:
+        """Let the shell that waits in a ready folder become the command; 0 where none does."""
+        folder, request = self._folder, self._keeping_request()
+        if folder is None or not folder.runner:
+            return 0
+        program = request.program
+        exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
+        text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
+        if await begin(self._transport, folder, text):
+            return folder.runner
+        self._folder = None
+        await release(self._transport, folder)
+        await self.prepare()
+        return 0
+
+    async def _start_anew(self) -> int:
+        surround, data = surrounded(self._keeping_request(), f"{self._path}/i" if self._is_fed else "/dev/null")
+        feed = scripts.FEED if self._is_fed else ""
+        words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, scripts.PUMP, feed, self._path, *surround)
+        return await exec_start(
+            self._transport, "setsid", words, input_data=data, capture=False, timeout_s=START_TIMEOUT_S
+        )
+
+    def _keeping_request(self) -> ExecRequest:
+        """The request, with a line that leaves its surroundings where that is asked for."""
+        request, command = self._request, self._request.command
+        if not request.keeps_surroundings or not isinstance(command, CommandLine):
+            return request
+        head = scripts.keeping(self._path, command.shell)
+        return replace(request, command=replace(command, text=head + command.text))
 
     @property
     def _path(self) -> str:

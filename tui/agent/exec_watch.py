@@ -63,7 +63,7 @@ class Watch:
         self._windows = windows
         self._clock = asyncio.get_running_loop().time
         self._begun = self._clock()
-        self._pause = 0.0
+        self._pause = pace.poll_first
         self._status = ExecStatus(exited=False)
         self._forgotten = ""
         self._bytes = {Stream.STDOUT: 0, Stream.STDERR: 0}

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from tui.agent.errors import AgentError
-from tui.agent.exec_folder import RunFolder, is_there, make_folder, remove_folder
+from tui.agent.exec_folder import RunFolder, make_folder_ahead, release
 from tui.agent.exec_source import NotStreamableError
 from tui.agent.shield import uninterrupted
 from tui.agent.transport import Transport
@@ -37,19 +37,15 @@ class FolderAhead:
         self._keeping = asyncio.create_task(self._keep(cwd, self._is_made), name="folder kept ready")
 
     async def take(self, cwd: str) -> RunFolder | None:
-        """The folder, which is the caller's from now on; None where none fits a command in `cwd`.
-
-        Raises an `AgentError` where the agent does not answer.
-        """
+        """The folder, which is the caller's from now on; None where none fits a command in `cwd`."""
         if self._keeping is None or self._keeping.done():
             return None
         await self._is_made.wait()
-        if self._folder is None:
-            return None
-        if self._folder.cwd != cwd or not await is_there(self._transport, self._folder):
-            self._keeping.cancel()
-            return None
-        folder, self._folder = self._folder, None
+        folder = self._folder
+        if folder is not None and folder.cwd == cwd and folder.is_fresh:
+            self._folder = None
+        else:
+            folder = None
         self._keeping.cancel()
         return folder
 
@@ -73,15 +69,15 @@ class FolderAhead:
                 await self._let_go(folder)
 
     async def _make(self, cwd: str) -> None:
-        folder = await make_folder(self._transport, cwd, ahead=True)
-        if folder.holder:
+        folder = await make_folder_ahead(self._transport, cwd)
+        if folder.runner:
             self._folder = folder
         else:
-            await remove_folder(self._transport, folder)
+            await release(self._transport, folder)
 
     async def _let_go(self, folder: RunFolder) -> None:
         try:
             async with asyncio.timeout(LEAVING_S):
-                await remove_folder(self._transport, folder)
+                await release(self._transport, folder)
         except (AgentError, TimeoutError) as error:
             _log.info("%s goes by itself in the guest, or with the next sweep: %s", folder.path, error)
