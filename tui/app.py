@@ -19,6 +19,7 @@ from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.console.audit import Target, audit_is_wanted
+from tui.console.consoles import Consoles
 from tui.console.history import History
 from tui.console.session import Session
 from tui.fleet.fleet import Fleet, Link
@@ -57,6 +58,7 @@ class QgaTui(App[None]):
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
+    commands: reactive[Mapping[GuestId, str]] = reactive(MappingProxyType({}), init=False)
     leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
 
     def __init__(
@@ -78,13 +80,14 @@ class QgaTui(App[None]):
         )
         self._read_only = read_only
         self._repaint_due = False
-        self._sessions: dict[GuestId, Session] = {}
+        self._consoles = Consoles(self._commands_changed)
         self._watch = FleetWatch(hosts, self._fleet_changed, policy, lambda guest_id: guest_id.uuid in self.backups)
         self.fleet = self._watch.fleet
 
     def get_default_screen(self) -> GuestsScreen:
         """The guest list."""
-        return GuestsScreen(read_only=self._read_only).data_bind(QgaTui.fleet, QgaTui.backups, QgaTui.leftovers)
+        screen = GuestsScreen(read_only=self._read_only)
+        return screen.data_bind(QgaTui.fleet, QgaTui.backups, QgaTui.commands, QgaTui.leftovers)
 
     def on_ready(self) -> None:
         """The first paint is done: now hosts may be asked."""
@@ -165,11 +168,15 @@ class QgaTui(App[None]):
 
     def _session(self, guest: Guest) -> Session:
         """The guest's console; it lives as long as the app."""
-        if guest.id not in self._sessions:
-            target = self._target(guest) if audit_is_wanted() else None
-            line = self._hosts[guest.id.host].work_line(guest.id.uuid)
-            self._sessions[guest.id] = Session(line, target=target)
-        return self._sessions[guest.id]
+        target = self._target(guest) if audit_is_wanted() else None
+        return self._consoles.of(guest.id, self._hosts[guest.id.host].work_line(guest.id.uuid), target)
+
+    def _commands_changed(self, running: Mapping[GuestId, str]) -> None:
+        self.commands = running
+
+    async def on_unmount(self) -> None:
+        """Leave nothing of ours waiting in guests."""
+        await self._consoles.leave()
 
     def _target(self, guest: Guest) -> Target:
         return Target(self._hosts[guest.id.host].uri, guest.name, guest.id.uuid)

@@ -8,7 +8,6 @@ import logging
 from tui.agent.errors import AgentError
 from tui.agent.exec_folder import RunFolder, make_folder_ahead, release
 from tui.agent.exec_source import NotStreamableError
-from tui.agent.shield import uninterrupted
 from tui.agent.transport import Transport
 
 _log = logging.getLogger(__name__)
@@ -53,11 +52,11 @@ class FolderAhead:
         """Remove the folder."""
         if self._keeping is not None:
             self._keeping.cancel()
-            await asyncio.wait({self._keeping})
+            await asyncio.wait({self._keeping}, timeout=2 * LEAVING_S)
 
     async def _keep(self, cwd: str, is_made: asyncio.Event) -> None:
         try:
-            await uninterrupted(self._make(cwd))
+            await self._made_in_time(asyncio.create_task(self._make(cwd)))
             is_made.set()
             await asyncio.sleep(IDLE_S)
         except (AgentError, NotStreamableError) as error:
@@ -67,6 +66,15 @@ class FolderAhead:
             folder, self._folder = self._folder, None
             if folder is not None:
                 await self._let_go(folder)
+
+    async def _made_in_time(self, making: asyncio.Task[None]) -> None:
+        """Wait for a folder that is being made; when it is not wanted any more, for a moment only."""
+        try:
+            await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait({making}, timeout=LEAVING_S)
+            making.cancel()
+            raise
 
     async def _make(self, cwd: str) -> None:
         folder = await make_folder_ahead(self._transport, cwd)

@@ -188,9 +188,13 @@ class Session:
 
     async def close(self) -> None:
         """End what runs, in the guest too, and leave nothing there."""
-        self._keeps_ahead = False
         self.cancel()
         await self.idle()
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Take back what waits in the guest for a next command; what runs goes on."""
+        self._keeps_ahead = False
         await self._ahead.drop()
 
     async def look_again(self) -> None:

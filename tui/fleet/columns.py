@@ -14,6 +14,7 @@ from tui.model.text import Shown, printable
 
 CELL_PADDING = 2
 MARK = "✔ "
+BUSY = "▸ "
 
 URGENCY: dict[AgentState, int] = {
     state: place
@@ -167,7 +168,7 @@ def _needed(columns: list[Column]) -> int:
     return sum((column.width or FILLER_MIN_WIDTH) + CELL_PADDING for column in columns)
 
 
-def cell(guest: Guest, column: Column, now: float, *, marked: bool = False) -> Shown:
-    """The text of one cell; the guest's name carries the mark."""
+def cell(guest: Guest, column: Column, now: float, *, marked: bool = False, busy: bool = False) -> Shown:
+    """The text of one cell; the guest's name carries the mark, and the sign of a command that runs there."""
     text = printable(column.text(guest, now), 200)
-    return Shown(MARK + text) if marked and column.key == "name" else text
+    return Shown(MARK * marked + BUSY * busy + text) if column.key == "name" else text

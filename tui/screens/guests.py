@@ -48,6 +48,7 @@ class GuestsScreen(Screen[None]):
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
+    commands: reactive[Mapping[GuestId, str]] = reactive(MappingProxyType({}), init=False)
     leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
     view: reactive[ListView] = reactive(ListView(), init=False)
 
@@ -135,6 +136,10 @@ class GuestsScreen(Screen[None]):
         banner.display = words is not None
         banner.update(words or "")
 
+    def watch_commands(self) -> None:
+        """Draw which guests run a command."""
+        self._draw()
+
     def watch_backups(self) -> None:
         """Draw how far the running backups are."""
         if self.is_mounted:
@@ -145,7 +150,7 @@ class GuestsScreen(Screen[None]):
         if not self.is_mounted:
             return
         table = self.query_one(GuestTable)
-        table.show(self.fleet, self.view)
+        table.show(self.fleet, self.view, frozenset(self.commands))
         self._draw_hosts()
         empty = self.query_one("#empty", Static)
         is_empty = self.rows.row_count == 0
@@ -169,7 +174,8 @@ class GuestsScreen(Screen[None]):
         line = Text()
         if guest is not None:
             backup = self.backups.get(guest.id.uuid)
-            line = guest_lines(guest, backup, styles_of(self.app.theme_variables))
+            command = self.commands.get(guest.id, "")
+            line = guest_lines(guest, backup, styles_of(self.app.theme_variables), command)
         self.query_one("#under-cursor", Static).update(line)
 
     @on(GuestRows.CursorMoved)

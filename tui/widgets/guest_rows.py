@@ -53,6 +53,7 @@ class GuestRows(ScrollView, can_focus=True):
         super().__init__(id="rows")
         self._fleet = Fleet()
         self._view = ListView()
+        self._busy: frozenset[GuestId] = frozenset()
         self._columns: tuple[Column, ...] = ()
         self._guests: list[Guest] = []
         self._cursor = 0
@@ -82,12 +83,12 @@ class GuestRows(ScrollView, can_focus=True):
         """Let ages grow."""
         self.set_interval(AGE_TICK_S, self._repaint_changed)
 
-    def show(self, fleet: Fleet, view: ListView) -> None:
-        """Draw the next fleet as the view wants it."""
+    def show(self, fleet: Fleet, view: ListView, busy: frozenset[GuestId] = frozenset()) -> None:
+        """Draw the next fleet as the view wants it; `busy` guests run a command of ours."""
         under_cursor = self.guest_id
         layout_before = self._layout()
         links_before = tuple(host.link for host in self._fleet.hosts)
-        self._fleet, self._view = fleet, view
+        self._fleet, self._view, self._busy = fleet, view, busy
         self._guests = shown_guests(fleet, view)
         self._columns = self._fitting()
         places = {guest.id: place for place, guest in enumerate(self._guests)}
@@ -117,8 +118,8 @@ class GuestRows(ScrollView, can_focus=True):
         self.refresh()
 
     def _cells(self, guest: Guest, now: float) -> tuple[Shown, ...]:
-        marked = guest.id in self._view.marked
-        return tuple(cell(guest, column, now, marked=marked) for column in self._columns)
+        marked, busy = guest.id in self._view.marked, guest.id in self._busy
+        return tuple(cell(guest, column, now, marked=marked, busy=busy) for column in self._columns)
 
     def _repaint_changed(self) -> None:
         """Repaint the visible cells whose text differs from what was drawn."""

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from tui.fleet.columns import CELL_PADDING
 from tui.fleet.fleet import Fleet
 from tui.fleet.view import ListView
+from tui.model.guest import GuestId
 from tui.widgets.guest_rows import LEFT_MARGIN, GuestRows, fit
 
 ARROWS = {False: "▲", True: "▼"}
@@ -37,9 +38,9 @@ class GuestTable(Vertical):
         """The rows."""
         return self.query_one(GuestRows)
 
-    def show(self, fleet: Fleet, view: ListView) -> None:
-        """Draw the next fleet."""
-        self.rows.show(fleet, view)
+    def show(self, fleet: Fleet, view: ListView, busy: frozenset[GuestId] = frozenset()) -> None:
+        """Draw the next fleet; `busy` guests run a command of ours."""
+        self.rows.show(fleet, view, busy)
         self.show_titles(view)
 
     def show_titles(self, view: ListView) -> None:

@@ -60,8 +60,8 @@ def why_empty(fleet: Fleet, view: ListView) -> Text:
     return text
 
 
-def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str]) -> Text:
-    """Three lines at most: state and reason, then the way on."""
+def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str], command: str = "") -> Text:
+    """Three lines at most: state and reason, then what is at work there (`command` as typed), else the way on."""
     text = Text(overflow="ellipsis")
     text.append(printable(guest.name, 40), "bold")
     text.append(f"  {words.GLYPHS[guest.agent.state]} {guest.agent.state}", styles[AGENT_TONES[guest.agent.state]])
@@ -73,6 +73,9 @@ def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str]) -
         text.append(f"  ⊘ {badge}", styles["warning"])
     if backup is not None:
         text.append(f"\n▸ {printable(headline(backup))}; b shows it", styles["primary"])
+        return text
+    if command:
+        text.append(f"\n▸ running {printable(command, 60)}; enter shows it", styles["primary"])
         return text
     step = next_step(guest.agent.state)
     well = "enter opens its console, b backs it up, i tells more."
