@@ -14,7 +14,11 @@ import pytest_asyncio
 
 from tests.live.host_agent import HostAgent, until
 from tests.live.test_agent_exec import QUICK, is_alive
+from tui.agent import exec_folder
 from tui.agent.exec_model import End, Finished
+from tui.agent.leftovers import sweep_leftovers
+from tui.agent.owner import is_abandoned, run_folder_name
+from tui.agent.profile import read_profile
 from tui.console.session import Session
 from tui.console.transcript import OutputLine
 
@@ -122,3 +126,17 @@ async def test_what_waits_ends_by_itself_with_its_holder(agent: HostAgent, sessi
     await until(lambda: not folder.exists())
     await until(lambda: not any(map(is_alive, pids)))
     assert (await ended(session, "exit 4")).exit_code == 4
+
+
+async def test_what_a_crashed_console_left_waiting_is_swept(agent: HostAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = f"-{os.getpid()}-"
+    dead = run_folder_name().replace(mine, f"-{2**22 + 1}-")
+    assert is_abandoned(f"{dead}.x")
+    monkeypatch.setattr(exec_folder, "run_folder_name", lambda: dead)
+    folder = await exec_folder.make_folder_ahead(agent.line, "")
+    await until(lambda: folder.runner in waiting(agent))
+    pids = waiting(agent)
+    swept = await sweep_leftovers(agent.line, await read_profile(agent.line))
+    assert swept.folders == 1
+    assert agent.leftovers() == []
+    await until(lambda: not any(map(is_alive, pids)))

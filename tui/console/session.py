@@ -126,6 +126,11 @@ class Session:
         return self._task is not None and not self._task.done()
 
     @property
+    def is_ending(self) -> bool:
+        """Whether a command is being ended because the user said so."""
+        return self.is_running and self._cancel.is_set()
+
+    @property
     def takes_input(self) -> bool:
         """Whether the running command reads what is typed."""
         return self.is_running and self._typed is not None

@@ -168,7 +168,8 @@ class ConsoleScreen(Screen[None]):
             status.append("  ready", "dim")
         else:
             pid = f" pid {session.last.pid}" if session.last is not None and session.last.pid else ""
-            status.append(f"  ▸ running {duration(int(time.monotonic() - self._began))}{pid}")
+            doing = "ending" if session.is_ending else "running"
+            status.append(f"  ▸ {doing} {duration(int(time.monotonic() - self._began))}{pid}")
         status.append(f"  {session.shell or 'shell?'}  {session.charset.label}", "dim")
         if session.cwd:
             status.append(f"  {printable(_shortened(session.cwd))}", "dim")
@@ -178,7 +179,8 @@ class ConsoleScreen(Screen[None]):
         prompt = self.query_one(PromptInput)
         reads = {TYPED: "a command that reads what you type", FROM_FILE: "a command that reads the file"}
         waiting = "input for the running command; ctrl+d ends it"
-        chosen = reads.get(self._input, "a command for the guest")
+        free = "type the next command; ctrl+c ends this one" if session.is_running else "a command for the guest"
+        chosen = reads.get(self._input, free)
         prompt.placeholder = waiting if session.takes_input else chosen
 
     def _tell(self, text: str, severity: str = "warning") -> None:
@@ -192,7 +194,7 @@ class ConsoleScreen(Screen[None]):
             self._tell(await clipboard.copy(self.app, selected), "information")
         elif self._session.is_running:
             self._session.cancel()
-            self._tell("Ending the command in the guest …", "information")
+            self._draw_status()
         else:
             self.query_one(PromptInput).value = ""
 
