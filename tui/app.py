@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -43,6 +44,9 @@ from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.stylesheets import style_paths
 from tui.widgets.tones import NIGHT
+
+LEAVE_S = 0.4
+"""Seconds that leaving may wait for guests."""
 
 
 class QgaTui(App[None]):
@@ -175,8 +179,8 @@ class QgaTui(App[None]):
         self.commands = running
 
     async def on_unmount(self) -> None:
-        """Leave nothing of ours waiting in guests."""
-        await self._consoles.leave()
+        """Leave nothing of ours waiting in guests; one that does not answer now is swept by its next console."""
+        await asyncio.wait({asyncio.create_task(self._consoles.leave())}, timeout=LEAVE_S)
 
     def _target(self, guest: Guest) -> Target:
         return Target(self._hosts[guest.id.host].uri, guest.name, guest.id.uuid)
