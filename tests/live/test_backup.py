@@ -4,12 +4,14 @@ import asyncio
 import re
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.bench.terminal import Terminal
 from tests.live.backup_process import HASTY_WORKER, LAUNCHER, WATCHDOG, WORKER, connect
 from tui.agent.commands import fsfreeze_freeze, ping
 from tui.backup.chain import Place, place_of, read_guest
@@ -22,7 +24,7 @@ from tui.backup.progress import Step
 from tui.backup.propose import Proposal, propose
 from tui.backup.quiesce import is_frozen
 from tui.backup.rescue import rescue
-from tui.backup.runs import Run, cancel, create_run, open_run, runs_folder, worker_pid
+from tui.backup.runs import Run, cancel, create_run, list_runs, open_run, runs_folder, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.scan import find_leftovers
 from tui.backup.session import HostSession, Patience
@@ -32,6 +34,7 @@ from tui.lab.cpio import GuestFile
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
 from tui.model.guest import DomainFacts
+from tui.settings import config_path
 
 SPEC = GuestSpec(
     "db1",
@@ -232,6 +235,50 @@ async def test_a_backup_outlives_the_program_that_started_it(
     state = await end_of(run)
     assert (state.exit_code, state.error) == (EXIT_DONE, None), log_of(run)
     await assert_on_own_disks(lab, host, plan)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGHUP])
+async def test_a_backup_outlives_the_full_screen_program_and_a_new_one_shows_its_end(
+    lab: Laboratory, db1: str, host: Host, target: Path, blow: signal.Signals
+) -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text(f'backups_folder = "{target}"')
+
+    def begin_and_strike() -> Run:
+        with Terminal([sys.executable, "-m", "tui", "-c", lab.uri]) as terminal:
+            terminal.read_until(lambda written: b"responding" in written)
+            for keys in ("/", "db1", "\r"):
+                terminal.type(keys)
+                terminal.read_for(1)
+            terminal.type("b")
+            terminal.read_until(lambda written: b"keep" in written, 15)
+            terminal.read_for(1)
+            terminal.type("\r")
+            terminal.read_until(lambda written: b"Ready" in written, 15)
+            terminal.read_for(1)
+            terminal.type("\r")
+            terminal.read_until(lambda _: bool(list_runs()), 15)
+            (run,) = list_runs()
+            asyncio.run(until_copying(run))
+            terminal.process.send_signal(blow)
+            terminal.read_to_end()
+        return run
+
+    run = await asyncio.to_thread(begin_and_strike)
+    state = await end_of(run)
+    assert (state.exit_code, state.error) == (EXIT_DONE, None), log_of(run)
+    await assert_on_own_disks(lab, host, run.plan)
+
+    def shown_by_a_new_one() -> None:
+        with Terminal([sys.executable, "-m", "tui", "-c", lab.uri]) as terminal:
+            terminal.read_until(lambda written: b"responding" in written)
+            for keys in ("/", "db1", "\r"):
+                terminal.type(keys)
+                terminal.read_for(1)
+            terminal.type("b")
+            terminal.read_until(lambda written: b"verified" in written, 15)
+
+    await asyncio.to_thread(shown_by_a_new_one)
 
 
 async def test_a_cancelled_backup_brings_the_guest_back_and_voids_its_copy(
