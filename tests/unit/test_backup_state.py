@@ -8,9 +8,20 @@ from tests.unit.backup_values import a_plan
 from tui.backup.errors import BackupError, explained
 from tui.backup.follow import follow, read_state
 from tui.backup.journal import Journal, RunStage
+from tui.backup.launch import launch
 from tui.backup.lock import guest_lock
 from tui.backup.progress import Progress, RateMeter, Step, StepStatus
-from tui.backup.runs import Run, active_run, create_run, find_run, list_runs, note_worker, runs_of, worker_pid
+from tui.backup.runs import (
+    Run,
+    active_run,
+    create_run,
+    find_run,
+    list_runs,
+    note_worker,
+    runs_folder,
+    runs_of,
+    worker_pid,
+)
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 
 
@@ -89,6 +100,19 @@ def test_runs_are_found_by_guest_and_worker(run: Run) -> None:
     assert active_run(run.plan.uuid) == run
     assert active_run(run.plan.uuid, besides=run.plan.run_id) is None
     assert find_run("ffffffff") is None
+
+
+def test_a_run_whose_worker_is_only_being_started_is_not_taken_for_abandoned(own_folders: Path) -> None:
+    run = create_run(a_plan(), stand_in=os.getpid())
+    assert active_run(run.plan.uuid) == run
+    assert not read_state(run).ended
+
+
+def test_a_worker_that_cannot_be_started_leaves_no_run(own_folders: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        launch(a_plan(), ["/nowhere/no-such-program"])
+    assert list_runs() == ()
+    assert not any(runs_folder().iterdir())
 
 
 def test_a_later_process_with_the_same_number_is_not_the_worker(run: Run) -> None:

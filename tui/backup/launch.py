@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -17,10 +18,23 @@ def launch(plan: BackupPlan, argv: Sequence[str]) -> Run:
 
     `argv` is the command that runs `run_worker`, to which the run's folder is appended.
     """
-    run = create_run(plan)
+    run = create_run(plan, stand_in=os.getpid())
+    try:
+        process = _start(run, argv)
+    except OSError:
+        # Nothing was begun: a run without a worker would only be taken for an abandoned one.
+        shutil.rmtree(run.folder)
+        raise
+    note_worker(run, process.pid)
+    # Reaps the worker if this process is still there when it ends.
+    threading.Thread(target=process.wait, name=f"backup-{plan.run_id}", daemon=True).start()
+    return run
+
+
+def _start(run: Run, argv: Sequence[str]) -> subprocess.Popen[bytes]:
     log = os.open(run.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [*argv, str(run.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -31,7 +45,3 @@ def launch(plan: BackupPlan, argv: Sequence[str]) -> Run:
         )
     finally:
         os.close(log)
-    note_worker(run, process.pid)
-    # Reaps the worker if this process is still there when it ends.
-    threading.Thread(target=process.wait, name=f"backup-{plan.run_id}", daemon=True).start()
-    return run

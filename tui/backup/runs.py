@@ -43,12 +43,18 @@ def runs_folder() -> Path:
     return state_folder() / "runs"
 
 
-def create_run(plan: BackupPlan) -> Run:
-    """Make the folder of a run with its plan; raises OSError."""
-    folder = private_folder(runs_folder()) / plan.run_id
-    folder.mkdir(mode=PRIVATE_FOLDER)
-    write_new(folder / PLAN, plan.to_json())
-    return Run(folder, plan)
+def create_run(plan: BackupPlan, stand_in: int | None = None) -> Run:
+    """Make the folder of a run with its plan; raises OSError.
+
+    `stand_in` is the process that stands for the worker until that is noted: nobody finds the run abandoned meanwhile.
+    """
+    run = Run(private_folder(runs_folder()) / plan.run_id, plan)
+    run.folder.mkdir(mode=PRIVATE_FOLDER)
+    if stand_in is not None:
+        note_worker(run, stand_in)
+    # A run is listed from here on.
+    write_new(run.folder / PLAN, plan.to_json())
+    return run
 
 
 def open_run(folder: Path) -> Run:
