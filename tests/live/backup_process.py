@@ -1,6 +1,7 @@
 """The processes of a backup: worker, watchdog, and a program that launches one and waits to be killed."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def main(verb: str, argument: Path) -> int:
         return asyncio.run(run_worker(argument, connect, WATCHDOG, Patience(freeze_s=2)))
     if verb == "watchdog":
         return asyncio.run(run_watchdog(argument, connect))
+    # nohup(1) leaves the hang-up ignored to its children; this process is there to die of it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     launch(read_plan(argument.read_text("utf-8")), WORKER)
     sys.stdout.write("launched\n")
     sys.stdout.flush()
