@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeAlias
 
 from tui import __version__
 
@@ -30,6 +30,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Leave, saying why."""
         self.exit(self.own_failure, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+VerbAdder: TypeAlias = Callable[..., Parser]
+"""The `add_parser` of the verbs' parsers; argparse has no public name for what it belongs to."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -77,16 +81,27 @@ def build_parser() -> Parser:
     _add_uris(parser, "uris")
     parser.add_argument("--read-only", action="store_true", help="the program refuses whatever changes a guest")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    for add_verb in (_add_demo, _add_list, _add_exec, _add_doctor, _add_backup, _add_jobs, _add_verify, _add_rescue):
+        add_verb(verbs.add_parser)
+    for hidden in ("backup-worker", "thaw-watchdog"):
+        verbs.add_parser(hidden).add_argument("folder")
+    return parser
 
-    demo = verbs.add_parser("demo", help="the program with six small real guests of its own")
+
+def _add_demo(add_verb: VerbAdder) -> None:
+    demo = add_verb("demo", help="the program with six small real guests of its own")
     demo.add_argument("--headless", action="store_true", help="only run the guests: prints their URI, ends on SIGINT")
     demo.add_argument("--tied", action="store_true", help=argparse.SUPPRESS)
 
-    listing = verbs.add_parser("list", help="every guest with the true state of its agent")
+
+def _add_list(add_verb: VerbAdder) -> None:
+    listing = add_verb("list", help="every guest with the true state of its agent")
     _add_uris(listing, "verb_uris")
     listing.add_argument("--json", action="store_true", help="for scripts")
 
-    execute = verbs.add_parser("exec", help="run a program in a guest", usage=EXEC_USAGE, description=EXEC_HELP)
+
+def _add_exec(add_verb: VerbAdder) -> None:
+    execute = add_verb("exec", help="run a program in a guest", usage=EXEC_USAGE, description=EXEC_HELP)
     execute.own_failure = EXEC_OWN_FAILURE
     execute.set_defaults(parser=execute)
     _add_uris(execute, "verb_uris")
@@ -101,7 +116,9 @@ def build_parser() -> Parser:
     execute.add_argument("--json", action="store_true", help="one object per guest in place of its output")
     execute.add_argument("--timeout", metavar="S", type=_seconds, help="seconds after which it is ended in the guest")
 
-    doctor = verbs.add_parser("doctor", help="why a guest's agent does not answer, and what mends it")
+
+def _add_doctor(add_verb: VerbAdder) -> None:
+    doctor = add_verb("doctor", help="why a guest's agent does not answer, and what mends it")
     doctor.set_defaults(parser=doctor)
     _add_uris(doctor, "verb_uris")
     doctor.add_argument("guest", metavar="GUEST", nargs="?", help=GUEST_HELP)
@@ -112,7 +129,9 @@ def build_parser() -> Parser:
     shape.add_argument("--markdown", dest="shape", action="store_const", const="markdown", help="for a ticket")
     doctor.set_defaults(shape="text")
 
-    backup = verbs.add_parser("backup", help="back guests up while they run")
+
+def _add_backup(add_verb: VerbAdder) -> None:
+    backup = add_verb("backup", help="back guests up while they run")
     _add_uris(backup, "verb_uris")
     backup.add_argument("guests", metavar="GUEST", nargs="+", help=f"{GUEST_HELP}; several are done one by one")
     backup.add_argument("--to", metavar="FOLDER", required=True, help="where the backup's folder is made")
@@ -124,27 +143,29 @@ def build_parser() -> Parser:
     backup.add_argument("--dry-run", action="store_true", help="show the checks and the plan, do nothing")
     backup.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")
 
-    jobs = verbs.add_parser("jobs", help="backups that run, ended or need rescue")
+
+def _add_jobs(add_verb: VerbAdder) -> None:
+    jobs = add_verb("jobs", help="backups that run, ended or need rescue")
     jobs.add_argument("run", metavar="RUN", nargs="?", default="", help="one of them, by its id")
     jobs.add_argument("--cancel", action="store_true", help="merge the guest back safely and give the copy up")
     jobs.add_argument("--settle", action="store_true", help="pause the guest until its disks are merged")
     jobs.add_argument("--limit", metavar="MB/S", type=_megabytes, help="bound its copy's rate from now on; 0 is none")
     jobs.add_argument("--json", action="store_true", help="for scripts")
 
-    verify = verbs.add_parser("verify", help="read a backup's folder anew: every sum, every image")
+
+def _add_verify(add_verb: VerbAdder) -> None:
+    verify = add_verb("verify", help="read a backup's folder anew: every sum, every image")
     verify.add_argument("folder", metavar="FOLDER")
     verify.add_argument("--json", action="store_true", help="for scripts")
 
-    rescue = verbs.add_parser("rescue", help="what backups left behind, and setting it right")
+
+def _add_rescue(add_verb: VerbAdder) -> None:
+    rescue = add_verb("rescue", help="what backups left behind, and setting it right")
     _add_uris(rescue, "verb_uris")
     rescue.add_argument("guests", metavar="GUEST", nargs="*", help="all guests without one")
     rescue.add_argument("--apply", action="store_true", help="go the one safe way; without it, nothing is changed")
     rescue.add_argument("--confirm", metavar="GUEST", default="", help="merge what another tool left on this guest")
     rescue.add_argument("--json", action="store_true", help="for scripts")
-
-    for hidden in ("backup-worker", "thaw-watchdog"):
-        verbs.add_parser(hidden).add_argument("folder")
-    return parser
 
 
 EXEC_HELP = (
