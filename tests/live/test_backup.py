@@ -5,13 +5,13 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.bench.terminal import Terminal
+from tests.live.backup_fixtures import facts_of
 from tests.live.backup_process import HASTY_WORKER, LAUNCHER, WATCHDOG, WORKER, connect
 from tui.agent.commands import fsfreeze_freeze, ping
 from tui.backup.chain import Place, place_of, read_guest
@@ -33,7 +33,6 @@ from tui.hosts.port import Host
 from tui.lab.cpio import GuestFile
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
-from tui.model.guest import DomainFacts
 from tui.settings import config_path
 
 SPEC = GuestSpec(
@@ -65,27 +64,6 @@ async def db1(lab: Laboratory) -> str:
     await lab.start("db1")
     await lab.wait_for_agent("db1")
     return "db1"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def host(lab: Laboratory) -> AsyncIterator[Host]:
-    host = connect(lab.uri)
-    await host.open()
-    yield host
-    await host.close()
-
-
-@pytest.fixture
-def target(lab: Laboratory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    return folder
-
-
-async def facts_of(host: Host, name: str) -> DomainFacts:
-    return next(facts for facts in await host.list_domains() if facts.name == name)
 
 
 async def proposal_for(host: Host, target: Path, disks: tuple[str, ...] = TARGETS) -> Proposal:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
+from tests.live.backup_fixtures import facts_of, needs_root
 from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, rescue_by_hand, run_cell, until, what_is_wrong, written
@@ -29,11 +30,8 @@ from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host, HostError
 from tui.lab.laboratory import Laboratory
-from tui.model.guest import DomainFacts
 
 Written = dict[str, list[int]]
-ROOT = os.geteuid() == 0
-needs_root = pytest.mark.skipif(not ROOT, reason="only root may mount")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -43,23 +41,6 @@ async def lab() -> AsyncIterator[Laboratory]:
         await laboratory.add(SPEC)
         await laboratory.wait_for_agent(SPEC.name)
         yield laboratory
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def host(lab: Laboratory) -> AsyncIterator[Host]:
-    host = connect(lab.uri)
-    await host.open()
-    yield host
-    await host.close()
-
-
-@pytest.fixture
-def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -105,12 +86,8 @@ def overlays_exist(plan: BackupPlan) -> bool:
     return all(Path(disk.overlay).exists() for disk in plan.disks)
 
 
-async def facts_of(host: Host) -> DomainFacts:
-    return next(facts for facts in await host.list_domains() if facts.name == SPEC.name)
-
-
 async def proposal_of(host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED) -> Proposal:
-    return await propose(host, await facts_of(host), target, quiesce=policy)
+    return await propose(host, await facts_of(host, SPEC.name), target, quiesce=policy)
 
 
 async def held_run(
@@ -283,7 +260,7 @@ async def test_a_guest_that_stops_or_reboots_meanwhile_comes_home(
 
 
 async def test_a_guest_frozen_by_somebody_else_is_left_alone(host: Host, target: Path) -> None:
-    uuid = (await facts_of(host)).uuid
+    uuid = (await facts_of(host, SPEC.name)).uuid
     await fsfreeze_freeze(host.work_line(uuid), 10)
     try:
         proposal = await proposal_of(host, target)
@@ -362,7 +339,9 @@ async def test_snapshots_of_the_users_own_are_left_alone(lab: Laboratory, host: 
         run = launch(proposal.plan, held_worker.argv("none"))
         state = await let_go(run)
         assert state.exit_code == EXIT_DONE, log_of(run)
-        assert {disk.source for disk in (await facts_of(host)).disks} == {disk.base for disk in proposal.plan.disks}
+        assert {disk.source for disk in (await facts_of(host, SPEC.name)).disks} == {
+            disk.base for disk in proposal.plan.disks
+        }
         assert (await copy_of(proposal.plan))[0] == "good"
     finally:
         await _flatten(lab)

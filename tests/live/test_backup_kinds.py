@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
-from tests.live.backup_process import connect
+from tests.live.backup_fixtures import facts_of, needs_root
 from tests.live.kill_matrix import LONG_S, SPEC, copy_of
 from tui.backup.follow import follow
 from tui.backup.launch import launch
@@ -23,9 +23,6 @@ from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB
-from tui.model.guest import DomainFacts
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a loop device")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -34,23 +31,6 @@ async def lab() -> AsyncIterator[Laboratory]:
         await laboratory.add(SPEC)
         await laboratory.wait_for_agent(SPEC.name)
         yield laboratory
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def host(lab: Laboratory) -> AsyncIterator[Host]:
-    host = connect(lab.uri)
-    await host.open()
-    yield host
-    await host.close()
-
-
-@pytest.fixture
-def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -70,10 +50,6 @@ def loop_device(lab: Laboratory) -> Iterator[str]:
     backing.unlink()
 
 
-async def facts_of(host: Host) -> DomainFacts:
-    return next(facts for facts in await host.list_domains() if facts.name == SPEC.name)
-
-
 async def backed_up(
     host: Host,
     target: Path,
@@ -83,8 +59,8 @@ async def backed_up(
     compact: bool = False,
 ) -> tuple[BackupPlan, RunState]:
     """A backup that was done as asked, with nothing left behind and every disk named as it was."""
-    before = {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host)).disks}
-    proposal = await propose(host, await facts_of(host), target, disks, quiesce=policy, compact=compact)
+    before = {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, SPEC.name)).disks}
+    proposal = await propose(host, await facts_of(host, SPEC.name), target, disks, quiesce=policy, compact=compact)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, held_worker.argv("none"))
     state: RunState | None = None
@@ -92,7 +68,7 @@ async def backed_up(
         state = each
     assert state is not None
     assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), (run.folder / "worker.log").read_text()
-    assert {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host)).disks} == before
+    assert {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, SPEC.name)).disks} == before
     assert await find_leftovers(host) == ()
     assert await copy_of(proposal.plan) == ("good", [])
     return proposal.plan, state
@@ -123,7 +99,7 @@ async def test_a_transient_guest_is_backed_up_while_it_runs(lab: Laboratory, hos
     xml.write_text(await lab.virsh("dumpxml", SPEC.name, "--inactive"))
     await lab.virsh("undefine", SPEC.name)
     try:
-        assert not (await facts_of(host)).persistent
+        assert not (await facts_of(host, SPEC.name)).persistent
         await backed_up(host, target)
     finally:
         await lab.virsh("define", str(xml))
@@ -158,7 +134,7 @@ async def test_a_block_device_is_copied_and_stays_a_device(
 async def _until_detached(host: Host) -> None:
     async with asyncio.timeout(LONG_S):
         # The guest gives the disk back in its own time, and no event of the port tells of it.
-        while any(disk.target == "vdc" for disk in (await facts_of(host)).disks):  # noqa: ASYNC110
+        while any(disk.target == "vdc" for disk in (await facts_of(host, SPEC.name)).disks):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 

@@ -1,0 +1,40 @@
+"""What every live test of backups stands on: a host to ask, a folder to save in, a guest's facts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.live.backup_process import connect
+from tui.hosts.port import Host
+from tui.lab.laboratory import Laboratory
+from tui.model.guest import DomainFacts
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount or make a loop device")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def host(lab: Laboratory) -> AsyncIterator[Host]:
+    """A connection of the test's own to the laboratory of its module."""
+    host = connect(lab.uri)
+    await host.open()
+    yield host
+    await host.close()
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder for backups; runs are kept apart from the user's, and workers find this checkout."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder
+
+
+async def facts_of(host: Host, name: str) -> DomainFacts:
+    return next(facts for facts in await host.list_domains() if facts.name == name)
