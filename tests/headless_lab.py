@@ -32,6 +32,7 @@ def headless_lab() -> Iterator[str]:
 
 
 def _wait_until_all_are_up(uri: str) -> None:
+    """Ask as a script would: each `list` is a program of its own, which ends, so there is no event to wait for."""
     deadline = time.monotonic() + ALL_UP_S
     wanted = {"web1": "responding", "db1": "responding", "win7": "responding", "mute": "disconnected", "spare": "off"}
     wanted["bare"] = "no-channel"

@@ -8,6 +8,7 @@ import json
 import statistics
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -145,9 +146,9 @@ def resident_mb() -> float:
     return pages * 4096 / 1e6
 
 
-async def until(pilot: Pilot[None], condition: object, patience_s: float = 600.0) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], bool], patience_s: float = 600.0) -> None:
     async with asyncio.timeout(patience_s):
-        while not condition():  # type: ignore[operator]
+        while not condition():
             await pilot.pause(0.1)
 
 

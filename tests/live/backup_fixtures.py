@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.live.backup_process import connect
+from tests.live.kill_matrix import SPEC
+from tui.backup.follow import follow
+from tui.backup.runs import Run
+from tui.backup.runstate import RunState
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 from tui.model.guest import DomainFacts
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount or make a loop device")
+
+
+@asynccontextmanager
+async def laboratory_of_one() -> AsyncIterator[Laboratory]:
+    """A laboratory with one guest that writes all the time, for a module that mistreats both."""
+    async with Laboratory() as laboratory:
+        await laboratory.add(SPEC)
+        await laboratory.wait_for_agent(SPEC.name)
+        yield laboratory
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -38,3 +52,16 @@ def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 async def facts_of(host: Host, name: str) -> DomainFacts:
     return next(facts for facts in await host.list_domains() if facts.name == name)
+
+
+async def end_of(run: Run) -> RunState:
+    """Where a run ended; returns when it has."""
+    last: RunState | None = None
+    async for state in follow(run):
+        last = state
+    assert last is not None
+    return last
+
+
+def log_of(run: Run) -> str:
+    return (run.folder / "worker.log").read_text()

@@ -62,6 +62,7 @@ class Hold:
             return
         self._done = True
         (self._folder / HELD).touch()
+        # The test that lets it go is another process: the file is its only word, and nothing else runs here.
         while not (self._folder / GO).exists():
             time.sleep(0.02)
 
@@ -81,29 +82,10 @@ def hold_at(moment: str, hold: Hold) -> None:
     if moment == "copy-end":
         _before(Capture, "verify_disks", lambda *words: hold())
     if moment in ("commit-begin", "commit-mid"):
-        _hold_commit(hold, SLOW if moment == "commit-mid" else 0)
+        speed = {"bandwidth_bytes_s": SLOW} if moment == "commit-mid" else {}
+        _after_await(LibvirtHost, "commit_active", hold, **speed)
     if moment == "pivot-asked":
-        _hold_pivot(hold)
-
-
-def _hold_commit(hold: Hold, bandwidth: int) -> None:
-    original = LibvirtHost.commit_active
-
-    async def commit_active(self: LibvirtHost, uuid: str, target: str, bandwidth_bytes_s: int = 0) -> None:
-        await original(self, uuid, target, bandwidth)
-        hold()
-
-    LibvirtHost.commit_active = commit_active  # type: ignore[method-assign]
-
-
-def _hold_pivot(hold: Hold) -> None:
-    original = LibvirtHost.pivot
-
-    async def pivot(self: LibvirtHost, uuid: str, target: str) -> None:
-        await original(self, uuid, target)
-        hold()
-
-    LibvirtHost.pivot = pivot  # type: ignore[method-assign]
+        _after_await(LibvirtHost, "pivot", hold)
 
 
 def _fail(*words: Any) -> None:
@@ -126,6 +108,18 @@ def _after(owner: Any, name: str, act: Callable[..., None]) -> None:
     def wrapped(*words: Any, **named: Any) -> Any:
         result = original(*words, **named)
         act(*words, **named)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def _after_await(owner: Any, name: str, act: Callable[[], None], **added: Any) -> None:
+    """The same for a coroutine; `added` are words that it is given besides the caller's."""
+    original = getattr(owner, name)
+
+    async def wrapped(*words: Any, **named: Any) -> Any:
+        result = await original(*words, **named, **added)
+        act()
         return result
 
     setattr(owner, name, wrapped)

@@ -103,6 +103,7 @@ def running(qemu_ga: Path, *blocked: str, path: str = "") -> Iterator[HostAgent]
 
 
 def _await_socket(socket: Path, process: subprocess.Popen[bytes]) -> None:
+    """Look again and again: qemu-ga tells nobody that it listens, and its socket is the only sign."""
     deadline = time.monotonic() + 10
     while not socket.exists():
         assert process.poll() is None, "qemu-ga ended at its start"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -30,6 +31,7 @@ from tui.agent.exec_model import (
 )
 from tui.agent.exec_scripts import SEGMENT, WINDOW
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 QUICK = ExecPace(grace=0.5, kill=2.0, patience=2.0)
 
 
@@ -47,8 +49,10 @@ def end_of(events: Sequence[ExecEvent]) -> Finished:
     return events[-1]
 
 
-def line(text: str, **more: object) -> ExecRequest:
-    return ExecRequest(CommandLine(text), **more)  # type: ignore[arg-type]
+def line(
+    text: str, *, cwd: str = "", env: Mapping[str, str] = NOTHING, stdin: bytes = b"", timeout_s: float | None = None
+) -> ExecRequest:
+    return ExecRequest(CommandLine(text), cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s)
 
 
 async def test_streams_arrive_apart_with_the_exit_code(agent: HostAgent) -> None:
@@ -152,15 +156,19 @@ async def test_children_in_the_background_do_not_hold_up_the_end(agent: HostAgen
     assert agent.leftovers() == []
 
 
-async def test_cancelling_ends_the_whole_group(agent: HostAgent) -> None:
+async def cancelled_at_its_first_output(agent: HostAgent, request: ExecRequest) -> list[ExecEvent]:
     cancel = asyncio.Event()
     seen: list[ExecEvent] = []
-    request = line("sleep 1000 & echo $! $$; sleep 1000")
     async with aclosing(run(agent.line, request, cancel=cancel, pace=QUICK)) as events:
         async for event in events:
             seen.append(event)
             if isinstance(event, Output):
                 cancel.set()
+    return seen
+
+
+async def test_cancelling_ends_the_whole_group(agent: HostAgent) -> None:
+    seen = await cancelled_at_its_first_output(agent, line("sleep 1000 & echo $! $$; sleep 1000"))
     end = end_of(seen)
     assert (end.end, end.signal, end.may_still_run) == (End.CANCELLED, 15, False)
     assert not [pid for pid in written(seen).split() if is_alive(int(pid))]
@@ -168,14 +176,8 @@ async def test_cancelling_ends_the_whole_group(agent: HostAgent) -> None:
 
 
 async def test_a_command_that_ignores_term_is_killed_and_its_last_words_are_read(agent: HostAgent) -> None:
-    cancel = asyncio.Event()
-    seen: list[ExecEvent] = []
-    request = line('trap "echo no" TERM; echo up; while :; do sleep 0.05; done')
-    async with aclosing(run(agent.line, request, cancel=cancel, pace=QUICK)) as events:
-        async for event in events:
-            seen.append(event)
-            if isinstance(event, Output):
-                cancel.set()
+    stubborn = line('trap "echo no" TERM; echo up; while :; do sleep 0.05; done')
+    seen = await cancelled_at_its_first_output(agent, stubborn)
     assert written(seen).startswith(b"up\nno\n")
     assert (end_of(seen).end, end_of(seen).signal) == (End.CANCELLED, 9)
 

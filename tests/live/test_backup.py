@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.bench.terminal import Terminal
-from tests.live.backup_fixtures import facts_of
+from tests.live.backup_fixtures import end_of, facts_of, log_of
 from tests.live.backup_process import HASTY_WORKER, LAUNCHER, WATCHDOG, WORKER, connect
 from tui.agent.commands import fsfreeze_freeze, ping
 from tui.backup.chain import Place, place_of, read_guest
@@ -79,18 +79,6 @@ async def until_copying(run: Run, disk: str = "vdc") -> RunState:
         if any(progress.target == disk and progress.total for progress in copied.disks):
             return state
     raise AssertionError(f"the run ended before it copied: {log_of(run)}")
-
-
-async def end_of(run: Run) -> RunState:
-    last: RunState | None = None
-    async for state in follow(run):
-        last = state
-    assert last is not None
-    return last
-
-
-def log_of(run: Run) -> str:
-    return (run.folder / "worker.log").read_text()
 
 
 def overlays_beside(plan: BackupPlan) -> list[str]:

@@ -12,13 +12,13 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
-from tests.live.backup_fixtures import facts_of, needs_root
+from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, rescue_by_hand, run_cell, until, what_is_wrong, written
 from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw
 from tui.backup.control import order
-from tui.backup.follow import follow, read_state
+from tui.backup.follow import read_state
 from tui.backup.launch import launch
 from tui.backup.leftovers import Way
 from tui.backup.plan import BackupPlan, QuiescePolicy
@@ -37,9 +37,7 @@ Written = dict[str, list[int]]
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab() -> AsyncIterator[Laboratory]:
     """A laboratory of its own: its daemon is killed, too."""
-    async with Laboratory() as laboratory:
-        await laboratory.add(SPEC)
-        await laboratory.wait_for_agent(SPEC.name)
+    async with laboratory_of_one() as laboratory:
         yield laboratory
 
 
@@ -98,21 +96,13 @@ async def held_run(
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, held_worker.argv(moment))
     await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))
-    assert (run.folder / HELD).exists(), (run.folder / "worker.log").read_text()
+    assert (run.folder / HELD).exists(), log_of(run)
     return run, proposal.plan, {log: await written(lab, log) for log in LOGS}
 
 
 async def let_go(run: Run) -> RunState:
     (run.folder / GO).touch()
-    last: RunState | None = None
-    async for state in follow(run):
-        last = state
-    assert last is not None
-    return last
-
-
-def log_of(run: Run) -> str:
-    return (run.folder / "worker.log").read_text()
+    return await end_of(run)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
-from tests.live.backup_fixtures import facts_of, needs_root
+from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.kill_matrix import LONG_S, SPEC, copy_of
-from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.propose import propose
@@ -27,9 +26,7 @@ from tui.lab.spec import MIB
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab() -> AsyncIterator[Laboratory]:
-    async with Laboratory() as laboratory:
-        await laboratory.add(SPEC)
-        await laboratory.wait_for_agent(SPEC.name)
+    async with laboratory_of_one() as laboratory:
         yield laboratory
 
 
@@ -63,11 +60,8 @@ async def backed_up(
     proposal = await propose(host, await facts_of(host, SPEC.name), target, disks, quiesce=policy, compact=compact)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, held_worker.argv("none"))
-    state: RunState | None = None
-    async for each in follow(run):
-        state = each
-    assert state is not None
-    assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), (run.folder / "worker.log").read_text()
+    state = await end_of(run)
+    assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), log_of(run)
     assert {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, SPEC.name)).disks} == before
     assert await find_leftovers(host) == ()
     assert await copy_of(proposal.plan) == ("good", [])

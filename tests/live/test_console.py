@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -144,9 +144,9 @@ async def test_cancelling_exec_ends_the_command(agent: HostAgent) -> None:
     is_up = asyncio.Event()
 
     class Watched(io.BytesIO):
-        def write(self, data: object) -> int:
+        def write(self, data: Any) -> int:
             is_up.set()
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
 
     task = asyncio.create_task(exec_to_streams(agent.line, Job(request, pace=QUICK), Watched(), io.BytesIO()))
     await is_up.wait()

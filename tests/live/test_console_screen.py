@@ -46,6 +46,9 @@ class Console:
     async def until(self, condition: Callable[[], bool]) -> None:
         await until(self.pilot, condition)
 
+    async def until_visible(self, words: str) -> None:
+        await self.until(lambda: words in self.visible)
+
     async def open(self) -> None:
         await self.pilot.press("x")
         await self.until(lambda: isinstance(self.app.screen, ConsoleScreen))
@@ -118,7 +121,7 @@ async def test_search_goes_up_through_the_output(lab: Laboratory, web1: str) -> 
         await one.pick("ctrl+f", "00.")
         for wanted in ("row 200.", "row 100."):
             await one.pilot.press("f3")
-            await one.until(lambda wanted=wanted: wanted in one.visible)  # type: ignore[misc]
+            await one.until_visible(wanted)
         await one.pilot.press("f3")
         await one.until(lambda: one.said("No more '00.'"))
 

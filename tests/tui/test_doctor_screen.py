@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from textual.pilot import Pilot
@@ -12,6 +13,7 @@ from textual.widgets import DataTable, OptionList, Static
 
 from tests.tui import sample
 from tests.unit.test_doctor import BARE, CLOSED, WELL, facts, silent, without
+from tui import settings
 from tui.agent import errors
 from tui.app import QgaTui
 from tui.doctor.causes import Cause
@@ -35,6 +37,21 @@ def nobody(_uuid: str) -> str:
 def screen_for(guest: Guest) -> DoctorScreen:
     """A doctor's screen whose guest is not in the fleet: it shows what it is given."""
     return DoctorScreen(LibvirtHost("test:///default", "kvm7"), guest, nobody)
+
+
+@asynccontextmanager
+async def doctor_at(
+    shown: Examination, name: str = "web1", *, read_only: bool = False
+) -> AsyncIterator[tuple[Pilot[None], DoctorScreen]]:
+    """The running program with the doctor open at a guest of that name, who shows an examination."""
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        host, guest = LibvirtHost("test:///default", "kvm7"), sample.guest(name, AgentState.UNKNOWN)
+        screen = DoctorScreen(host, guest, nobody, read_only=read_only)
+        await app.push_screen(screen)
+        screen.show(shown)
+        await pilot.pause()
+        yield pilot, screen
 
 
 def example(name: str) -> Examination:
@@ -81,48 +98,34 @@ def test_a_fix_is_shown_with_what_changes_before_it_is_done(snap_compare: SnapCo
 
 
 async def test_enter_leaves_all_as_it_is_and_a_command_is_copied_with_one_key() -> None:
-    app = QgaTui(())
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = screen_for(sample.guest("web1", AgentState.NO_CHANNEL))
-        await app.push_screen(screen)
-        screen.show(example("no-channel"))
-        await pilot.pause()
+    async with doctor_at(example("no-channel")) as (pilot, screen):
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, FixScreen)
+        assert isinstance(pilot.app.screen, FixScreen)
         await pilot.press("enter")
         await pilot.pause()
-        assert app.screen_stack[-1] is screen
+        assert pilot.app.screen_stack[-1] is screen
         screen.show(example("blocked"))
         await pilot.pause()
         await pilot.press("c")
-        assert app.clipboard.startswith("grep -n")
+        assert pilot.app.clipboard.startswith("grep -n")
 
 
 async def test_the_evidence_of_a_check_has_the_original_words_inert() -> None:
-    app = QgaTui(())
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = screen_for(sample.guest("web1", AgentState.UNRESPONSIVE))
-        await app.push_screen(screen)
-        hostile = "Guest agent [red]not[/] \x1b[2Javailable"
-        screen.show(examination_of(facts(agent=silent(errors.UnansweredError("no", original=hostile)))))
-        await pilot.pause()
+    hostile = "Guest agent [red]not[/] \x1b[2Javailable"
+    shown = examination_of(facts(agent=silent(errors.UnansweredError("no", original=hostile))))
+    async with doctor_at(shown) as (pilot, screen):
         lines = screen.query_one(OptionList)
         lines.highlighted = lines.get_option_index("check:answer")
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, EvidenceScreen)
-        drawn = "".join(str(each.render()) for each in app.screen.query(Static))
+        assert isinstance(pilot.app.screen, EvidenceScreen)
+        drawn = "".join(str(each.render()) for each in pilot.app.screen.query(Static))
         assert "Guest agent [red]not[/] \ufffd[2Javailable" in drawn
 
 
 async def test_the_cursor_stays_on_its_line_while_the_same_is_said_and_goes_to_the_first_fix_on_news() -> None:
-    app = QgaTui(())
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = screen_for(sample.guest("web1", AgentState.NO_CHANNEL))
-        await app.push_screen(screen)
-        screen.show(example("no-channel"))
-        await pilot.pause()
+    async with doctor_at(example("no-channel")) as (_pilot, screen):
         lines = screen.query_one(OptionList)
         lines.highlighted = lines.get_option_index("check:power")
         screen.show(example("no-channel"))
@@ -134,18 +137,11 @@ async def test_the_cursor_stays_on_its_line_while_the_same_is_said_and_goes_to_t
 
 
 async def test_a_report_is_written_for_its_owner_alone_and_copied() -> None:
-    app = QgaTui(())
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = screen_for(sample.guest("../we b1", AgentState.FROZEN))
-        await app.push_screen(screen)
-        screen.show(example("silent"))
-        await pilot.pause()
+    async with doctor_at(example("silent"), "../we b1") as (pilot, _screen):
         await pilot.press("m")
-        assert app.clipboard.startswith("## Guest agent of")
+        assert pilot.app.clipboard.startswith("## Guest agent of")
         await pilot.press("w")
         await pilot.pause()
-    from tui import settings
-
     (report,) = (settings.state_folder() / "reports").iterdir()
     assert report.read_text().startswith("## Guest agent of")
     assert report.stat().st_mode & 0o777 == 0o600
@@ -178,14 +174,7 @@ async def test_the_rounds_tell_every_guest_and_lead_to_the_doctor() -> None:
 
 
 async def test_nothing_is_changed_in_read_only_mode() -> None:
-    app = QgaTui(())
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = DoctorScreen(
-            LibvirtHost("test:///default", "kvm7"), sample.guest("web1", AgentState.NO_CHANNEL), nobody, read_only=True
-        )
-        await app.push_screen(screen)
-        screen.show(example("no-channel"))
-        await pilot.pause()
+    async with doctor_at(example("no-channel"), read_only=True) as (pilot, screen):
         await pilot.press("enter")
         await pilot.pause()
-        assert app.screen_stack[-1] is screen
+        assert pilot.app.screen_stack[-1] is screen
