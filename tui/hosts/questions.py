@@ -1,0 +1,301 @@
+"""Blocking questions to libvirt: each takes a connection or a domain, runs on a lane and raises libvirtError."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libvirt
+import libvirt_qemu
+
+from tui.hosts import faults
+from tui.hosts.domain_xml import read_definition
+from tui.hosts.port import BlockJob, BlockSizes, HostVersions, PowerWay
+from tui.hosts.power_words import power_of
+from tui.model.guest import Address, AddressSource, Channel, DomainFacts, PowerState
+
+RUN_METADATA_URI = "https://qga-tui.invalid/backup-run/1"
+RUN_METADATA_KEY = "qga-tui"
+
+
+def versions(connection: Any) -> HostVersions:
+    """Of libvirtd and of QEMU."""
+    return HostVersions(_dotted(connection.getLibVersion()), _dotted(connection.getVersion()))
+
+
+def list_facts(connection: Any) -> tuple[DomainFacts, ...]:
+    """States, persistence and autostart in one call each, the definitions one by one."""
+    persistent = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)}
+    autostarted = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
+    facts: list[DomainFacts] = []
+    for domain, stats in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0):
+        uuid = domain.UUIDString()
+        state = (stats.get("state.state", 0), stats.get("state.reason", 0))
+        try:
+            facts.append(_facts(domain, state, persistent=uuid in persistent, autostart=uuid in autostarted))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != faults.NO_DOMAIN:
+                raise
+    return tuple(facts)
+
+
+def read_facts(domain: Any) -> DomainFacts:
+    """The facts of one domain."""
+    persistent = bool(domain.isPersistent())
+    autostart = persistent and bool(domain.autostart())
+    return _facts(domain, tuple(domain.state(0)), persistent=persistent, autostart=autostart)
+
+
+def cpu_times(connection: Any) -> dict[str, int]:
+    """Nanoseconds of processor time that each running domain has had, by UUID, in one call."""
+    flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING
+    stats = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_CPU_TOTAL, flags)
+    return {domain.UUIDString(): int(each["cpu.time"]) for domain, each in stats if "cpu.time" in each}
+
+
+def volume_path(connection: Any, pool: str, volume: str) -> str:
+    """Where a storage volume is on the host."""
+    return str(connection.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
+
+
+def define(connection: Any, xml: str) -> None:
+    """Replace a stored definition; libvirt validates it first."""
+    connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+
+def create_paused(connection: Any, xml: str) -> None:
+    """Start a transient domain with its processors stopped."""
+    connection.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+
+
+def ask_agent(connection: Any, uuid: str, request: str, timeout_s: int) -> str:
+    """One call of virDomainQemuAgentCommand."""
+    domain = connection.lookupByUUIDString(uuid)
+    connection.count("qemuAgentCommand")
+    return str(libvirt_qemu.qemuAgentCommand(domain.raw, request, timeout_s, 0))
+
+
+def live_xml(domain: Any, *, secrets: bool) -> str:
+    """The running definition, the stored one while off."""
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE if secrets else 0))
+
+
+def stored_xml(domain: Any, *, secrets: bool) -> str:
+    """The definition the next start will use."""
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if secrets else 0)))
+
+
+def snapshot_xmls(domain: Any) -> tuple[str, ...]:
+    """The XML of every snapshot object."""
+    return tuple(str(snapshot.getXMLDesc(0)) for snapshot in domain.listAllSnapshots(0))
+
+
+def checkpoint_names(domain: Any) -> tuple[str, ...]:
+    """Names of the domain's checkpoints; empty where the driver knows none."""
+    try:
+        return tuple(str(checkpoint.getName()) for checkpoint in domain.listAllCheckpoints(0))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == faults.NO_SUPPORT:
+            return ()
+        raise
+
+
+def has_managed_save(domain: Any) -> bool:
+    """Whether the next start would resume a saved memory image."""
+    return bool(domain.hasManagedSaveImage(0))
+
+
+def autostart(domain: Any) -> bool:
+    """Whether the domain starts with the host; a transient domain does not."""
+    return bool(domain.isPersistent() and domain.autostart())
+
+
+def snapshot_disks(domain: Any, snapshot_xml: str) -> None:
+    """Switch disks to overlays, atomically and without a snapshot object."""
+    flags = (
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+        | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+        | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+    )
+    domain.snapshotCreateXML(snapshot_xml, flags)
+
+
+def commit_active(domain: Any, target: str, bandwidth_bytes_s: int) -> None:
+    """Start merging the active image of a disk one level down."""
+    flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
+    flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES
+    domain.blockCommit(target, None, None, bandwidth_bytes_s, flags)
+
+
+def block_job(domain: Any, target: str) -> BlockJob | None:
+    """The block job on a disk, None without one."""
+    job = domain.blockJobInfo(target, 0)
+    if not job:
+        return None
+    return BlockJob(int(job["type"]), int(job["cur"]), int(job["end"]), int(job["bandwidth"]))
+
+
+def pivot(domain: Any, target: str) -> None:
+    """End a ready job by switching to its target."""
+    domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+
+
+def cancel_block_job(domain: Any, target: str) -> None:
+    """End a job and stay on the image in use."""
+    domain.blockJobAbort(target, 0)
+
+
+def set_block_job_speed(domain: Any, target: str, bytes_s: int) -> None:
+    """Bound a running block job."""
+    domain.blockJobSetSpeed(target, bytes_s, libvirt.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES)
+
+
+def job_active(domain: Any) -> bool:
+    """Whether a migration, save, dump or backup job runs."""
+    try:
+        return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == faults.OPERATION_INVALID:  # off: no job can run
+            return False
+        raise
+
+
+def block_sizes(domain: Any, target: str) -> BlockSizes:
+    """Capacity, allocation and physical size of the active image."""
+    capacity, allocation, physical = domain.blockInfo(target, 0)
+    return BlockSizes(int(capacity), int(allocation), int(physical))
+
+
+def start(domain: Any) -> None:
+    """Boot a domain that is off."""
+    domain.create()
+
+
+def start_paused(domain: Any) -> None:
+    """Start a domain that is off with its processors stopped."""
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+
+
+def shut_down(domain: Any, way: PowerWay) -> None:
+    """Ask a guest to power off."""
+    agent = way is PowerWay.AGENT
+    domain.shutdownFlags(
+        libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT if agent else libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+    )
+
+
+def reboot(domain: Any, way: PowerWay) -> None:
+    """Ask a guest to boot anew."""
+    agent = way is PowerWay.AGENT
+    domain.reboot(libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT if agent else libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
+
+
+def force_off(domain: Any) -> None:
+    """Cut a domain's power."""
+    domain.destroy()
+
+
+def suspend(domain: Any) -> None:
+    """Pause a running domain."""
+    domain.suspend()
+
+
+def resume(domain: Any) -> None:
+    """Let a paused domain run on."""
+    domain.resume()
+
+
+def host_address(domain: Any) -> Address | None:
+    """What the host's DHCP leases, or its ARP table, say of a running domain's address."""
+    sources = (
+        (libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, AddressSource.LEASE),
+        (libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, AddressSource.ARP),
+    )
+    for flag, source in sources:
+        try:
+            interfaces = domain.interfaceAddresses(flag, 0)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (faults.NO_SUPPORT, faults.OPERATION_INVALID, faults.NO_NETWORK):
+                continue
+            raise
+        for interface in interfaces.values():
+            for address in interface.get("addrs") or ():
+                return Address(str(address["addr"]), source)
+    return None
+
+
+def attach_device(domain: Any, device_xml: str, *, live: bool, stored: bool) -> None:
+    """Add a device to the running definition, the stored one, or both."""
+    domain.attachDeviceFlags(device_xml, _affecting(live=live, stored=stored))
+
+
+def detach_device(domain: Any, device_xml: str, *, live: bool, stored: bool) -> None:
+    """Ask for a device to be taken away."""
+    domain.detachDeviceFlags(device_xml, _affecting(live=live, stored=stored))
+
+
+def update_device(domain: Any, device_xml: str, *, live: bool, stored: bool) -> None:
+    """Change a device in place."""
+    domain.updateDeviceFlags(device_xml, _affecting(live=live, stored=stored))
+
+
+def processor_time_ns(domain: Any) -> int:
+    """Nanoseconds that the guest's processors have run since its start."""
+    return int(domain.info()[4])
+
+
+def warnings(domain: Any) -> tuple[str, ...]:
+    """What libvirt holds against a running domain; libvirt 7.1 and newer say it."""
+    try:
+        return tuple(str(message) for message in domain.messages(0) or ())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (faults.NO_SUPPORT, faults.OPERATION_INVALID):
+            return ()
+        raise
+
+
+def run_metadata(domain: Any) -> str | None:
+    """Our element in the domain's metadata, None without one."""
+    try:
+        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, RUN_METADATA_URI, 0))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == faults.NO_DOMAIN_METADATA:
+            return None
+        raise
+
+
+def set_run_metadata(domain: Any, xml: str | None) -> None:
+    """Write our element into the live and the stored metadata, as far as the domain has them."""
+    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
+    flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
+    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, xml, RUN_METADATA_KEY, RUN_METADATA_URI, flags)
+
+
+def _affecting(*, live: bool, stored: bool) -> int:
+    return (libvirt.VIR_DOMAIN_AFFECT_LIVE if live else 0) | (libvirt.VIR_DOMAIN_AFFECT_CONFIG if stored else 0)
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _facts(domain: Any, state: tuple[int, int], *, persistent: bool, autostart: bool) -> DomainFacts:
+    """A running domain without a channel is looked up in its stored XML too."""
+    power, reason = power_of(*state)
+    definition = read_definition(domain.XMLDesc(0))
+    channel = definition.channel
+    if channel is Channel.ABSENT and power is not PowerState.OFF and persistent:
+        stored = read_definition(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        channel = Channel.STORED_ONLY if stored.channel is not Channel.ABSENT else Channel.ABSENT
+    return DomainFacts(
+        uuid=definition.uuid,
+        name=definition.name,
+        power=power,
+        power_reason=reason,
+        channel=channel,
+        persistent=persistent,
+        disks=definition.disks,
+        autostart=autostart,
+        memory_bytes=definition.memory_bytes,
+        vcpus=definition.vcpus,
+        os_hint=definition.os_hint,
+    )
