@@ -22,7 +22,8 @@ from tui.agent.exec_model import CommandLine, ExecEvent, ExecRequest, Finished, 
 from tui.agent.profile import read_profile
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
-from tui.console.session import CommandEnded, OutputArrived, Session, SessionFact
+from tui.console.session import Session
+from tui.console.session_facts import CommandEnded, OutputArrived, SessionFact
 from tui.console.transcript import OutputLine
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.model.guest import AgentState
@@ -194,7 +195,7 @@ async def much_output(uri: str) -> None:
         await app.push_screen(screen)
         session.run(f"{MAKE}; df -k /tmp | tail -1 | awk '{{print $3}}'; ({WRITE}) | sha256sum")
         await until(pilot, lambda: not session.is_running)
-        used_before, digest = [str(entry.text).split()[0] for entry in session.transcript.since() if _is_output(entry)]
+        used_before, digest = [line.split()[0] for line in output_lines(session)]
         before = resident_mb()
         delays_s: list[float] = []
         peak: list[float] = [before]
@@ -209,16 +210,12 @@ async def much_output(uri: str) -> None:
         if record is None or record.finished is None:
             raise AssertionError("the command did not end")
         received = hashlib.sha256()
-        async for piece in session.output_of(record):
+        async for piece in session.scrollback.output_of(record):
             received.update(piece)
         size = record.finished.out_bytes
         session.run("df -k /tmp | tail -1 | awk '{print $3}'")
         await until(pilot, lambda: not session.is_running)
-        used_after = str(
-            next(
-                e.text for e in reversed(list(session.transcript.since(session.transcript.total - 5))) if _is_output(e)
-            )
-        )
+        used_after = output_lines(session, last=5)[-1]
         lines = screen.query_one(OutputView).virtual_size.height
         delays_s.sort()
         same = "the same" if received.hexdigest() == digest else "NOT THE SAME"
@@ -234,8 +231,11 @@ async def much_output(uri: str) -> None:
         print(f"guest's disk: {used_before} kB before, {used_after} kB after")
 
 
-def _is_output(entry: object) -> bool:
-    return isinstance(entry, OutputLine)
+def output_lines(session: Session, last: int = 0) -> list[str]:
+    """What commands wrote; of the `last` entries of the transcript alone where that is not 0."""
+    transcript = session.scrollback.transcript
+    entries = transcript.since(max(transcript.total - last, 0) if last else 0)
+    return [str(entry.text) for entry in entries if isinstance(entry, OutputLine)]
 
 
 def main() -> None:

@@ -14,14 +14,8 @@ from tests.live.host_agent import HostAgent, running
 from tests.live.test_agent_exec import QUICK, is_alive, line
 from tui.agent.exec_model import CommandLine, ExecRequest, Stream
 from tui.console.cli_exec import Job, exec_to_streams
-from tui.console.session import (
-    CommandEnded,
-    CommandStarted,
-    OutputArrived,
-    Session,
-    SessionBusyError,
-    SessionFact,
-)
+from tui.console.session import Session, SessionBusyError
+from tui.console.session_facts import CommandEnded, CommandStarted, OutputArrived, SessionFact
 from tui.console.transcript import EndLine, OutputLine, PromptLine
 
 
@@ -38,7 +32,7 @@ async def test_a_session_keeps_prompt_output_and_end(agent: HostAgent) -> None:
     with pytest.raises(SessionBusyError):
         session.run("true")
     await session.idle()
-    prompt, *output, end = session.transcript.since()
+    prompt, *output, end = session.scrollback.transcript.since()
     assert isinstance(prompt, PromptLine)
     assert sorted((entry.stream, entry.text) for entry in output if isinstance(entry, OutputLine)) == [
         (Stream.STDERR, "e"),
@@ -56,7 +50,7 @@ async def test_a_session_keeps_prompt_output_and_end(agent: HostAgent) -> None:
     session.run("true")
     await session.idle()
     assert len(facts) == heard
-    last = list(session.transcript.since())[-1]
+    last = list(session.scrollback.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert last.is_good
 
@@ -67,15 +61,15 @@ async def test_an_incomplete_line_is_open_and_cancelling_ends_the_command(agent:
 
     def listen(fact: SessionFact) -> None:
         if isinstance(fact, OutputArrived):
-            seen.append(session.open_lines)
+            seen.append(session.scrollback.open_lines)
             session.cancel()
 
     session.subscribe(listen)
     session.run("printf 'password: '; sleep 1000")
     await session.idle()
     assert [(open_line.stream, open_line.text) for open_line in seen[0]] == [(Stream.STDOUT, "password: ")]
-    assert session.open_lines == ()
-    last = list(session.transcript.since())[-1]
+    assert session.scrollback.open_lines == ()
+    last = list(session.scrollback.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert last.text.startswith("cancelled after ")
     assert last.text.endswith("killed by SIGTERM")
@@ -90,7 +84,7 @@ async def test_a_command_that_cannot_start_ends_in_words(qemu_ga: Path) -> None:
         await session.idle()
         await agent.line.close()
     assert facts == [CommandEnded(1, None)]
-    last = list(session.transcript.since())[-1]
+    last = list(session.scrollback.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert "guest-exec is blocked by the guest's policy" in last.text
 

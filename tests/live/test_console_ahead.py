@@ -67,7 +67,7 @@ async def ended(session: Session, line: str) -> Finished:
 
 
 def output(session: Session) -> list[str]:
-    return [str(entry.text) for entry in session.transcript.since() if isinstance(entry, OutputLine)]
+    return [str(entry.text) for entry in session.scrollback.transcript.since() if isinstance(entry, OutputLine)]
 
 
 async def test_the_waiting_shell_becomes_the_command(agent: HostAgent, session: Session) -> None:

@@ -14,7 +14,8 @@ from tui.agent.exec_model import ExecPace
 from tui.agent.transport import Transport
 from tui.console.audit import Target, audit_path
 from tui.console.many import ManyRun, RunState
-from tui.console.session import CommandStarted, OutputArrived, Session, SessionFact
+from tui.console.session import Session
+from tui.console.session_facts import CommandStarted, OutputArrived, SessionFact
 from tui.console.shells import Shell
 from tui.console.transcript import EndLine, NoticeLine, OutputLine
 from tui.hosts.libvirt_host import LibvirtHost
@@ -48,11 +49,17 @@ async def session(host: LibvirtHost, web1: str) -> AsyncIterator[Session]:
 
 
 def output(session: Session) -> list[str]:
-    return [str(without_colours(each.text)) for each in session.transcript.since() if isinstance(each, OutputLine)]
+    return [
+        str(without_colours(each.text))
+        for each in session.scrollback.transcript.since()
+        if isinstance(each, OutputLine)
+    ]
 
 
 def told(session: Session) -> str:
-    return "\n".join(each.text for each in session.transcript.since() if isinstance(each, (NoticeLine, EndLine)))
+    return "\n".join(
+        each.text for each in session.scrollback.transcript.since() if isinstance(each, (NoticeLine, EndLine))
+    )
 
 
 async def ran(session: Session, line: str) -> list[str]:
@@ -165,14 +172,14 @@ async def test_windows_code_page_is_detected_and_output_is_read_anew(lab: Labora
     session.prepare()
     async with asyncio.timeout(PATIENCE_S):
         await changed.wait()
-    assert (session.shell, session.charset.label) == (Shell.CMD, "auto: cp866")
+    assert (session.shell, session.scrollback.charset.label) == (Shell.CMD, "auto: cp866")
     assert any("Системa".rstrip("a") in line for line in await ran(session, "dir"))
     assert await ran(session, "nonsense")
     session.use_shell(Shell.POWERSHELL)
     assert any("ноября 2026" in line for line in await ran(session, "Get-Date"))
-    await session.use_charset("latin-1")
+    await session.scrollback.use_charset("latin-1")
     assert not any("Систем" in line for line in output(session))
-    await session.use_charset("auto")
+    await session.scrollback.use_charset("auto")
     assert any("Систем" in line for line in output(session))
     await session.close()
 
@@ -248,7 +255,7 @@ async def test_bytes_are_kept_as_they_came(session: Session) -> None:
     assert record is not None
     assert record.is_binary
     assert "is no text and is not shown" in told(session)
-    pieces = b"".join([piece async for piece in session.output_of(record)])
+    pieces = b"".join([piece async for piece in session.scrollback.output_of(record)])
     digest = output(session)[-1].split()[0].encode()
     data = pieces[: pieces.rindex(digest)]
     assert hashlib.sha256(data).hexdigest().encode() == digest

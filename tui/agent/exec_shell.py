@@ -49,3 +49,10 @@ async def survivors(transport: Transport, pid: int, *, leads_group: bool, signal
 async def end_windows_tree(transport: Transport, pid: int) -> None:
     """End a Windows command with its children; whether it ended is for its status to say."""
     await ask(transport, "taskkill", "/PID", str(pid), "/T", "/F")
+
+
+async def windows_survivors(transport: Transport, pid: int) -> tuple[str, ...]:
+    """Name and pid of a Windows command that is still there."""
+    said = await ask(transport, "tasklist.exe", "/FI", f"PID eq {pid}", "/NH")
+    is_there = str(pid).encode("ascii") in said.out
+    return tuple(said.out.decode("ascii", "replace").split()[:2]) if is_there else ()

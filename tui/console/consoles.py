@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from tui.agent.transport import Transport
 from tui.console.audit import Target
-from tui.console.session import CommandEnded, CommandStarted, Session, SessionFact
+from tui.console.session import Session
+from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact
 from tui.model.guest import GuestId
 
 

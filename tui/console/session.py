@@ -6,10 +6,8 @@ A session outlives the screens that show it: the app owns it, and a running comm
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from tui.agent.errors import AgentError
 from tui.agent.exec import DEFAULT_PACE
@@ -24,7 +22,7 @@ from tui.agent.exec_model import (
     Started,
     Surroundings,
 )
-from tui.agent.exec_shell import ask, survivors
+from tui.agent.exec_shell import ask, survivors, windows_survivors
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
@@ -32,56 +30,17 @@ from tui.console.ahead import FolderAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.oem import likely_charset
-from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
+from tui.console.record import CommandRecord
+from tui.console.scrollback import Scrollback
+from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question, request_for_line
-from tui.console.spill import Spill
-from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
-from tui.console.wording import end_in_words, sweep_in_words
+from tui.console.wording import sweep_in_words
 from tui.doctor.reasons import explain
 from tui.model.errors import ExplainedError
-
-KEPT_BYTES = 512 * 1024 * 1024
-"""Bytes of output that a session keeps on disk, to be saved or read in another encoding."""
 
 
 class SessionBusyError(ExplainedError):
     """A command of this session is still running."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandStarted:
-    """Command `number` runs in the guest under `pid`."""
-
-    number: int
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class OutputArrived:
-    """The transcript grew, or its open lines changed."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class CommandEnded:
-    """Command `number` is over; `finished` is None where it was never started."""
-
-    number: int
-    finished: Finished | None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
-    """The shell, the folder or the encoding is another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAnew:
-    """The transcript was replaced: the output is read in another encoding."""
-
-
-SessionFact = CommandStarted | OutputArrived | CommandEnded | StatusChanged | ReadAnew
 
 
 class Session:
@@ -96,9 +55,7 @@ class Session:
         pace: ExecPace = DEFAULT_PACE,
     ) -> None:
         """`target` names the guest in the log of commands, None keeps no log."""
-        self.transcript = Transcript()
-        self.records: list[CommandRecord] = []
-        self.charset = charset or Charset()
+        self.scrollback = Scrollback(charset or Charset(), self._tell)
         self.shell: Shell | None = None
         self.cwd = ""
         self.is_windows = False
@@ -107,8 +64,6 @@ class Session:
         self._pace = pace
         self._exports = b""
         self._listeners: list[Callable[[SessionFact], None]] = []
-        self._spill = Spill(KEPT_BYTES)
-        self._reader: Reader | None = None
         self._typed: asyncio.Queue[bytes | None] | None = None
         self._cancel = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -138,12 +93,7 @@ class Session:
     @property
     def last(self) -> CommandRecord | None:
         """The command that was started last."""
-        return self.records[-1] if self.records else None
-
-    @property
-    def open_lines(self) -> tuple[OutputLine, ...]:
-        """The lines that are not complete yet, one per stream at most; to be shown below the transcript."""
-        return self._reader.open_lines if self._reader is not None else ()
+        return self.scrollback.last
 
     def subscribe(self, listener: Callable[[SessionFact], None]) -> Callable[[], None]:
         """Hand every later fact to `listener`; returns what ends it."""
@@ -167,11 +117,9 @@ class Session:
             raise SessionBusyError(
                 "A command is still running", next_step="Wait for its end, or cancel it, then run the next one."
             )
-        record = CommandRecord(len(self.records) + 1, line)
-        self.records.append(record)
+        record = self.scrollback.begin(line)
         self._cancel = asyncio.Event()
         self._typed = asyncio.Queue() if takes_input else None
-        self._keep(record, [PromptLine(record.number, shown_line(line), time.time())])
         source = _typed_pieces(self._typed) if self._typed is not None else stdin
         self._task = asyncio.create_task(self._follow(record, source), name=f"command {record.number}")
 
@@ -209,49 +157,18 @@ class Session:
             return
         try:
             if self.is_windows:
-                said = await ask(self._transport, "tasklist.exe", "/FI", f"PID eq {record.pid}", "/NH")
-                left = (
-                    tuple(said.out.decode("ascii", "replace").split()[:2])
-                    if str(record.pid).encode() in said.out
-                    else ()
-                )
+                left = await windows_survivors(self._transport, record.pid)
             else:
                 left = await survivors(self._transport, record.pid, leads_group=True)
             words = f"still there: {', '.join(left)}" if left else "nothing of it is left in the guest"
         except AgentError as error:
             words = explain(error).one_line()
-        self._say(record, f"pid {record.pid}: {words}")
+        self.scrollback.say(record, f"pid {record.pid}: {words}")
 
     def use_shell(self, shell: Shell) -> None:
         """Let another shell read the lines from now on."""
         self.shell = shell
         self._tell(StatusChanged())
-
-    async def use_charset(self, choice: str) -> None:
-        """Read the output in another encoding, that which came already too; raises LookupError for an unknown one."""
-        charset = Charset(choice, self.charset.oem_page)
-        charset.decoder()
-        self.charset = charset
-        self._tell(StatusChanged())
-        if not self.is_running:
-            await self._read_anew()
-
-    async def _read_anew(self) -> None:
-        fresh, charset = Transcript(), self.charset
-        for record in tuple(self.records):
-            for entries in entries_of(record, charset, self._spill):
-                fresh.extend(entries)
-                await asyncio.sleep(0)
-        if charset is not self.charset or self.is_running:
-            fresh.close()
-            return
-        self.transcript, old = fresh, self.transcript
-        old.close()
-        self._tell(ReadAnew())
-
-    def output_of(self, record: CommandRecord) -> AsyncIterator[bytes]:
-        """The bytes of a command in the order in which they came, both streams."""
-        return _slices(record, self._spill)
 
     async def ask_guest(self, line: str, *, within_s: float) -> bytes:
         """What a short question of ours to the guest's POSIX shell prints, asked in the session's folder.
@@ -265,15 +182,16 @@ class Session:
     async def _prepare(self) -> None:
         try:
             profile = await self._met()
-            self.charset = await likely_charset(self._transport, profile, self.charset.choice)
+            scrollback = self.scrollback
+            scrollback.charset = await likely_charset(self._transport, profile, scrollback.charset.choice)
             self._tell(StatusChanged())
             swept = await sweep_leftovers(self._transport, profile)
         except ExplainedError as error:
             # Whoever runs a command learns why it cannot be run.
-            self._say(None, explain(error).one_line())
+            self.scrollback.say(None, explain(error).one_line())
             return
         if swept.did_something:
-            self._say(None, sweep_in_words(swept))
+            self.scrollback.say(None, sweep_in_words(swept))
         self._keeps_ahead = profile.offers_files and not profile.is_windows
         self._prepare_next()
 
@@ -291,8 +209,6 @@ class Session:
             self._ahead.want(self.cwd)
 
     async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None) -> None:
-        self._reader = Reader(record.number, self.charset)
-        charset = self.charset
         try:
             await self._surroundings_known.wait()
             profile = await self._met()
@@ -316,19 +232,18 @@ class Session:
                     if isinstance(event, Finished):
                         break
             if question and record.finished is not None and record.finished.exit_code == 0:
-                self._enter_printed_folder(record)
+                self._enter_printed_folder()
         except ExplainedError as error:
             self._profile = None
-            self._keep(record, [EndLine(record.number, shown_line(explain(error).one_line()), is_good=False)])
+            self.scrollback.refuse(record, explain(error).one_line())
             if self.cwd and "no folder" in error.cause:
                 self.cwd = ""
-                self._say(record, "Back in the agent's own folder.")
+                self.scrollback.say(record, "Back in the agent's own folder.")
         finally:
-            self._reader = self._typed = None
-            self._task = None
+            self.scrollback.close()
+            self._typed = self._task = None
             self._tell(CommandEnded(record.number, record.finished))
-        if charset is not self.charset:
-            await self._read_anew()
+        await self.scrollback.settle()
 
     @asynccontextmanager
     async def _tidied_behind(
@@ -366,47 +281,23 @@ class Session:
                 record.pid = pid
                 self._tell(CommandStarted(record.number, pid))
             case Output():
-                await self._take(record, event)
+                await self.scrollback.take(record, event)
             case Notice(text=text):
-                self._say(record, text)
+                self.scrollback.say(record, text)
             case Surroundings(cwd=cwd, exports=exports):
                 self.cwd, self._exports = cwd, exports
                 self._surroundings_known.set()
                 self._tell(StatusChanged())
             case Finished():
-                record.finished = event
                 if event.end is not End.EXITED:
                     self._profile = None
-                flushed = self._reader.flush() if self._reader is not None else []
-                self.transcript.extend(flushed)
-                is_good = event.end is End.EXITED and event.exit_code == 0
-                words = shown_line(end_in_words(event, record.pid))
-                self._keep(record, [EndLine(record.number, words, is_good)])
+                self.scrollback.end(record, event)
 
-    async def _take(self, record: CommandRecord, output: Output) -> None:
-        record.items.append(Chunk(output.stream, self._spill.put(output.data)))
-        for start in range(0, len(output.data), SLICE):
-            if self._reader is not None:
-                self.transcript.extend(self._reader.feed(output.stream, output.data[start : start + SLICE]))
-                record.is_binary = self._reader.is_binary
-            self._tell(OutputArrived(record.number))
-            await asyncio.sleep(0)
-
-    def _enter_printed_folder(self, record: CommandRecord) -> None:
-        lines = [entry.text for entry in self.transcript.since() if isinstance(entry, OutputLine)]
-        if lines:
-            self.cwd = str(lines[-1]).strip()
+    def _enter_printed_folder(self) -> None:
+        folder = self.scrollback.last_line
+        if folder:
+            self.cwd = folder
             self._tell(StatusChanged())
-
-    def _say(self, record: CommandRecord | None, text: str) -> None:
-        number = record.number if record is not None else 0
-        self._keep(record, [NoticeLine(number, shown_line(text))])
-        self._tell(OutputArrived(number))
-
-    def _keep(self, record: CommandRecord | None, entries: list[Entry]) -> None:
-        self.transcript.extend(entries)
-        if record is not None:
-            record.items.extend(entries)
 
     def _tell(self, fact: SessionFact) -> None:
         for listener in tuple(self._listeners):
@@ -416,9 +307,3 @@ class Session:
 async def _typed_pieces(typed: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
     while (piece := await typed.get()) is not None:
         yield piece
-
-
-async def _slices(record: CommandRecord, spill: Spill) -> AsyncIterator[bytes]:
-    for piece in record.pieces(spill):
-        yield piece
-        await asyncio.sleep(0)

@@ -22,7 +22,8 @@ from tui.console import completion, saving, search
 from tui.console.charset import CHOICES
 from tui.console.diagnostics import Diagnostic, diagnostics
 from tui.console.history import History
-from tui.console.session import CommandEnded, CommandStarted, ReadAnew, Session, SessionFact
+from tui.console.session import Session
+from tui.console.session_facts import CommandEnded, CommandStarted, ReadAnew, SessionFact
 from tui.console.shells import Shell
 from tui.console.transcript import OutputLine
 from tui.model.guest import AgentState, Guest
@@ -108,7 +109,7 @@ class ConsoleScreen(Screen[None]):
             self._began = time.monotonic()
         self.query_one(PromptInput).focus()
         self.set_interval(1.0, self._draw_status)
-        self.query_one(OutputView).show(self._session.transcript)
+        self.query_one(OutputView).show(self._session.scrollback.transcript)
         self.call_after_refresh(self._draw)
 
     def on_unmount(self) -> None:
@@ -148,14 +149,14 @@ class ConsoleScreen(Screen[None]):
             case CommandEnded():
                 self._began = None
             case ReadAnew():
-                self.query_one(OutputView).show(self._session.transcript)
+                self.query_one(OutputView).show(self._session.scrollback.transcript)
         if not self._repaint_due:
             self._repaint_due = True
             self.set_timer(REPAINT_S, self._draw)
 
     def _draw(self) -> None:
         self._repaint_due = False
-        self.query_one(OutputView).grown(self._session.open_lines)
+        self.query_one(OutputView).grown(self._session.scrollback.open_lines)
         self._draw_status()
 
     def _draw_status(self) -> None:
@@ -170,7 +171,7 @@ class ConsoleScreen(Screen[None]):
             pid = f" pid {session.last.pid}" if session.last is not None and session.last.pid else ""
             doing = "ending" if session.is_ending else "running"
             status.append(f"  ▸ {doing} {duration(int(time.monotonic() - self._began))}{pid}")
-        status.append(f"  {session.shell or 'shell?'}  {session.charset.label}", "dim")
+        status.append(f"  {session.shell or 'shell?'}  {session.scrollback.charset.label}", "dim")
         if session.cwd:
             status.append(f"  {printable(_shortened(session.cwd))}", "dim")
         self.query_one("#title", Static).update(status)
@@ -249,7 +250,7 @@ class ConsoleScreen(Screen[None]):
         if chosen is None:
             return
         try:
-            await self._session.use_charset(chosen)
+            await self._session.scrollback.use_charset(chosen)
         except LookupError:
             self._tell(f"There is no encoding {chosen}.", "error")
 
@@ -316,7 +317,7 @@ class ConsoleScreen(Screen[None]):
         await self._search_on()
 
     async def _search_on(self) -> None:
-        view, transcript = self.query_one(OutputView), self._session.transcript
+        view, transcript = self.query_one(OutputView), self._session.scrollback.transcript
         if not view.term:
             return
         start = transcript.total if self._hit is None else self._hit - 1
@@ -333,7 +334,7 @@ class ConsoleScreen(Screen[None]):
         if chosen is None:
             return
         number = self._session.last.number if self._session.last is not None else 0
-        entries = self._session.transcript.since()
+        entries = self._session.scrollback.transcript.since()
         if chosen == LAST_OUTPUT:
             lines = [
                 without_colours(entry.text)
@@ -351,9 +352,9 @@ class ConsoleScreen(Screen[None]):
         session, record = self._session, self._session.last
         try:
             if chosen == EVERYTHING:
-                path = await saving.save_transcript(session.transcript, self._guest.name)
+                path = await saving.save_transcript(session.scrollback.transcript, self._guest.name)
             elif chosen == AS_IT_CAME and record is not None:
-                path = await saving.save_bytes(session.output_of(record), self._guest.name, "bin")
+                path = await saving.save_bytes(session.scrollback.output_of(record), self._guest.name, "bin")
             else:
                 return
         except OSError as error:

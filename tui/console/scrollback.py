@@ -1,0 +1,130 @@
+"""What the commands of a session wrote: read as text in one encoding, and kept as bytes to be read in another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+from tui.agent.exec_model import End, Finished, Output
+from tui.console.charset import Charset
+from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
+from tui.console.session_facts import OutputArrived, ReadAnew, SessionFact, StatusChanged
+from tui.console.spill import Spill
+from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
+from tui.console.wording import end_in_words
+
+KEPT_BYTES = 512 * 1024 * 1024
+"""Bytes of output that are kept on disk, to be saved or read in another encoding."""
+
+
+class Scrollback:
+    """The commands of one session, one open at a time. All methods belong to the event loop's thread."""
+
+    def __init__(self, charset: Charset, tell: Callable[[SessionFact], None]) -> None:
+        """`tell` is given the fact of every change."""
+        self.transcript = Transcript()
+        self.records: list[CommandRecord] = []
+        self.charset = charset
+        self._tell = tell
+        self._spill = Spill(KEPT_BYTES)
+        self._reader: Reader | None = None
+        self._read_as = charset
+
+    @property
+    def last(self) -> CommandRecord | None:
+        """The command that was begun last."""
+        return self.records[-1] if self.records else None
+
+    @property
+    def last_line(self) -> str:
+        """The output line that came last, without the white space around it; empty without one."""
+        lines = [entry.text for entry in self.transcript.since() if isinstance(entry, OutputLine)]
+        return str(lines[-1]).strip() if lines else ""
+
+    @property
+    def open_lines(self) -> tuple[OutputLine, ...]:
+        """The lines that are not complete yet, one per stream at most; to be shown below the transcript."""
+        return self._reader.open_lines if self._reader is not None else ()
+
+    def begin(self, line: str) -> CommandRecord:
+        """Open the record of a command; `settle` closes it."""
+        record = CommandRecord(len(self.records) + 1, line)
+        self.records.append(record)
+        self._reader, self._read_as = Reader(record.number, self.charset), self.charset
+        self._keep(record, [PromptLine(record.number, shown_line(line), time.time())])
+        return record
+
+    async def take(self, record: CommandRecord, output: Output) -> None:
+        """Add what the open command wrote, giving way to keys between slices."""
+        record.items.append(Chunk(output.stream, self._spill.put(output.data)))
+        for start in range(0, len(output.data), SLICE):
+            if self._reader is not None:
+                self.transcript.extend(self._reader.feed(output.stream, output.data[start : start + SLICE]))
+                record.is_binary = self._reader.is_binary
+            self._tell(OutputArrived(record.number))
+            await asyncio.sleep(0)
+
+    def say(self, record: CommandRecord | None, text: str) -> None:
+        """Add words of ours, about a command or about the session."""
+        number = record.number if record is not None else 0
+        self._keep(record, [NoticeLine(number, shown_line(text))])
+        self._tell(OutputArrived(number))
+
+    def end(self, record: CommandRecord, finished: Finished) -> None:
+        """Add how the open command ended."""
+        record.finished = finished
+        self.transcript.extend(self._reader.flush() if self._reader is not None else [])
+        is_good = finished.end is End.EXITED and finished.exit_code == 0
+        words = shown_line(end_in_words(finished, record.pid))
+        self._keep(record, [EndLine(record.number, words, is_good)])
+
+    def refuse(self, record: CommandRecord, words: str) -> None:
+        """Add why the open command could not be run."""
+        self._keep(record, [EndLine(record.number, shown_line(words), is_good=False)])
+
+    def close(self) -> None:
+        """Take nothing more of the open command."""
+        self._reader = None
+
+    async def settle(self) -> None:
+        """With no command open, read all in the encoding that was chosen meanwhile."""
+        if self._reader is None and self._read_as is not self.charset:
+            await self._read_anew()
+
+    async def use_charset(self, choice: str) -> None:
+        """Read in another encoding, what came already too; raises LookupError for an unknown one."""
+        charset = Charset(choice, self.charset.oem_page)
+        charset.decoder()
+        self.charset = charset
+        self._tell(StatusChanged())
+        await self.settle()
+
+    def output_of(self, record: CommandRecord) -> AsyncIterator[bytes]:
+        """The bytes of a command in the order in which they came, both streams."""
+        return _slices(record, self._spill)
+
+    async def _read_anew(self) -> None:
+        fresh, charset = Transcript(), self.charset
+        for record in tuple(self.records):
+            for entries in entries_of(record, charset, self._spill):
+                fresh.extend(entries)
+                await asyncio.sleep(0)
+        if charset is not self.charset or self._reader is not None:
+            fresh.close()
+            return
+        self.transcript, old = fresh, self.transcript
+        self._read_as = charset
+        old.close()
+        self._tell(ReadAnew())
+
+    def _keep(self, record: CommandRecord | None, entries: list[Entry]) -> None:
+        self.transcript.extend(entries)
+        if record is not None:
+            record.items.extend(entries)
+
+
+async def _slices(record: CommandRecord, spill: Spill) -> AsyncIterator[bytes]:
+    for piece in record.pieces(spill):
+        yield piece
+        await asyncio.sleep(0)
