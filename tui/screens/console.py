@@ -3,73 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from tui import settings
 from tui.agent.errors import AgentError
 from tui.commands import Where
-from tui.console import completion, saving, search
+from tui.console import completion
 from tui.console.charset import CHOICES
 from tui.console.diagnostics import Diagnostic, diagnostics
 from tui.console.history import History
+from tui.console.local_file import files_beginning, is_file, pieces_of
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, ReadAnew, SessionFact
 from tui.console.shells import Shell
-from tui.console.transcript import OutputLine
 from tui.model.guest import AgentState, Guest
 from tui.model.quantities import duration
-from tui.model.text import printable, without_colours
+from tui.model.text import printable
 from tui.screens.pick import PickScreen, among
+from tui.screens.scrollback import ScrollbackScreen
 from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
 from tui.widgets.output_view import OutputView
+from tui.widgets.prompt_input import PromptInput
 
 REPAINT_S = 0.03
 """Seconds for which arriving output is gathered before it is drawn."""
-FILE_PIECE = 256 * 1024
 TYPED, FROM_FILE, NOTHING = "what I type while it runs", "a file of this machine …", "nothing"
-LAST_OUTPUT, EVERYTHING, AS_IT_CAME = "the last command's output", "everything", "the last output, bytes as they came"
 
 
-class PromptInput(Input):
-    """A line to type, with the lines typed before on up and down."""
-
-    def __init__(self, history: History) -> None:
-        super().__init__(id="prompt")
-        self._history = history
-        self._place = len(history.lines)
-
-    def remember(self, line: str) -> None:
-        """Keep a line."""
-        self._history.add(line)
-        self._place = len(self._history.lines)
-
-    def on_key(self, event: events.Key) -> None:
-        """Walk through the lines typed before."""
-        if event.key not in ("up", "down"):
-            return
-        event.prevent_default()
-        lines = self._history.lines
-        self._place = min(max(self._place + (-1 if event.key == "up" else 1), 0), len(lines))
-        self.fill(lines[self._place] if self._place < len(lines) else "")
-
-    def fill(self, line: str) -> None:
-        """Replace what is typed."""
-        self.value = line
-        self.cursor_position = len(line)
-
-
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(ScrollbackScreen):
     """Shows a session, which the app owns: leaving the screen ends nothing."""
 
     WHERE = Where.CONSOLE
@@ -81,14 +52,13 @@ class ConsoleScreen(Screen[None]):
     HELP = "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended."
 
     def __init__(self, guest: Guest, session: Session, history: History | None = None) -> None:
-        super().__init__()
+        super().__init__(session.scrollback, guest.name)
         self._guest = guest
         self._session = session
         self._history = history or History(None)
         self._began: float | None = None
         self._input = NOTHING
         self._file = ""
-        self._hit: int | None = None
         self._repaint_due = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -109,7 +79,7 @@ class ConsoleScreen(Screen[None]):
             self._began = time.monotonic()
         self.query_one(PromptInput).focus()
         self.set_interval(1.0, self._draw_status)
-        self.query_one(OutputView).show(self._session.scrollback.transcript)
+        self.view.show(self.scrollback.transcript)
         self.call_after_refresh(self._draw)
 
     def on_unmount(self) -> None:
@@ -123,7 +93,7 @@ class ConsoleScreen(Screen[None]):
             self._session.type_in(event.value + "\n")
             prompt.value = ""
         elif self._session.is_running and event.value.strip():
-            self._tell("A command is still running; ctrl+c ends it. F6 lets the next one read what you type.")
+            self.say("A command is still running; ctrl+c ends it. F6 lets the next one read what you type.")
         elif event.value.strip():
             prompt.remember(event.value)
             prompt.value = ""
@@ -132,14 +102,14 @@ class ConsoleScreen(Screen[None]):
     def run_line(self, line: str) -> None:
         """Run a line in the guest, with the input that was chosen for it."""
         if self._session.is_running:
-            self._tell("A command is still running; ctrl+c ends it.")
+            self.say("A command is still running; ctrl+c ends it.")
             return
         self._began = time.monotonic()
-        stdin = _file_pieces(Path(self._file)) if self._input == FROM_FILE else None
+        stdin = pieces_of(Path(self._file)) if self._input == FROM_FILE else None
         self._session.run(line, stdin=stdin, takes_input=self._input == TYPED)
         if self._input == FROM_FILE:
             self._input = NOTHING
-        self.query_one(OutputView).follow()
+        self.view.follow()
         self._draw()
 
     def _happened(self, fact: SessionFact) -> None:
@@ -149,14 +119,14 @@ class ConsoleScreen(Screen[None]):
             case CommandEnded():
                 self._began = None
             case ReadAnew():
-                self.query_one(OutputView).show(self._session.scrollback.transcript)
+                self.view.show(self.scrollback.transcript)
         if not self._repaint_due:
             self._repaint_due = True
             self.set_timer(REPAINT_S, self._draw)
 
     def _draw(self) -> None:
         self._repaint_due = False
-        self.query_one(OutputView).grown(self._session.scrollback.open_lines)
+        self.view.grown(self.scrollback.open_lines)
         self._draw_status()
 
     def _draw_status(self) -> None:
@@ -171,7 +141,7 @@ class ConsoleScreen(Screen[None]):
             pid = f" pid {session.last.pid}" if session.last is not None and session.last.pid else ""
             doing = "ending" if session.is_ending else "running"
             status.append(f"  ▸ {doing} {duration(int(time.monotonic() - self._began))}{pid}")
-        status.append(f"  {session.shell or 'shell?'}  {session.scrollback.charset.label}", "dim")
+        status.append(f"  {session.shell or 'shell?'}  {self.scrollback.charset.label}", "dim")
         if session.cwd:
             status.append(f"  {printable(_shortened(session.cwd))}", "dim")
         self.query_one("#title", Static).update(status)
@@ -184,15 +154,12 @@ class ConsoleScreen(Screen[None]):
         chosen = reads.get(self._input, free)
         prompt.placeholder = waiting if session.takes_input else chosen
 
-    def _tell(self, text: str, severity: str = "warning") -> None:
-        self.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]
-
     async def action_cancel(self) -> None:
         """Copy the selection if there is one, else end the running command."""
         selected = self.get_selected_text() or self.query_one(PromptInput).selected_text
         if selected:
             self.clear_selection()
-            self._tell(await clipboard.copy(self.app, selected), "information")
+            self.say(await clipboard.copy(self.app, selected), "information")
         elif self._session.is_running:
             self._session.cancel()
             self._draw_status()
@@ -201,7 +168,7 @@ class ConsoleScreen(Screen[None]):
 
     def action_scroll(self, pages: int) -> None:
         """Scroll the output while the prompt has the focus."""
-        view = self.query_one(OutputView)
+        view = self.view
         view.scroll_relative(y=pages * (view.size.height - 1), animate=False, immediate=True)
 
     def action_back(self) -> None:
@@ -222,7 +189,7 @@ class ConsoleScreen(Screen[None]):
         try:
             return diagnostics(windows=self._session.is_windows)
         except settings.ConfigError as error:
-            self._tell(str(error), "error")
+            self.say(str(error), "error")
             return ()
 
     @work
@@ -250,9 +217,9 @@ class ConsoleScreen(Screen[None]):
         if chosen is None:
             return
         try:
-            await self._session.scrollback.use_charset(chosen)
+            await self.scrollback.use_charset(chosen)
         except LookupError:
-            self._tell(f"There is no encoding {chosen}.", "error")
+            self.say(f"There is no encoding {chosen}.", "error")
 
     @work
     async def action_input(self) -> None:
@@ -260,11 +227,11 @@ class ConsoleScreen(Screen[None]):
         choices = among([NOTHING, TYPED, FROM_FILE])
         chosen = await self.app.push_screen_wait(PickScreen("What the next command reads", choices))
         if chosen == FROM_FILE:
-            path = await self.app.push_screen_wait(PickScreen("A file of this machine", _files, free=True))
+            path = await self.app.push_screen_wait(PickScreen("A file of this machine", files_beginning, free=True))
             if path is None:
                 return
-            if not _is_file(path):
-                self._tell(f"{path} is no file.", "error")
+            if not is_file(path):
+                self.say(f"{path} is no file.", "error")
                 return
             self._file = path
         self._input = chosen or self._input
@@ -285,7 +252,7 @@ class ConsoleScreen(Screen[None]):
             asked = completion.question(line[:place])
             said = await self._session.ask_guest(asked, within_s=completion.DEADLINE_S)
         except AgentError as error:
-            self._tell(error.one_line())
+            self.say(error.one_line())
             return
         if (prompt.value, prompt.cursor_position) != (line, place):
             return
@@ -295,95 +262,12 @@ class ConsoleScreen(Screen[None]):
             prompt.cursor_position = len(result.line)
         elif result.candidates:
             names = [Path(candidate).name + "/" * candidate.endswith("/") for candidate in result.candidates]
-            self._tell("  ".join(names)[:400], "information")
+            self.say("  ".join(names)[:400], "information")
 
     async def action_look_again(self) -> None:
         """See what is left of the last command."""
         await self._session.look_again()
 
-    @work
-    async def action_search(self) -> None:
-        """Search upwards from the end."""
-        view = self.query_one(OutputView)
-        term = await self.app.push_screen_wait(PickScreen("Search in the output", lambda typed: [], free=True))
-        view.term = (term or "").casefold()
-        self._hit = None
-        view.refresh()
-        await self._search_on()
-
-    @work(exclusive=True, group="search")
-    async def action_search_on(self) -> None:
-        """The next hit upwards."""
-        await self._search_on()
-
-    async def _search_on(self) -> None:
-        view, transcript = self.query_one(OutputView), self._session.scrollback.transcript
-        if not view.term:
-            return
-        start = transcript.total if self._hit is None else self._hit - 1
-        self._hit = await search.find(transcript, view.term, start, backwards=True) if start >= 0 else None
-        if self._hit is None:
-            self._tell(f"No more {view.term!r}; F3 starts at the end again.")
-        else:
-            view.go_to(self._hit)
-
-    @work
-    async def action_copy(self) -> None:
-        """Copy output."""
-        chosen = await self.app.push_screen_wait(PickScreen("Copy", among([LAST_OUTPUT, EVERYTHING])))
-        if chosen is None:
-            return
-        number = self._session.last.number if self._session.last is not None else 0
-        entries = self._session.scrollback.transcript.since()
-        if chosen == LAST_OUTPUT:
-            lines = [
-                without_colours(entry.text)
-                for entry in entries
-                if isinstance(entry, OutputLine) and entry.number == number
-            ]
-        else:
-            lines = [printable(saving.text_of(entry)) for entry in entries]
-        self._tell(await clipboard.copy(self.app, "".join(f"{line}\n" for line in lines)), "information")
-
-    @work
-    async def action_save(self) -> None:
-        """Save output as a file."""
-        chosen = await self.app.push_screen_wait(PickScreen("Save", among([EVERYTHING, AS_IT_CAME])))
-        session, record = self._session, self._session.last
-        try:
-            if chosen == EVERYTHING:
-                path = await saving.save_transcript(session.scrollback.transcript, self._guest.name)
-            elif chosen == AS_IT_CAME and record is not None:
-                path = await saving.save_bytes(session.scrollback.output_of(record), self._guest.name, "bin")
-            else:
-                return
-        except OSError as error:
-            self._tell(f"Not saved: {error}", "error")
-            return
-        self._tell(f"Saved {path.stat().st_size:,} bytes as {path}", "information")
-
 
 def _shortened(path: str, limit: int = 30) -> str:
     return path if len(path) <= limit else "…" + path[1 - limit :]
-
-
-def _files(typed: str) -> list[str]:
-    """Files of this machine whose path begins so."""
-    if not typed:
-        return []
-    path = Path(typed).expanduser()
-    folder, start = (path, "") if typed.endswith("/") else (path.parent, path.name)
-    try:
-        return sorted(str(each) for each in folder.iterdir() if each.name.startswith(start) and each.is_file())
-    except OSError:
-        return []
-
-
-def _is_file(path: str) -> bool:
-    return Path(path).is_file()
-
-
-async def _file_pieces(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(FILE_PIECE):
-            yield piece

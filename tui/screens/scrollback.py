@@ -1,0 +1,97 @@
+"""What can be done with output that stands on a screen: search it, copy it, save it as a file."""
+
+from __future__ import annotations
+
+from textual import work
+from textual.screen import Screen
+
+from tui.console import saving, search
+from tui.console.scrollback import Scrollback
+from tui.console.transcript import OutputLine
+from tui.model.text import printable, without_colours
+from tui.screens.pick import PickScreen, among
+from tui.widgets import clipboard
+from tui.widgets.output_view import OutputView
+
+LAST_OUTPUT, EVERYTHING, AS_IT_CAME = "the last command's output", "everything", "the last output, bytes as they came"
+
+
+class ScrollbackScreen(Screen[None]):
+    """A screen with a scrollback in an OutputView."""
+
+    def __init__(self, scrollback: Scrollback, name_in_files: str) -> None:
+        """`name_in_files` says in the names of saved files whose output it is."""
+        super().__init__()
+        self.scrollback = scrollback
+        self._name_in_files = name_in_files
+        self._hit: int | None = None
+
+    @property
+    def view(self) -> OutputView:
+        """Where the output stands."""
+        return self.query_one(OutputView)
+
+    def say(self, text: str, severity: str = "warning") -> None:
+        """Tell the user something in passing."""
+        self.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    @work
+    async def action_search(self) -> None:
+        """Search upwards from the end."""
+        view = self.view
+        term = await self.app.push_screen_wait(PickScreen("Search in the output", lambda typed: [], free=True))
+        view.term = (term or "").casefold()
+        self._hit = None
+        view.refresh()
+        await self._search_on()
+
+    @work(exclusive=True, group="search")
+    async def action_search_on(self) -> None:
+        """The next hit upwards."""
+        await self._search_on()
+
+    async def _search_on(self) -> None:
+        view, transcript = self.view, self.scrollback.transcript
+        if not view.term:
+            return
+        start = transcript.total if self._hit is None else self._hit - 1
+        self._hit = await search.find(transcript, view.term, start, backwards=True) if start >= 0 else None
+        if self._hit is None:
+            self.say(f"No more {view.term!r}; F3 starts at the end again.")
+        else:
+            view.go_to(self._hit)
+
+    @work
+    async def action_copy(self) -> None:
+        """Copy output."""
+        chosen = await self.app.push_screen_wait(PickScreen("Copy", among([LAST_OUTPUT, EVERYTHING])))
+        if chosen is None:
+            return
+        number = self.scrollback.last.number if self.scrollback.last is not None else 0
+        entries = self.scrollback.transcript.since()
+        if chosen == LAST_OUTPUT:
+            lines = [
+                without_colours(entry.text)
+                for entry in entries
+                if isinstance(entry, OutputLine) and entry.number == number
+            ]
+        else:
+            lines = [printable(saving.text_of(entry)) for entry in entries]
+        self.say(await clipboard.copy(self.app, "".join(f"{line}\n" for line in lines)), "information")
+
+    @work
+    async def action_save(self) -> None:
+        """Save output as a file."""
+        chosen = await self.app.push_screen_wait(PickScreen("Save", among([EVERYTHING, AS_IT_CAME])))
+        record = self.scrollback.last
+        try:
+            if chosen == EVERYTHING:
+                path = await saving.save_transcript(self.scrollback.transcript, self._name_in_files)
+            elif chosen == AS_IT_CAME and record is not None:
+                path = await saving.save_bytes(self.scrollback.output_of(record), self._name_in_files, "bin")
+            else:
+                return
+        except OSError as error:
+            self.say(f"Not saved: {error}", "error")
+            return
+        self.say(f"Saved {path.stat().st_size:,} bytes as {path}", "information")
