@@ -69,6 +69,7 @@ class Summing:
         self._full: queue.SimpleQueue[tuple[bytes | bytearray, int] | None] = queue.SimpleQueue()
         for _ in range(BUFFERS):
             self._free.put(bytearray(CHUNK))
+        self._given_up = False
         self._thread = threading.Thread(target=self._serve, name="sha256", daemon=True)
         self._thread.start()
 
@@ -86,8 +87,15 @@ class Summing:
         self._thread.join()
         return self._digest.hexdigest()
 
+    def give_up(self) -> None:
+        """Let the thread end without summing up what still waits, which may be terabytes of holes."""
+        self._given_up = True
+        self._full.put(None)
+
     def _serve(self) -> None:
         while (item := self._full.get()) is not None:
+            if self._given_up:
+                continue
             piece, count = item
             self._digest.update(piece if count == CHUNK else memoryview(piece)[:count])
             if isinstance(piece, bytearray):
@@ -230,9 +238,10 @@ def _walk(source_fd: int, size: int, meter: Meter, target_fd: int | None) -> str
                 if undropped >= _DROP_EVERY:
                     undropped = 0
                     _drop(source_fd)
-    finally:
-        digest = summing.end()
-    return digest
+    except BaseException:
+        summing.give_up()
+        raise
+    return summing.end()
 
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int, bool]]:

@@ -19,13 +19,19 @@ class Lane:
     """
 
     def __init__(self, name: str, width: int) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._width = width
         for number in range(width):
             threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True).start()
 
     def _serve(self) -> None:
-        while True:
-            self._jobs.get()()
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def close(self) -> None:
+        """Let the threads end once they have done what was asked for; nothing may be asked for afterwards."""
+        for _ in range(self._width):
+            self._jobs.put(None)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` on the lane and return its result, or raise what it raised."""
