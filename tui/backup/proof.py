@@ -1,79 +1,232 @@
-"""Whether a backup's folder is what it says: every file there, every sum right, every image sound."""
+"""Whether a backup's folder is what it says: every file there, every sum right, every image sound and by itself."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
-from tui.backup.copying import Meter, data_bytes, hash_file
+from tui.backup.copying import Meter, byte_length, data_bytes, hash_file
 from tui.backup.errors import BackupError, explained
 from tui.backup.folder import VOID
-from tui.backup.images import ImageError, check_image
+from tui.backup.images import ImageError, check_image, image_info
 from tui.backup.plan import ImageFormat
+from tui.backup.progress import RateMeter
+from tui.hosts.lanes import Lane
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 SMALL = 16 * 1024 * 1024
 """Bytes below which a file is read at once."""
+TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a look at a folder has come: the file that is read now, bytes of all files, bytes per second."""
+
+    file: str
+    done: int
+    total: int
+    rate: float = 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go at the present rate, None while there is none."""
+        return (self.total - self.done) / self.rate if self.rate > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskProof:
+    """What came of looking at one disk of a backup."""
+
+    target: str
+    file: str
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the disk can be trusted."""
+        return not self.problems
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of looking at a folder: `problems` in words, empty where all is well; `files` and `bytes` read."""
+    """What came of looking at a folder: `problems` in words, empty where all is well; `files` and `bytes` read.
+
+    `problems` holds those of the disks too.
+    """
 
     folder: Path
     files: int = 0
     bytes: int = 0
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    disks: tuple[DiskProof, ...] = ()
 
     @property
     def is_good(self) -> bool:
         """Whether the folder holds a whole backup."""
         return not self.problems
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The disks that are not what they were, by their names in the guest."""
+        return tuple(disk.target for disk in self.disks if not disk.is_good)
 
-async def prove(folder: Path) -> Proof:
-    """Read everything in a backup's folder anew; raises BackupError where it is no backup's folder at all."""
+
+@dataclass(frozen=True, slots=True)
+class _Promised:
+    """A disk as the manifest has it."""
+
+    target: str
+    file: str
+    format: str
+    virtual_bytes: int
+
+
+Tell = Callable[[Reading], None]
+
+
+def unheard(_: Reading) -> None:
+    """Nobody wants to know how far it is."""
+
+
+async def prove(folder: Path, tell: Tell = unheard) -> Proof:
+    """Read everything in a backup's folder anew, off the event loop; `tell` hears how far that is.
+
+    Cancelling it stops the reading. Raises BackupError where it is no backup's folder at all.
+    """
     try:
         sums = _sums((folder / SUMS).read_text("utf-8"))
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        disks = {str(disk["file"]): str(disk["format"]) for disk in manifest["disks"]}
+        disks = _promised(json.loads((folder / "manifest.json").read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackupError(
             "This is no finished backup",
             cause=f"{folder}: {error}",
             next_step="A folder that ends in .partial is a copy that was given up; look beside it.",
         ) from error
-    problems = [f"{name} is not in {SUMS}" for name in disks if name not in sums]
-    if (folder / VOID).exists():
-        problems.append("it is marked as void")
+    with closing(Lane("verify", 1)) as lane:
+        found, read = await _Reader(folder, lane, tell).read(sums)
+    proofs: list[DiskProof] = []
     remarks: list[str] = []
-    read = 0
-    for name, wanted in sums.items():
-        path = folder / name
+    for disk in disks:
+        problems = [f"{disk.file} is not in {SUMS}"] if disk.file not in sums else list(found.get(disk.file, ()))
         try:
-            found = hash_file(str(path), Meter()) if path.stat().st_size > SMALL else _small(path)
-            read += data_bytes(str(path))
-        except OSError as error:
-            problems.append(f"{name}: {error.strerror}")
-            continue
-        if found != wanted:
-            problems.append(f"{name} was changed: its sum is {found}, not {wanted}")
-    for name, image_format in disks.items():
-        try:
-            remarks.append(await check_image(str(folder / name), ImageFormat(image_format)))
-        except (ImageError, ValueError) as error:
-            words = explained(error)
-            problems.append(f"{name}: {words.title} {words.original}".strip())
-    return Proof(folder, len(sums), read, tuple(problems), tuple(filter(None, remarks)))
+            remarks.append(await _check(folder, disk))
+        except (BackupError, OSError, ValueError) as error:
+            problems.append(_words(disk.file, error))
+        proofs.append(DiskProof(disk.target, disk.file, tuple(problems)))
+    general = ["it is marked as void"] if (folder / VOID).exists() else []
+    of_disks = {disk.file for disk in disks}
+    general += [problem for name, each in found.items() if name not in of_disks for problem in each]
+    everything = (*(problem for disk in proofs for problem in disk.problems), *general)
+    return Proof(folder, len(sums), read, everything, tuple(filter(None, remarks)), tuple(proofs))
 
 
-def _small(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+class _Reader:
+    """Reads files one after the other and tells how far it is."""
+
+    def __init__(self, folder: Path, lane: Lane, tell: Tell) -> None:
+        self._folder = folder
+        self._lane = lane
+        self._tell = tell
+        self._rate = RateMeter()
+        self._now = Reading("", 0, 0)
+
+    async def read(self, sums: Mapping[str, str]) -> tuple[dict[str, tuple[str, ...]], int]:
+        """What is wrong with each file of which something is, and the bytes that were read."""
+        sizes = {name: await self._lane.call(_data_bytes, self._folder / name) for name in sums}
+        self._now = replace(self._now, total=sum(sizes.values()))
+        problems: dict[str, tuple[str, ...]] = {}
+        for name, wanted in sums.items():
+            before = self._now.done
+            try:
+                digest = await self._hash(name, before)
+            except (OSError, BackupError) as error:
+                problems[name] = (_words(name, error),)
+            else:
+                if digest != wanted:
+                    problems[name] = (f"{name} was changed: its sum is {digest}, not {wanted}",)
+            self._say(name, before + sizes[name])
+        return problems, self._now.done
+
+    async def _hash(self, name: str, before: int) -> str:
+        meter = Meter()
+        task = asyncio.create_task(self._lane.call(_digest, self._folder / name, meter))
+        try:
+            while not task.done():
+                self._say(name, before + meter.done)
+                await asyncio.wait({task}, timeout=TICK_S)
+            return task.result()
+        finally:
+            meter.stop.set()
+            task.cancel()
+
+    def _say(self, name: str, done: int) -> None:
+        total = max(self._now.total, done)
+        self._now = Reading(name, done, total, self._rate.rate(monotonic(), done))
+        self._tell(self._now)
+
+
+def _digest(path: Path, meter: Meter) -> str:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BackupError("It is no plain file")
+    return hash_file(str(path), meter) if status.st_size > SMALL else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _data_bytes(path: Path) -> int:
+    """Bytes to read of a file; none of one that is not there, which is found when it is read."""
+    try:
+        return data_bytes(str(path))
+    except OSError:
+        return 0
+
+
+async def _check(folder: Path, disk: _Promised) -> str:
+    """Look at an image's structure; returns a remark. Raises BackupError and OSError where it is not what it has to be.
+
+    An image that reads another one would show that file's bytes to the guest in place of the disk's.
+    """
+    path, image_format = folder / disk.file, ImageFormat(disk.format)
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise BackupError("It is no plain file")
+    if image_format is ImageFormat.RAW:
+        if byte_length(str(path)) != disk.virtual_bytes:
+            raise BackupError(f"It has {byte_length(str(path))} bytes, the disk had {disk.virtual_bytes}")
+        return ""
+    info = await image_info(str(path), image_format)
+    if info.backing:
+        raise ImageError(f"It needs another image, which is not part of the backup: {info.backing}")
+    if info.virtual_bytes != disk.virtual_bytes:
+        raise ImageError(f"The disk in it has {info.virtual_bytes} bytes, the manifest says {disk.virtual_bytes}")
+    return await check_image(str(path), image_format)
+
+
+def _words(name: str, error: Exception) -> str:
+    words = explained(error)
+    said = f"{words.title} {words.original}".strip() if isinstance(error, BackupError) else _plain(error)
+    return f"{name}: {said}"
+
+
+def _plain(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _promised(manifest: dict[str, list[dict[str, object]]]) -> tuple[_Promised, ...]:
+    """The disks of a manifest; raises KeyError, TypeError and ValueError for what is none."""
+    return tuple(
+        _Promised(str(disk["target"]), str(disk["file"]), str(disk["format"]), int(str(disk["virtual_bytes"])))
+        for disk in manifest["disks"]
+    )
 
 
 def _sums(text: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.backup.progress import Step, StepStatus
+from tui.backup.proof import Reading
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, StepState
 from tui.model.quantities import duration, size
 
@@ -66,6 +67,14 @@ def overlay_facts(state: RunState) -> tuple[str, ...]:
         grows = f", growing {size(each.rate)}/s" if each.rate else ""
         lines.append(f"overlay of {each.target}: {size(each.bytes)}{grows}, {size(each.free)} free beside it{full}")
     return tuple(lines)
+
+
+def reading_facts(reading: Reading) -> str:
+    """How far a look at a backup is, in one line: share, bytes, rate, time left, file."""
+    share = int(100 * reading.done / reading.total) if reading.total else 0
+    rate = f", {size(reading.rate)}/s" if reading.rate else ""
+    left = f", {duration(reading.eta_s)} left" if reading.eta_s is not None else ""
+    return f"{share:3d} %  {size(reading.done)} of {size(reading.total)}{rate}{left}  {reading.file}"
 
 
 def headline(state: RunState) -> str:

@@ -1,19 +1,16 @@
-"""`qga-tui jobs` and `qga-tui verify`: what backups there are, orders to a running one, and proving a folder."""
+"""`qga-tui jobs`: what backups there are, and orders to a running one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from tui.backup.control import order
 from tui.backup.errors import BackupError
 from tui.backup.jobs import Job, job_of, list_jobs
-from tui.backup.proof import prove
 from tui.backup.runs import find_run
-from tui.backup.runstate import EXIT_DONE, EXIT_LESS
-from tui.model.quantities import size
+from tui.backup.runstate import EXIT_DONE
 from tui.model.text import printable
 
 
@@ -104,26 +101,3 @@ def _tell(job: Job) -> None:
         print(printable(f"          {job.folder}"))
     if job.word == "stranded":
         print(printable(f"          Set it right: qga-tui -c {plan.uri} rescue {plan.guest} --apply"))
-
-
-def run_verify(folder: str, *, as_json: bool) -> int:
-    """Read a backup's folder anew; 0 where it is whole, 1 where it is not. Raises BackupError where it is none."""
-    proof = asyncio.run(prove(Path(folder).absolute()))
-    if as_json:
-        values = {
-            "folder": str(proof.folder),
-            "good": proof.is_good,
-            "files": proof.files,
-            "bytes": proof.bytes,
-            "problems": list(proof.problems),
-            "remarks": list(proof.remarks),
-        }
-        print(json.dumps(values, indent=1))
-        return EXIT_DONE if proof.is_good else EXIT_LESS
-    for problem in proof.problems:
-        print(printable(f"✗ {problem}"))
-    for remark in proof.remarks:
-        print(printable(f"! {remark}"))
-    if proof.is_good:
-        print(printable(f"✓ {proof.files} files, {size(proof.bytes)}: every sum is right, every image is sound"))
-    return EXIT_DONE if proof.is_good else EXIT_LESS

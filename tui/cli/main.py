@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
 
             return run_jobs(JobsWish(options.run, options.cancel, options.settle, options.limit, options.json))
         case "verify":
-            from tui.cli.jobs_verb import run_verify
+            from tui.cli.verify_verb import run_verify
 
             return run_verify(options.folder, as_json=options.json)
         case "rescue":

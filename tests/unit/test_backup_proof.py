@@ -1,0 +1,174 @@
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tui.backup.folder import checksums
+from tui.backup.proof import SMALL, Reading, prove
+from tui.backup.proof_note import VERIFIED, prove_and_note, read_note
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+MIB = 1024 * 1024
+BIG = SMALL + 3 * MIB
+
+
+def make_qcow2(path: Path, size: int, *options: str) -> None:
+    subprocess.run(("qemu-img", "create", "-q", "-f", "qcow2", *options, str(path), str(size)), check=True)
+
+
+def a_backup(folder: Path) -> Path:
+    """A folder with one raw disk larger than what is read at once, one qcow2 disk, and their sums."""
+    disks = folder / "disks"
+    disks.mkdir(parents=True)
+    (disks / "vda.raw").write_bytes(os.urandom(BIG))
+    make_qcow2(disks / "vdb.qcow2", 8 * MIB)
+    subprocess.run(
+        ("qemu-io", "-c", "write -q 1M 64k", str(disks / "vdb.qcow2")), check=True, stdout=subprocess.DEVNULL
+    )
+    values = [("vda", "raw", BIG), ("vdb", "qcow2", 8 * MIB)]
+    described = [
+        {"target": name, "file": f"disks/{name}.{kind}", "format": kind, "virtual_bytes": size}
+        for name, kind, size in values
+    ]
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "disks": described}))
+    sum_up(folder)
+    return folder
+
+
+def sum_up(folder: Path) -> None:
+    (folder / "SHA256SUMS").unlink(missing_ok=True)
+    (folder / "SHA256SUMS").write_text(checksums(folder, {}))
+
+
+async def test_a_whole_backup_is_proven_and_every_byte_is_told_of(tmp_path: Path) -> None:
+    told: list[Reading] = []
+    proof = await prove(a_backup(tmp_path / "b"), told.append)
+    assert proof.is_good
+    assert [(disk.target, disk.is_good) for disk in proof.disks] == [("vda", True), ("vdb", True)]
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert told[-1].done == told[-1].total == proof.bytes > BIG
+    assert {each.file for each in told} == {"disks/vda.raw", "disks/vdb.qcow2", "manifest.json"}
+
+
+def flip(folder: Path) -> None:
+    with (folder / "disks/vda.raw").open("r+b") as file:
+        file.seek(17 * MIB)
+        byte = file.read(1)
+        file.seek(17 * MIB)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def cut(folder: Path) -> None:
+    os.truncate(folder / "disks/vda.raw", BIG - 512)
+
+
+def cut_before_the_sums(folder: Path) -> None:
+    cut(folder)
+    sum_up(folder)
+
+
+def remove(folder: Path) -> None:
+    (folder / "disks/vda.raw").unlink()
+
+
+def put_a_pipe(folder: Path) -> None:
+    remove(folder)
+    os.mkfifo(folder / "disks/vda.raw")
+
+
+def lead_out(folder: Path) -> None:
+    remove(folder)
+    (folder / "disks/vda.raw").symlink_to("/etc/passwd")
+
+
+def leave_out_of_the_sums(folder: Path) -> None:
+    sums = folder / "SHA256SUMS"
+    sums.write_text("".join(line for line in sums.read_text().splitlines(True) if "vda" not in line))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (flip, "was changed"),
+        (cut, "was changed"),
+        (cut_before_the_sums, "the disk had"),
+        (remove, "No such file"),
+        (put_a_pipe, "no plain file"),
+        (lead_out, "no plain file"),
+        (leave_out_of_the_sums, "is not in SHA256SUMS"),
+    ],
+)
+async def test_damage_is_named_with_its_disk(tmp_path: Path, damage: Callable[[Path], None], words: str) -> None:
+    folder = a_backup(tmp_path / "b")
+    damage(folder)
+    proof = await prove(folder)
+    assert proof.broken == ("vda",)
+    assert words in " ".join(proof.disks[0].problems)
+    assert set(proof.disks[0].problems) <= set(proof.problems)
+
+
+async def test_an_image_that_reads_another_one_is_refused(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    image = folder / "disks/vdb.qcow2"
+    make_qcow2(image, 8 * MIB, "-F", "raw", "-b", "/etc/passwd")
+    sum_up(folder)
+    proof = await prove(folder)
+    assert proof.broken == ("vdb",)
+    assert "/etc/passwd" in proof.problems[0]
+
+
+async def test_damage_beside_the_disks_breaks_no_disk(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    (folder / "vm.xml").write_text("<domain/>")
+    sum_up(folder)
+    (folder / "vm.xml").write_text("<domain />")
+    (folder / "VOID").touch()
+    proof = await prove(folder)
+    assert proof.broken == ()
+    assert not proof.is_good
+    assert "void" in proof.problems[0]
+    assert proof.problems[1].startswith("vm.xml was changed")
+
+
+async def test_a_look_that_is_given_up_stops_reading(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    os.truncate(folder / "disks/vda.raw", 2**40)
+    begun = asyncio.Event()
+    task = asyncio.create_task(prove(folder, lambda told: begun.set() if told.done else None))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for thread in threading.enumerate():
+        if thread.name.startswith(("verify-", "sha256")):
+            await asyncio.to_thread(thread.join, 30)
+            assert not thread.is_alive()
+
+
+async def test_what_a_look_found_is_kept_until_the_backup_changes(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    await prove_and_note(folder)
+    note = read_note(folder)
+    assert note is not None
+    assert (note.good, note.broken) == (True, ())
+    assert (await prove(folder)).is_good
+    flip(folder)
+    await prove_and_note(folder)
+    note = read_note(folder)
+    assert note is not None
+    assert (note.good, note.broken) == (False, ("vda",))
+    sum_up(folder)
+    assert read_note(folder) is None
+
+
+async def test_notes_of_others_are_read_with_distrust(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    for text in ("", "[]", '{"at": 1}', '{"at": 1e999, "good": true, "sums": ""}', "[" * 100_000):
+        (folder / VERIFIED).write_text(text)
+        assert read_note(folder) is None
