@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +13,9 @@ import pytest_asyncio
 
 from tests.live.backup_process import connect
 from tests.live.kill_matrix import SPEC
+from tests.live.watched import PATIENCE_S
 from tui.backup.follow import follow
-from tui.backup.runs import Run
+from tui.backup.runs import Run, worker_alive
 from tui.backup.runstate import RunState
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
@@ -55,11 +57,14 @@ async def facts_of(host: Host, name: str) -> DomainFacts:
 
 
 async def end_of(run: Run) -> RunState:
-    """Where a run ended; returns when it has."""
+    """Where a run ended; returns when its worker is gone too, which is a moment after its last word."""
     last: RunState | None = None
     async for state in follow(run):
         last = state
     assert last is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while worker_alive(run):  # noqa: ASYNC110 - a process that ends tells nobody but its parent
+            await asyncio.sleep(0.01)
     return last
 
 
