@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Button, ContentSwitcher, Footer, Input, Label, Select, SelectionList, Static
+from textual.widgets import Button, ContentSwitcher, Input, Label, Select, SelectionList, Static
 
 from tui.backup import runs
 from tui.backup.follow import follow
@@ -31,6 +31,7 @@ from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.proposal_text import proposal_text
 from tui.widgets.step_bars import StepBars
 from tui.widgets.tones import styles_of
@@ -102,7 +103,7 @@ class BackupScreen(Screen[None]):
                 with Horizontal(classes="buttons"):
                     yield Button("New backup", id="new")
                     yield Button("Cancel the backup", id="cancel")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     async def on_mount(self) -> None:
         """Show the latest backup of this guest, or begin the wizard."""

@@ -12,7 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tui import settings
 from tui.agent.errors import AgentError
@@ -32,6 +32,7 @@ from tui.screens.pick import PickScreen, among
 from tui.screens.scrollback import ScrollbackScreen
 from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.output_view import OutputView
 from tui.widgets.prompt_input import PromptInput
 
@@ -69,7 +70,7 @@ class ConsoleScreen(ScrollbackScreen):
         with Horizontal(id="prompt-line"):
             yield Static("$", id="prompt-sign")
             yield PromptInput(self._history)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Draw what the session has, and follow it."""

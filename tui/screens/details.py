@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.commands import Where
 from tui.fleet import words
@@ -21,6 +21,7 @@ from tui.hosts.port import Host
 from tui.model.guest import Guest
 from tui.model.text import printable
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import AGENT_TONES, styles_of
 
 TIMELINE = 3
@@ -48,7 +49,7 @@ class DetailsScreen(Screen[None]):
         yield Static(id="title")
         with VerticalScroll():
             yield Static(id="sections")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show what is known and ask the rest."""

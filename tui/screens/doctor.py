@@ -15,7 +15,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui import settings
@@ -37,6 +37,7 @@ from tui.model.text import printable
 from tui.screens.doctor_details import EvidenceScreen, FixScreen
 from tui.widgets import examination_text as told
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 CHANGES_SHOWN = 12
@@ -79,7 +80,7 @@ class DoctorScreen(Screen[None]):
         yield Static(id="title")
         yield Static(Text("Looking …", "dim"), id="verdict")
         yield OptionList(id="lines", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin to look, and go on with it."""

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from tui.commands import Where
 from tui.doctor.causes import Cause
@@ -27,6 +27,7 @@ from tui.hosts.port import Host
 from tui.model.guest import GuestId
 from tui.model.text import printable
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 CAUSE_WIDTH, GUEST_WIDTH = 22, 16
@@ -66,7 +67,7 @@ class RoundsScreen(Screen[None]):
         yield Static(id="title")
         yield DataTable[Text](cursor_type="row", id="verdicts")
         yield Static(id="sentence")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin the rounds."""

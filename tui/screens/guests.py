@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
@@ -28,6 +28,7 @@ from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
 from tui.widgets.guest_text import guest_lines, hosts_line, why_empty
+from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 CURSOR_REST_S = 0.4
@@ -38,6 +39,7 @@ class GuestsScreen(ViewScreen):
     """The list. What it wants done with guests it says in messages; the app does it."""
 
     WHERE = Where.GUESTS
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (10, "-high")]  # noqa: RUF012 - Textual declares no class variable
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.GUESTS)
     HELP = "The guests of your hosts. The AGENT column is live: it changes by itself when an agent comes or goes."
 
@@ -85,7 +87,7 @@ class GuestsScreen(ViewScreen):
         yield Static(id="empty")
         yield Input(placeholder="name, state, system or address; !word hides", id="filter")
         yield Static(id="under-cursor")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Draw what is known already."""

@@ -14,13 +14,14 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from tui.backup.jobs import Job, JobWord, list_jobs
 from tui.backup.leftovers import Leftover, Urgency, Way
 from tui.commands import Where
 from tui.model.text import printable
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 LOOK_EVERY_S = 1.0
@@ -72,7 +73,7 @@ class JobsScreen(Screen[None]):
         yield DataTable[Text](cursor_type="row", id="jobs")
         yield Static(Text(NOTHING, "dim"), id="empty")
         yield Static(id="under-cursor")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     async def on_mount(self) -> None:
         """Look now, and then every second: a backup runs in a process of its own."""

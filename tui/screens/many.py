@@ -9,13 +9,14 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from tui.commands import Where
 from tui.console.many import ManyRun, Row, RunState
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.output_view import OutputView
 from tui.widgets.tones import styles_of
 
@@ -51,7 +52,7 @@ class ManyScreen(Screen[None]):
         yield DataTable[Text](cursor_type="row", id="rows")
         yield OutputView()
         yield Static(id="detail")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin."""

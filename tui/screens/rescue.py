@@ -12,13 +12,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Input, Static
+from textual.widgets import Button, Input, Static
 
 from tui.backup.leftovers import Leftover, Way
 from tui.commands import Where
 from tui.model.text import printable
 from tui.screens.jobs import URGENCY_TONES
 from tui.widgets.bindings import bindings
+from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 WAY_WORDS: dict[Way, str] = {
@@ -58,7 +59,7 @@ class RescueScreen(Screen[bool]):
         with Horizontal(classes="buttons"):
             yield Button(Text(WAY_WORDS.get(self._leftover.way, "")), id="apply", variant="primary")
             yield Button(Text("Leave it"), id="leave")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show what is offered and nothing else."""
