@@ -10,7 +10,7 @@ from collections.abc import Callable
 from textual.pilot import Pilot
 
 from tests.live.piloted import go_to
-from tests.live.test_doctor_sick import OSINFO, break_link
+from tests.live.sickness import break_link, call_windows
 from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
@@ -146,8 +146,7 @@ async def test_the_drivers_of_windows_are_put_into_its_drive_and_the_steps_are_t
     iso.chmod(0o644)
     spec = GuestSpec(name, memory_mib=96, windows_lookalike=True, agent=AgentSetup.NOT_STARTED, extra_devices=(DRIVE,))
     await lab.add(spec)
-    os_element = "<libosinfo><os id='http://microsoft.com/win/10'/></libosinfo>"
-    await lab.virsh("metadata", name, OSINFO, "--key", "libosinfo", "--set", os_element, "--live")
+    await call_windows(lab, name)
     before = await stored(lab, name)
     app = QgaTui(hosts_for((lab.uri,)))
     async with app.run_test(size=(80, 24)) as pilot:
