@@ -285,7 +285,7 @@ def test_taking_secrets_out_never_fails_and_is_done_once(text: str) -> None:
 
 
 def test_the_list_says_the_same_as_the_doctor() -> None:
-    assert next_step(AgentState.FROZEN) == CAUSES[Cause.FROZEN].mends
+    assert next_step(AgentState.FROZEN) == CAUSES[Cause.FROZEN].mends.replace("`", "")
     assert next_step(AgentState.RESPONDING) == ""
     assert all("`" not in next_step(state) for state in AgentState)
 

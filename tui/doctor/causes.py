@@ -90,7 +90,7 @@ CAUSES: dict[Cause, CauseWords] = {
     Cause.FROZEN: CauseWords(
         "`guest-fsfreeze-status` answers `frozen`",
         "The agent answers, but the guest's file systems are frozen{since}: programs that write in it hang.",
-        "Thaw it, unless a backup is at work.",
+        "Thaw it, unless a backup is at work: `virsh domfsthaw`.",
     ),
     Cause.SILENT: CauseWords(
         "the port is open and `guest-sync`/`guest-ping` gets no answer (error 86, 112)",
@@ -197,7 +197,7 @@ CAUSES: dict[Cause, CauseWords] = {
     ),
     Cause.BUSY: CauseWords(
         "error 68, or no turn within seconds: another program holds the domain's agent job",
-        "Another program is speaking to this agent through libvirt right now, and has not finished.",
+        "Another program is speaking to this agent through libvirt right now{doubt}.",
         "Wait for it; a freeze with a slow hook can take minutes.",
     ),
     Cause.BLOCKED: CauseWords(

@@ -49,9 +49,10 @@ def _link(facts: Facts) -> Ruling:
 def _busy(facts: Facts) -> Ruling:
     trouble = _trouble(facts)
     if isinstance(trouble, errors.AgentBusyError):
-        return failed(Cause.BUSY, "another program holds the agent's turn", trouble.original)
+        return failed(Cause.BUSY, "another program holds the agent's turn", trouble.original, doubt="")
     if isinstance(trouble, Late):
-        return failed(Cause.BUSY, f"no turn within {trouble.after_s:.0f} s: another program has it")
+        doubt = f", or the host is overloaded: nothing came within {trouble.after_s:.0f} s"
+        return failed(Cause.BUSY, f"no turn within {trouble.after_s:.0f} s", doubt=doubt)
     return passed("no other program has its turn")
 
 

@@ -35,7 +35,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """No reply came within the doctor's own deadline, in seconds: the question waits behind another program's."""
+    """No reply came within the doctor's own deadline, in seconds: another program has its turn, or worse."""
 
     after_s: float
 

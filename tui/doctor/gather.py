@@ -96,6 +96,7 @@ async def _ask_agent(host: Host, patient: Patient, domain: DomainFacts) -> Agent
     """None where nothing could answer, and where our own work with the agent must not be disturbed."""
     if patient.held or domain.power is not PowerState.RUNNING or domain.channel not in (Channel.OPEN, Channel.UNKNOWN):
         return None
+    await _or(host.own_turn_over(patient.uuid), None)  # the list's ping of a silent agent is no other program
     look = await interrogate(host.probe_line(patient.uuid), with_trial=patient.thorough)
     if look.os is not None and look.os.id:
         known_systems.remember(patient.uuid, look.os)

@@ -194,6 +194,11 @@ class LibvirtHost:
         """A line for pings and questions."""
         return AgentLine(partial(_ask_agent, self._probes, uuid), self._turns.of(uuid))
 
+    async def own_turn_over(self, uuid: str) -> None:
+        """Wait until no line to this agent has a call in flight."""
+        async with self._turns.of(uuid):
+            return
+
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing."""
         return AgentLine(partial(_ask_agent, self._work, uuid), self._turns.of(uuid))

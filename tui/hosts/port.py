@@ -149,6 +149,10 @@ class Host(Protocol):
         """A line for pings and questions: its own connection, few calls at once."""
         ...
 
+    async def own_turn_over(self, uuid: str) -> None:
+        """Return once the calls of ours that wait for this agent's answer have ended."""
+        ...
+
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing: not delayed by hung probes of other guests."""
         ...
