@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import platform
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +18,7 @@ from tui.console.cli_exec import Job, exec_to_streams
 from tui.console.session import Session, SessionBusyError
 from tui.console.session_facts import CommandEnded, CommandStarted, OutputArrived, SessionFact
 from tui.console.transcript import EndLine, OutputLine, PromptLine
+from tui.doctor.systems import CARE, family_of
 
 
 class TerminalInMemory(io.BytesIO):
@@ -87,6 +89,9 @@ async def test_a_command_that_cannot_start_ends_in_words(qemu_ga: Path) -> None:
     last = list(session.scrollback.transcript.since())[-1]
     assert isinstance(last, EndLine)
     assert "guest-exec is blocked by the guest's policy" in last.text
+    family = family_of(platform.freedesktop_os_release()["ID"])
+    assert family is not None
+    assert CARE[family].policy in last.text, "it is the policy of the system that this agent runs on"
 
 
 async def exec_in_memory(agent: HostAgent, request: ExecRequest, *, terminal: bool = False) -> tuple[int, bytes, bytes]:

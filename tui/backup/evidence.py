@@ -18,6 +18,7 @@ from tui.backup.mark import run_id_of
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy
 from tui.backup.quiesce import is_frozen
 from tui.backup.runs import active_run, find_run, worker_alive
+from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host
 from tui.model.disk import Disk
@@ -58,11 +59,12 @@ class ImageEvidence:
 
 @dataclass(frozen=True, slots=True)
 class AgentEvidence:
-    """Whether the agent answers, why not, and whether it holds the guest frozen."""
+    """Whether the agent answers, why not and what mends that, and whether it holds the guest frozen."""
 
     answers: bool
     frozen: bool = False
     problem: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,9 @@ async def _agent(line: Transport) -> AgentEvidence:
         await ping(line, PING_S)
         return AgentEvidence(answers=True, frozen=await is_frozen(line))
     except ExplainedError as error:
-        return AgentEvidence(answers=False, problem=error.one_line())
+        advised = await advise(line, error)
+        why = f"{advised.title}: {advised.cause}" if advised.cause else advised.title
+        return AgentEvidence(answers=False, problem=why, next_step=advised.next_step)
 
 
 def nvram_path(xml: str) -> str:

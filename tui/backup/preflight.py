@@ -9,6 +9,8 @@ from enum import StrEnum
 from tui.backup.evidence import Evidence, FileSystem, ImageEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy
 from tui.backup.selection import choices_of
+from tui.doctor.causes import Cause
+from tui.doctor.reasons import mend
 from tui.model.guest import PowerState
 
 MARGIN_BYTES = 64 * 1024 * 1024
@@ -191,13 +193,19 @@ def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
             yield _warned("Guest agent", "no freeze is wanted: the copy will be as after a power cut")
         return
     if agent.frozen:
-        yield _failed("Guest agent", "the guest is frozen already", "Thaw it: virsh domfsthaw GUEST.")
+        yield _failed("Guest agent", "the guest is frozen already", mend(Cause.FROZEN))
     elif agent.answers:
         yield _passed("Guest agent", "it answers, the guest is not frozen")
     elif plan.quiesce is QuiescePolicy.REQUIRED:
-        yield _failed("Guest agent", agent.problem, "Mend the agent, or do without the freeze.")
+        yield _failed("Guest agent", agent.problem, f"{_sentence(agent.next_step)}Or do without the freeze.")
     else:
-        yield _warned("Guest agent", f"{agent.problem} The copy will be as after a power cut", "Mend the agent first.")
+        why = f"{_sentence(agent.problem)}The copy will be as after a power cut"
+        yield _warned("Guest agent", why, agent.next_step)
+
+
+def _sentence(words: str) -> str:
+    """Words with a full stop and a space, ready for the next; nothing of nothing."""
+    return f"{words.rstrip('.')}. " if words else ""
 
 
 def _snapshots(evidence: Evidence) -> Iterator[Check]:

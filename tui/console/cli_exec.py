@@ -16,7 +16,7 @@ from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.textstream import TextStream, is_binary
 from tui.console.wording import end_in_words, signal_name
-from tui.doctor.reasons import explain
+from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.text import REPLACEMENT, Shown, printable, without_colours
 
@@ -73,7 +73,7 @@ async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stde
     except BrokenPipeError:
         return BROKEN_PIPE
     except ExplainedError as error:
-        _say(stderr, prefix + explain(error).one_line())
+        _say(stderr, prefix + (await advise(transport, error)).one_line())
     return FAILED
 
 
@@ -100,7 +100,7 @@ async def exec_to_json(transport: Transport, job: Job, name: str) -> tuple[dict[
                         code = exit_code_of(event)
                         told |= _finished_in_json(event, kept)
     except ExplainedError as error:
-        explained = explain(error)
+        explained = await advise(transport, error)
         told |= {"error": explained.title, "cause": explained.cause, "next_step": explained.next_step}
     for stream, data in kept.items():
         told |= _bytes_in_json(str(stream), bytes(data), job.charset)

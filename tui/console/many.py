@@ -20,7 +20,7 @@ from tui.console.record import Reader
 from tui.console.shells import default_shell, request_for_line
 from tui.console.transcript import Entry, OutputLine, Transcript, shown_line
 from tui.console.wording import end_in_words
-from tui.doctor.reasons import explain
+from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.text import Shown, without_colours
 
@@ -150,7 +150,8 @@ class ManyRun:
                     async for event in events:
                         self._note(place, event, follower)
             except ExplainedError as error:
-                self._set(place, state=RunState.FAILED, words=explain(error).one_line())
+                advised = await advise(transport, error)
+                self._set(place, state=RunState.FAILED, words=advised.one_line())
 
     def _note(self, place: int, event: ExecEvent, follower: _Follower) -> None:
         match event:

@@ -35,7 +35,7 @@ from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question, request_for_line
 from tui.console.wording import sweep_in_words
-from tui.doctor.reasons import explain
+from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 
 
@@ -162,7 +162,7 @@ class Session:
                 left = await survivors(self._transport, record.pid, leads_group=True)
             words = f"still there: {', '.join(left)}" if left else "nothing of it is left in the guest"
         except AgentError as error:
-            words = explain(error).one_line()
+            words = (await advise(self._transport, error)).one_line()
         self.scrollback.say(record, f"pid {record.pid}: {words}")
 
     def use_shell(self, shell: Shell) -> None:
@@ -188,7 +188,7 @@ class Session:
             swept = await sweep_leftovers(self._transport, profile)
         except ExplainedError as error:
             # Whoever runs a command learns why it cannot be run.
-            self.scrollback.say(None, explain(error).one_line())
+            self.scrollback.say(None, (await advise(self._transport, error)).one_line())
             return
         if swept.did_something:
             self.scrollback.say(None, sweep_in_words(swept))
@@ -235,7 +235,7 @@ class Session:
                 self._enter_printed_folder()
         except ExplainedError as error:
             self._profile = None
-            self.scrollback.refuse(record, explain(error).one_line())
+            self.scrollback.refuse(record, (await advise(self._transport, error)).one_line())
             if self.cwd and "no folder" in error.cause:
                 self.cwd = ""
                 self.scrollback.say(record, "Back in the agent's own folder.")

@@ -95,10 +95,13 @@ def next_step(state: AgentState) -> str:
     return "" if cause is None else mend(cause)
 
 
-def explain(error: ExplainedError) -> ExplainedError:
-    """The same error with the step that mends it, where it is an agent's and its class alone tells."""
+def explain(error: ExplainedError, family: Family = Family.UNKNOWN, *, frozen: bool = False) -> ExplainedError:
+    """The same error with the step that mends it, where it is an agent's and its class alone tells.
+
+    Of a command that the agent refused, `family` is the guest's system and `frozen` what its agent says of itself.
+    """
     if isinstance(error, errors.CommandUnavailableError):
-        step = _unavailable(error.cause)
+        step = mend(Cause.FROZEN) if frozen else _unavailable(error.original or error.cause, family)
     elif error.next_step or not isinstance(error, errors.AgentError):
         return error
     else:
@@ -107,9 +110,15 @@ def explain(error: ExplainedError) -> ExplainedError:
     return ExplainedError(error.title, cause=error.cause, next_step=step, original=error.original)
 
 
-def _unavailable(agents_words: str) -> str:
+def _unavailable(agents_words: str, family: Family) -> str:
     if "frozen" in agents_words:
         return mend(Cause.FROZEN)
     if "has not been found" in agents_words or "too old" in agents_words:
         return mend(Cause.TOO_OLD)
-    return f"{mend(Cause.BLOCKED)} It is {CARE[Family.UNKNOWN].policy}."
+    return allow_step(family)
+
+
+def allow_step(family: Family) -> str:
+    """How a policy is changed that blocks commands: which setting in which file, and what makes it hold."""
+    care = CARE[family]
+    return f"Allow it on {family}: change {care.policy}; then {care.restart}"

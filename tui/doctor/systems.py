@@ -46,7 +46,8 @@ class Care:
 _SYSTEMD_START = "systemctl enable --now qemu-guest-agent"
 _SYSTEMD_RESTART = "systemctl restart qemu-guest-agent"
 _SYSTEMD_LOG = "journalctl -b -u qemu-guest-agent"
-_CONF = "block-rpcs and allow-rpcs under [general] in /etc/qemu/qemu-ga.conf"
+_CONF = "block-rpcs or allow-rpcs under [general] in /etc/qemu/qemu-ga.conf"
+_OPTIONS = "--block-rpcs or --allow-rpcs"
 _SEE_CONF = "grep -n rpcs /etc/qemu/qemu-ga.conf"
 
 CARE: dict[Family, Care] = {
@@ -64,7 +65,7 @@ CARE: dict[Family, Care] = {
         "systemctl start qemu-guest-agent",
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        f"{_CONF}, or DAEMON_ARGS in /etc/default/qemu-guest-agent",
+        f"{_CONF}, or {_OPTIONS} of DAEMON_ARGS in /etc/default/qemu-guest-agent",
         "grep -n -i -e rpcs -e DAEMON_ARGS /etc/qemu/qemu-ga.conf /etc/default/qemu-guest-agent",
     ),
     Family.RHEL: Care(
@@ -72,8 +73,8 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_START,
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        "FILTER_RPC_ARGS (RHEL 9.4 and newer, Fedora), BLOCK_RPCS (RHEL 9) or BLACKLIST_RPC (RHEL 7 and 8) "
-        "in /etc/sysconfig/qemu-ga",
+        "--allow-rpcs of FILTER_RPC_ARGS (RHEL 9.4 and newer, Fedora), BLOCK_RPCS (RHEL 9) or "
+        "BLACKLIST_RPC (RHEL 7 and 8) in /etc/sysconfig/qemu-ga",
         "grep -n RPC /etc/sysconfig/qemu-ga",
     ),
     Family.SUSE: Care(
@@ -81,7 +82,7 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_START,
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        "FILTER_RPC_ARGS in /etc/sysconfig/qemu-ga (a copy of /usr/etc/sysconfig/qemu-ga, changed)",
+        "--block-rpcs of FILTER_RPC_ARGS in /etc/sysconfig/qemu-ga (a copy of /usr/etc/sysconfig/qemu-ga, changed)",
         "grep -n RPC /etc/sysconfig/qemu-ga /usr/etc/sysconfig/qemu-ga",
     ),
     Family.ALPINE: Care(
@@ -89,7 +90,7 @@ CARE: dict[Family, Care] = {
         "rc-update add qemu-guest-agent && rc-service qemu-guest-agent start",
         "rc-service qemu-guest-agent restart",
         "grep qemu-ga /var/log/messages",
-        "GA_OPTS in /etc/conf.d/qemu-guest-agent",
+        f"{_OPTIONS} of GA_OPTS in /etc/conf.d/qemu-guest-agent",
         "cat /etc/conf.d/qemu-guest-agent",
     ),
     Family.ARCH: Care(
@@ -106,7 +107,7 @@ CARE: dict[Family, Care] = {
         "service qemu-guest-agent start",
         "service qemu-guest-agent restart",
         "grep qemu-ga /var/log/messages",
-        "qemu_guest_agent_flags in /etc/rc.conf",
+        f"{_OPTIONS} of qemu_guest_agent_flags in /etc/rc.conf",
         "sysrc qemu_guest_agent_flags",
     ),
     Family.WINDOWS: Care(
@@ -114,7 +115,7 @@ CARE: dict[Family, Care] = {
         'powershell -Command "Start-Service QEMU-GA"',
         'powershell -Command "Restart-Service QEMU-GA"',
         'powershell -Command "Get-WinEvent -ProviderName qemu-ga -MaxEvents 20"',
-        "the arguments of the service QEMU-GA (ImagePath in the registry)",
+        f"{_OPTIONS} of the service QEMU-GA (its ImagePath in the registry)",
         r"sc.exe qc QEMU-GA",
     ),
 }
