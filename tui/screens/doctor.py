@@ -35,6 +35,7 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId, Happening
 from tui.model.text import printable
 from tui.screens.doctor_details import EvidenceScreen, FixScreen
+from tui.widgets import clipboard
 from tui.widgets import examination_text as told
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
@@ -168,7 +169,7 @@ class DoctorScreen(Screen[None]):
         return next((fix for fix in self.fixes if kind == "fix" and _key(fix) == key), None)
 
     @on(OptionList.OptionSelected, "#lines")
-    def _line_chosen(self, event: OptionList.OptionSelected) -> None:
+    async def _line_chosen(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         fix = self._chosen_fix()
         if isinstance(fix, OurFix) and self._read_only:
@@ -176,7 +177,7 @@ class DoctorScreen(Screen[None]):
         elif isinstance(fix, OurFix):
             self._propose(fix)
         elif fix is not None and fix.command:
-            self.action_copy()
+            await self.action_copy()
         elif self.examination is not None and event.option_id is not None:
             wanted = event.option_id.partition(":")[2]
             for finding in self.examination.findings:
@@ -206,15 +207,15 @@ class DoctorScreen(Screen[None]):
         self._attendance.look_soon()
         self.post_message(self.Mended(self._guest.id))
 
-    def action_copy(self) -> None:
+    async def action_copy(self) -> None:
         """Copy the command under the cursor."""
         fix = self._chosen_fix()
         command = "\n".join(fix.virsh) if isinstance(fix, OurFix) else fix.command if fix is not None else ""
         if not command:
             self.notify("There is no command on this line.", severity="warning", markup=False)
             return
-        self.app.copy_to_clipboard(command)
-        self.notify(printable(command), title="Copied with the terminal's clipboard", markup=False)
+        said = await clipboard.copy(self.app, command)
+        self.notify("\n".join((*map(printable, command.splitlines()), said)), markup=False)
 
     def action_look(self) -> None:
         """Look now."""
@@ -227,13 +228,11 @@ class DoctorScreen(Screen[None]):
             now = families.index(self.examination.facts.system.family)
             self._attendance.say_system(families[(now + 1) % len(families)])
 
-    def action_report(self) -> None:
+    async def action_report(self) -> None:
         """Copy the report for a ticket."""
         if self.examination is not None:
-            report = as_markdown(self.examination)
-            self.app.copy_to_clipboard(report)
-            words = f"{len(report)} characters of Markdown, secrets removed."
-            self.notify(words, title="Report copied with the terminal's clipboard", markup=False)
+            said = await clipboard.copy(self.app, as_markdown(self.examination))
+            self.notify(said, title="Report in Markdown, secrets removed", markup=False)
 
     def action_save(self) -> None:
         """Write the report to a file."""

@@ -26,6 +26,7 @@ from tui.fleet.liveness import is_silent
 from tui.hosts.port import Host
 from tui.model.guest import GuestId
 from tui.model.text import printable
+from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
@@ -130,12 +131,10 @@ class RoundsScreen(Screen[None]):
         """All of them again."""
         self._go_round()
 
-    def action_report(self) -> None:
+    async def action_report(self) -> None:
         """Copy the table."""
-        report = as_table(worst_first(self._examinations.values()))
-        self.app.copy_to_clipboard(report)
-        words = f"{len(report)} characters of Markdown."
-        self.notify(words, title="Copied with the terminal's clipboard", markup=False)
+        said = await clipboard.copy(self.app, as_table(worst_first(self._examinations.values())))
+        self.notify(said, title="The table in Markdown", markup=False)
 
     def action_back(self) -> None:
         """To the list."""
