@@ -85,11 +85,13 @@ async def _ask_and_look(
 ) -> tuple[AgentLook | None, HostLook | None]:
     """Both at once for one guest; among many, the host's processes only where the agent's answer leaves a question."""
     if patient.thorough:
-        return await asyncio.gather(_ask_agent(host, patient, domain), _look_at_host(host, patient, domain, live))
+        return await asyncio.gather(
+            _ask_agent(host, patient, domain), _or(_look_at_host(host, patient, domain, live), None)
+        )
     agent = await _ask_agent(host, patient, domain)
     if agent is not None and agent.ping.trouble is None:
         return agent, None
-    return agent, await _look_at_host(host, patient, domain, live)
+    return agent, await _or(_look_at_host(host, patient, domain, live), None)
 
 
 async def _ask_agent(host: Host, patient: Patient, domain: DomainFacts) -> AgentLook | None:

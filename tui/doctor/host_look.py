@@ -12,12 +12,16 @@ import pwd
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tui.doctor.facts import HostLook, SocketClient
+from tui.hosts.lanes import Lane
 
 SS_DEADLINE_S = 2.0
+LOOKS_AT_ONCE = 3
 LOG_TAIL = 64 * 1024
 """Bytes at the end of a log that are searched."""
 LOG_LINES = 3
@@ -35,14 +39,24 @@ def is_this_machine(uri: str) -> bool:
 
 async def look(name: str, uuid: str, socket_path: str) -> HostLook:
     """What can be seen of a guest; never raises for what cannot."""
+    seen = await _lane().call(_read_all, name, uuid, socket_path)
+    return replace(seen, clients=await _clients(socket_path)) if socket_path else seen
+
+
+@cache
+def _lane() -> Lane:
+    """Threads for /proc and logs: a process in trouble can hold up whoever reads its command line."""
+    return Lane("host-look", LOOKS_AT_ONCE)
+
+
+def _read_all(name: str, uuid: str, socket_path: str) -> HostLook:
+    """What the files of the host say; who is connected they do not."""
     pid = find_process(uuid)
-    clients = await _clients(socket_path) if socket_path else None
     return HostLook(
         pid=pid,
         started_at=None if pid is None else _start_of(pid),
         label=_read(Path(f"/proc/{pid}/attr/current")) if pid is not None else "",
         socket_owner=_owner(socket_path) if socket_path else "",
-        clients=clients,
         waiting=_waiting(socket_path) if socket_path else 0,
         denials=_denials(uuid, pid),
         log=_log_lines(name, pid),
