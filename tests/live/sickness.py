@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -190,10 +191,8 @@ async def thawed(ward: Ward, name: str) -> None:
 
 async def stranger_connected(ward: Ward, name: str) -> None:
     """A client that queued while libvirt was connected is the next one when the agent's port opens anew."""
-    path = re.search(r"<channel.*?path='([^']+)'", await ward.lab.virsh("dumpxml", name), re.DOTALL)
-    assert path is not None
     ward.strangers[name] = socket.socket(socket.AF_UNIX)
-    ward.strangers[name].connect(path[1])
+    ward.strangers[name].connect(str(channel_socket(await ward.lab.virsh("dumpxml", name))))
     await agent_stopped(ward, name)
     await agent_started(ward, name)
 
@@ -256,6 +255,13 @@ async def device(lab: Laboratory, verb: str, name: str, xml: str, scope: str) ->
     file = lab.folder / f"{name}-device.xml"
     file.write_text(xml)
     await lab.virsh(f"{verb}-device", name, str(file), scope)
+
+
+def channel_socket(live_xml: str) -> Path:
+    """Where on the host the agent's channel of a running guest ends."""
+    path = re.search(r"<channel.*?path='([^']+)'", live_xml, re.DOTALL)
+    assert path is not None
+    return Path(path[1])
 
 
 async def isa_agent(ward: Ward, name: str) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
+import pytest
+import pytest_asyncio
 from textual.pilot import Pilot
 
 from tests.live.piloted import go_to
-from tests.live.sickness import break_link, call_windows
+from tests.live.sickness import break_link, call_windows, channel_socket, device
 from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
+from tui.doctor.apply import FixFailedError, apply
 from tui.doctor.causes import Cause
-from tui.doctor.remedies import OurFix
+from tui.doctor.definition import CHANNEL_XML, read_definition
+from tui.doctor.facts import Patient
+from tui.doctor.remedies import FixKind, OurFix
+from tui.hosts.domain_xml import AGENT_PORT
+from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import AgentSetup, ChannelIn, GuestSpec
 from tui.screens.doctor import DoctorScreen
@@ -84,37 +92,108 @@ def difference(before: str, after: str) -> tuple[list[str], list[str]]:
     return [ET.fromstring(each).tag for each in added.elements()], list(removed.elements())
 
 
-async def test_a_missing_channel_is_attached_a_paused_guest_resumed_a_frozen_one_thawed_a_broken_link_healed(
-    lab: Laboratory,
-) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def bare(lab: Laboratory) -> AsyncIterator[str]:
+    """A guest without an agent channel, though with a controller for one; it may have one later."""
     name = "f-bare"
     await lab.add(GuestSpec(name, memory_mib=256, channel=ChannelIn.ABSENT))
     assert (await lab.shell(name, "true")).code == 0
-    before = await stored(lab, name)
+    yield name
+    await lab.virsh("destroy", name)
+
+
+async def test_a_missing_channel_is_attached_a_paused_guest_resumed_a_frozen_one_thawed_a_broken_link_healed(
+    lab: Laboratory, bare: str
+) -> None:
+    before = await stored(lab, bare)
     app = QgaTui(hosts_for((lab.uri,)))
     async with app.run_test(size=(80, 24)) as pilot:
-        screen = await call_doctor(pilot, app, name)
+        screen = await call_doctor(pilot, app, bare)
         fix = await mend(pilot, app, screen, Cause.NO_CHANNEL, Cause.HEALTHY)
-        with_channel = await stored(lab, name)
+        with_channel = await stored(lab, bare)
         assert difference(before, with_channel) == ([CHANNEL], [])
         assert [line for line in fix.changes if line.startswith("+")] == [fix.changes[1]]
 
-        await lab.virsh("suspend", name)
+        await lab.virsh("suspend", bare)
         await mend(pilot, app, screen, Cause.PAUSED, Cause.HEALTHY)
 
-        await lab.agent_command(name, "guest-fsfreeze-freeze")
+        await lab.agent_command(bare, "guest-fsfreeze-freeze")
         await pilot.press("r")
         fix = await mend(pilot, app, screen, Cause.FROZEN, Cause.HEALTHY)
         assert "backup" in fix.warning
-        assert await lab.agent_command(name, "guest-fsfreeze-status") == "thawed"
+        assert await lab.agent_command(bare, "guest-fsfreeze-status") == "thawed"
 
-        await break_link(lab, name)
+        await break_link(lab, bare)
         await pilot.press("r")
         await mend(pilot, app, screen, Cause.LINK_BROKEN, Cause.HEALTHY)
-        assert await lab.agent_command(name, "guest-ping") == {}
-        assert await stored(lab, name) == with_channel
-    await lab.virsh("destroy", name)
-    await lab.virsh("undefine", name)
+        assert await lab.agent_command(bare, "guest-ping") == {}
+        assert await stored(lab, bare) == with_channel
+
+
+async def unplug(lab: Laboratory, name: str) -> None:
+    """Take the channel out of the running guest; the guest lets go of it in its own time."""
+    (channel,) = read_definition(await lab.virsh("dumpxml", name)).agent_channels
+    await lab.virsh("detach-device-alias", name, channel.alias, "--live")
+
+
+async def test_a_channel_that_runs_alone_is_stored_too_one_that_is_stored_alone_attached_a_transient_guests_live(
+    lab: Laboratory, bare: str
+) -> None:
+    if AGENT_PORT not in await stored(lab, bare):
+        await device(lab, "attach", bare, CHANNEL_XML, "--config")
+        await device(lab, "attach", bare, CHANNEL_XML, "--live")
+    await lab.wait_for_agent(bare)
+    with_channel = await stored(lab, bare)
+    app = QgaTui(hosts_for((lab.uri,)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await device(lab, "detach", bare, CHANNEL_XML, "--config")
+        without = await stored(lab, bare)
+        screen = await call_doctor(pilot, app, bare)
+        fix = await mend(pilot, app, screen, Cause.LIVE_ONLY, Cause.HEALTHY)
+        assert fix.kind is FixKind.ATTACH_STORED
+        assert "power cycle" not in fix.title + fix.warning, "the running guest has it"
+        assert difference(without, await stored(lab, bare)) == ([CHANNEL], [])
+        assert difference(with_channel, await stored(lab, bare)) == ([], [])
+
+        await unplug(lab, bare)
+        fix = await mend(pilot, app, screen, Cause.STORED_ONLY, Cause.HEALTHY)
+        assert fix.kind is FixKind.ATTACH_LIVE
+        assert await stored(lab, bare) == with_channel
+
+        await lab.virsh("undefine", bare)
+        await unplug(lab, bare)
+        fix = await mend(pilot, app, screen, Cause.NO_CHANNEL, Cause.HEALTHY)
+        assert fix.kind is FixKind.ATTACH_LIVE
+        assert re.search(r"Persistent:\s+no", await lab.virsh("dominfo", bare))
+
+
+async def test_a_channel_that_cannot_be_plugged_in_again_is_put_back_as_it_was_or_the_way_to_do_it_told(
+    lab: Laboratory, bare: str
+) -> None:
+    """The folder in which libvirt makes the sockets takes none: it refuses what is made there, and nothing else."""
+    host = LibvirtHost(lab.uri, "ward")
+    facts = next(each for each in await host.list_domains() if each.name == bare)
+    patient = Patient(host.name, facts.uuid, bare)
+    if AGENT_PORT not in await lab.virsh("dumpxml", bare):
+        await device(lab, "attach", bare, CHANNEL_XML, "--live")
+    await lab.wait_for_agent(bare)
+    sockets = channel_socket(await lab.virsh("dumpxml", bare)).parent
+    sockets.chmod(0o500)
+    try:
+        with pytest.raises(FixFailedError, match="could not be put back") as failure:
+            await apply(host, patient, FixKind.RELINK)
+        assert f"virsh attach-device {bare}" in failure.value.next_step
+        assert AGENT_PORT not in await lab.virsh("dumpxml", bare)
+        own = lab.folder / "g" / "own.sock"
+        placed = CHANNEL_XML.replace("<target", f"<source mode='bind' path='{own}'/><target")
+        await device(lab, "attach", bare, placed, "--live")
+        await lab.wait_for_agent(bare)
+        await apply(host, patient, FixKind.RELINK)
+        await lab.wait_for_agent(bare)
+        assert channel_socket(await lab.virsh("dumpxml", bare)) == own
+    finally:
+        sockets.chmod(0o700)
+        await host.close()
 
 
 async def test_without_a_controller_the_stored_definition_alone_is_changed_and_a_power_cycle_heals(

@@ -161,8 +161,16 @@ def test_checks_need_only_checks_before_them_and_every_cause_has_words_and_can_b
 
 def test_several_causes_are_told_one_first() -> None:
     found = examination_of(facts(stored=BARE, agent=without("guest-exec", blocked=True))).verdict
-    assert found.cause is Cause.LIVE_ONLY
-    assert [cause for cause, _ in found.also] == [Cause.BLOCKED]
+    assert found.cause is Cause.BLOCKED
+    assert [cause for cause, _ in found.also] == [Cause.LIVE_ONLY]
+
+
+def test_a_channel_that_runs_alone_is_no_claim_that_its_agent_works() -> None:
+    found = examination_of(facts(stored=BARE, domain=CLOSED, agent=None)).verdict
+    assert found.cause is Cause.PORT_CLOSED
+    (live_only,) = found.also
+    assert live_only[0] is Cause.LIVE_ONLY
+    assert "works" not in live_only[1]
 
 
 def test_a_class_of_causes_names_its_members_and_what_tells_them_apart() -> None:

@@ -7,12 +7,13 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from shlex import quote
 
 from tui.agent import commands
 from tui.doctor.definition import CHANNEL_XML, Definition, read_definition
 from tui.doctor.facts import Patient
 from tui.doctor.remedies import POWER_CYCLE, FixKind
-from tui.hosts.port import Host
+from tui.hosts.port import Host, HostError
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
@@ -78,7 +79,8 @@ async def _attach(host: Host, patient: Patient, *, live: bool, stored: bool) -> 
         if wanted and not (await _definition(host, patient, live=is_live)).agent_channels:
             raise FixFailedError("The channel was not added", cause=f"the {name} definition does not show it")
     if not live:
-        return f"The stored definition has the channel now. It {POWER_CYCLE}."
+        runs_with_it = (await _definition(host, patient, live=True)).agent_channels
+        return "The stored definition has the channel " + ("too." if runs_with_it else f"now. It {POWER_CYCLE}.")
     return f"The channel is plugged in{' and stored' if stored else ''}. An agent in the guest opens it by itself."
 
 
@@ -133,10 +135,34 @@ async def _relink(host: Host, patient: Patient) -> str:
             cause=f"it is still there after {UNPLUG_S:.0f} s",
             next_step="Kill the agent in the guest instead.",
         )
-    await host.attach_device(patient.uuid, CHANNEL_XML, live=True, stored=False)
+    await _plug_in_again(host, patient, channels[0].xml)
     if not (await _definition(host, patient, live=True)).agent_channels:
-        raise FixFailedError("The channel was taken out and did not come back", next_step="Attach it again.")
+        raise FixFailedError("The channel was taken out and did not come back", next_step=_by_hand(patient))
     return "The channel was taken out and plugged in again; the agent opens it by itself."
+
+
+async def _plug_in_again(host: Host, patient: Patient, taken_out: str) -> None:
+    """A fresh channel, or else the very one that was taken out; where the host takes neither, say how to do it."""
+    try:
+        await host.attach_device(patient.uuid, CHANNEL_XML, live=True, stored=False)
+    except HostError as error:
+        try:
+            await host.attach_device(patient.uuid, taken_out, live=True, stored=False)
+        except HostError:
+            raise FixFailedError(
+                "The channel was taken out and could not be put back",
+                cause=error.cause or error.original,
+                next_step=_by_hand(patient),
+                original=error.original,
+            ) from error
+
+
+def _by_hand(patient: Patient) -> str:
+    name = quote(patient.name)
+    return (
+        f"Mend what the host says, then attach the channel live from here (r looks again), or by hand: "
+        f"virsh attach-device {name} FILE --live, FILE with {CHANNEL_XML}"
+    )
 
 
 async def _becomes(condition: Callable[[], Awaitable[bool]], within_s: float) -> bool:

@@ -227,7 +227,7 @@ CAUSES: dict[Cause, CauseWords] = {
     ),
     Cause.LIVE_ONLY: CauseWords(
         "the channel is in the running XML alone",
-        "The agent works, but its channel is not in the stored definition: it is gone after the next power cycle.",
+        "The agent's channel is in the running definition alone: it is gone after the next power cycle.",
         "Add the channel to the stored XML too.",
     ),
     Cause.CLOCK_OFF: CauseWords(

@@ -205,4 +205,4 @@ CHECKS: tuple[Check, ...] = (
     Check("backup", "Backup at work", "our running backups, the mark in the metadata", ("port",), _held),
     *AGENT_CHECKS,
 )
-"""In the order in which they are made; the first that fails is the cause named first."""
+"""In the order in which they are made, from the outside in."""

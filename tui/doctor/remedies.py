@@ -118,16 +118,22 @@ def _attach(facts: Facts, *, live: bool, stored: bool) -> OurFix:
     where = "live and in the stored XML" if both else "live" if live else "in the stored XML only"
     flags = f"{' --live' if live else ''}{' --config' if stored else ''}"
     changes = [f"{'running and stored' if both else 'running' if live else 'stored'} definition:", f"+ {CHANNEL_XML}"]
+    runs_with_it = facts.live is not None and bool(facts.live.agent_channels)
     definition = facts.live if live else facts.stored or facts.live
     if not live and definition is not None and not definition.has_controller:
         changes.append("+ <controller type='virtio-serial' index='0'/>  (libvirt adds it by itself)")
     changes.append("  (libvirt adds an <address> to each)")
+    title = f"Attach the channel {where}"
+    if runs_with_it:
+        title = "Add the channel to the stored XML too"
+    elif not live:
+        title += f": {POWER_CYCLE}"
     return OurFix(
         kind,
-        f"Attach the channel {where}" + ("" if live else f": {POWER_CYCLE}"),
+        title,
         tuple(changes),
         (f'printf "%s" "{CHANNEL_XML}" >channel.xml', f"virsh attach-device {name} channel.xml{flags}"),
-        "" if live else f"This {POWER_CYCLE}.",
+        "" if live or runs_with_it else f"This {POWER_CYCLE}.",
     )
 
 

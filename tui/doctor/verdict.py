@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tui.agent.errors import CommandFailedError
-from tui.doctor.causes import BOOTING, CAUSES, NO_DRIVER, Cause, Possibility
+from tui.doctor.causes import BOOTING, CAUSES, NO_DRIVER, Cause, Possibility, badness
 from tui.doctor.checks import run_checks
 from tui.doctor.checks_agent import FREEZE
 from tui.doctor.facts import AgentLook, Facts
@@ -55,14 +55,14 @@ def examination_of(facts: Facts) -> Examination:
 
 
 def judge(facts: Facts, findings: tuple[Finding, ...]) -> Verdict:
-    """The first failed check names the cause; without one the guest is healthy as far as could be seen."""
+    """The worst of the failed checks names the cause; without one the guest is healthy as far as could be seen."""
     causes: dict[Cause, str] = {}
     for finding in findings:
         cause = finding.ruling.cause
         if finding.outcome is Outcome.FAILED and cause is not None and cause not in causes:
             causes[cause] = sentence(cause, dict(finding.ruling.words))
     if causes:
-        first, *rest = causes.items()
+        first, *rest = sorted(causes.items(), key=lambda found: badness(found[0]))
         return Verdict(first[0], first[1], _others(first[0], facts), tuple(rest))
     if facts.patient.held:
         return Verdict(Cause.AT_WORK, sentence(Cause.AT_WORK, {"who": facts.patient.held}))
