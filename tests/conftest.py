@@ -1,4 +1,4 @@
-"""What every test needs: folders of its own instead of the user's."""
+"""What every test needs: folders of its own instead of the user's, and none of his clipboards."""
 
 from __future__ import annotations
 
@@ -15,3 +15,10 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
         monkeypatch.setenv(variable, str(home / variable.lower()))
     monkeypatch.delenv("LIBVIRT_DEFAULT_URI", raising=False)
     return home
+
+
+@pytest.fixture(autouse=True)
+def bare_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No desktop and no tmux, to which a test would copy for real."""
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
+        monkeypatch.delenv(variable, raising=False)

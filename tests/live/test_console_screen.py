@@ -6,7 +6,6 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -126,11 +125,7 @@ async def test_search_goes_up_through_the_output(lab: Laboratory, web1: str) -> 
         await one.until(lambda: one.said("No more '00.'"))
 
 
-async def test_the_last_output_is_copied_and_the_way_is_told(
-    lab: Laboratory, web1: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
-        monkeypatch.delenv(name, raising=False)
+async def test_the_last_output_is_copied_and_the_way_is_told(lab: Laboratory, web1: str) -> None:
     async with console(lab, web1) as one:
         await one.run("echo before")
         await one.run("echo one; echo two")

@@ -109,6 +109,7 @@ async def test_enter_leaves_all_as_it_is_and_a_command_is_copied_with_one_key() 
         await pilot.pause()
         await pilot.press("c")
         assert pilot.app.clipboard.startswith("grep -n")
+        assert said(pilot, f"Copied {len(pilot.app.clipboard)} characters by the terminal (OSC 52)")
 
 
 async def test_the_evidence_of_a_check_has_the_original_words_inert() -> None:
@@ -140,12 +141,18 @@ async def test_a_report_is_written_for_its_owner_alone_and_copied() -> None:
     async with doctor_at(example("silent"), "../we b1") as (pilot, _screen):
         await pilot.press("m")
         assert pilot.app.clipboard.startswith("## Guest agent of")
+        assert said(pilot, f"Copied {len(pilot.app.clipboard):,} characters by the terminal (OSC 52)")
         await pilot.press("w")
         await pilot.pause()
     (report,) = (settings.state_folder() / "reports").iterdir()
     assert report.read_text().startswith("## Guest agent of")
     assert report.stat().st_mode & 0o777 == 0o600
     assert abs(report.stat().st_mtime - time.time()) < 3600
+
+
+def said(pilot: Pilot[None], words: str) -> bool:
+    """Whether a notice says so."""
+    return any(words in notice.message for notice in pilot.app._notifications)
 
 
 def said_of(app: QgaTui) -> Cause | None:
