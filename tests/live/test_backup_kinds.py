@@ -1,8 +1,10 @@
 """Backups of every kind of disk and guest that is taken: each comes back to what it was, and its copy is proven."""
 
 import asyncio
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -15,13 +17,15 @@ from tests.live import held_worker
 from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.kill_matrix import LONG_S, SPEC, copy_of
 from tui.backup.launch import launch
+from tui.backup.nvram import nvram_path
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.propose import propose
 from tui.backup.runstate import EXIT_DONE, RunState
 from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host
+from tui.lab.domain import OVMF_VARS
 from tui.lab.laboratory import Laboratory
-from tui.lab.spec import MIB
+from tui.lab.spec import MIB, GuestSpec
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -54,15 +58,16 @@ async def backed_up(
     *,
     policy: QuiescePolicy = QuiescePolicy.REQUIRED,
     compact: bool = False,
+    name: str = SPEC.name,
 ) -> tuple[BackupPlan, RunState]:
     """A backup that was done as asked, with nothing left behind and every disk named as it was."""
-    before = {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, SPEC.name)).disks}
-    proposal = await propose(host, await facts_of(host, SPEC.name), target, disks, quiesce=policy, compact=compact)
+    before = {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, name)).disks}
+    proposal = await propose(host, await facts_of(host, name), target, disks, quiesce=policy, compact=compact)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, held_worker.argv("none"))
     state = await end_of(run)
     assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), log_of(run)
-    assert {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, SPEC.name)).disks} == before
+    assert {disk.target: (disk.source_type, disk.source) for disk in (await facts_of(host, name)).disks} == before
     assert await find_leftovers(host) == ()
     assert await copy_of(proposal.plan) == ("good", [])
     return proposal.plan, state
@@ -108,6 +113,67 @@ async def test_a_compact_copy_holds_the_same_in_less(host: Host, target: Path) -
     assert copied < sum(int(str(disk["data_bytes"])) for disk in disks.values())
     assert "qemu-img convert" in (state.result / "RESTORE.md").read_text()
     assert plan.compact
+
+
+async def test_uefi_variables_are_kept_and_the_copy_starts_with_its_own(
+    lab: Laboratory, host: Host, target: Path
+) -> None:
+    await lab.add(GuestSpec("uefi1", memory_mib=192, uefi=True))
+    await lab.wait_for_agent("uefi1")
+    try:
+        await set_variable(lab, "uefi1", "Before")
+        _, state = await backed_up(host, target, name="uefi1")
+        await set_variable(lab, "uefi1", "After")
+        sums = (state.result / "SHA256SUMS").read_text()
+        kept = state.result / "nvram/vars.fd"
+        assert f"{hashlib.sha256(kept.read_bytes()).hexdigest()}  nvram/vars.fd" in sums.splitlines()
+        assert kept.read_bytes() not in (OVMF_VARS.read_bytes(), lab.nvram("uefi1").read_bytes())
+        await start_second(lab, state.result, "uefi1-restored")
+        assert await variables(lab, "uefi1-restored") == {"Before"}
+        await set_variable(lab, "uefi1-restored", "Second")
+        assert await variables(lab, "uefi1") == {"Before", "After"}
+        second = lab.nvram("uefi1").parent / "uefi1-restored" / "vars.fd"
+        assert await nvram_of(host, "uefi1-restored") == str(second)
+        assert second.read_bytes() != kept.read_bytes()
+    finally:
+        await remove(lab, "uefi1", "uefi1-restored")
+
+
+VENDOR = "5d1c2f7e-5b0e-4c7e-9c7b-3f2f0d6a1b11"
+
+
+async def set_variable(lab: Laboratory, name: str, variable: str) -> None:
+    """Make a UEFI variable; the first four of its bytes are its attributes (UEFI 2.10, section 8.2)."""
+    path = f"/sys/firmware/efi/efivars/{variable}-{VENDOR}"
+    made = await lab.shell(name, f"printf '\\7\\0\\0\\0x' >{path}")
+    assert made.code == 0, made.output
+
+
+async def variables(lab: Laboratory, name: str) -> set[str]:
+    """The variables that `set_variable` made in the guest, or in the one it was copied from."""
+    files = (await lab.shell(name, "ls /sys/firmware/efi/efivars")).output.split()
+    return {file.removesuffix(f"-{VENDOR}") for file in files if file.endswith(VENDOR)}
+
+
+async def nvram_of(host: Host, name: str) -> str:
+    return nvram_path(await host.live_xml((await facts_of(host, name)).uuid))
+
+
+async def start_second(lab: Laboratory, result: Path, name: str) -> None:
+    """Check the backup and start it beside the first guest, by the commands of its notes."""
+    notes = (result / "RESTORE.md").read_text()
+    for block in re.findall(r"^```sh\n(.*?)^```$", notes, re.DOTALL | re.MULTILINE)[:2]:
+        done = await asyncio.to_thread(subprocess.run, ["bash", "-e", "-c", block], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    await lab.wait_for_agent(name)
+
+
+async def remove(lab: Laboratory, *names: str) -> None:
+    there = (await lab.virsh("list", "--all", "--name")).split()
+    for name in set(names) & set(there):
+        await lab.virsh("destroy", name)
+        await lab.virsh("undefine", name, "--keep-nvram")
+        shutil.rmtree(lab.folder / "g" / name, ignore_errors=True)
 
 
 @needs_root

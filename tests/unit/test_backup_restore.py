@@ -1,11 +1,15 @@
 import re
+import shlex
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from tests.unit.backup_values import a_plan, domain_xml
 from tui.backup.clone_xml import DISKS_WORD, clone_xml
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
+from tui.backup.nvram import Nvram, nvram_path
 from tui.backup.restore_notes import restore_notes
 
 HOSTILE = "it's $(touch pwned); `x`\n## heading"
@@ -76,3 +80,28 @@ def test_a_second_guest_has_nothing_of_the_first_one() -> None:
     for gone in ("/images/", "/iso/", "/log/", "/run/", "5901"):
         assert gone not in text
     assert {disk.get("device") for disk in root.iter("disk")} == {"disk", "cdrom"}
+
+
+@pytest.mark.parametrize(
+    "os_element",
+    [
+        "<os><nvram template='/t'>/nv/web.fd</nvram></os>",
+        "<os><nvram type='file'><source file='/nv/web.fd'/></nvram></os>",
+        "<os firmware='efi'/>",
+    ],
+)
+def test_a_second_guest_has_uefi_variables_of_its_own(os_element: str) -> None:
+    stored = domain_xml().replace("<devices>", f"{os_element}<devices>")
+    assert nvram_path(clone_xml(stored, {"vda": "vda.qcow2"}, has_nvram=True)) == f"{DISKS_WORD}/vars.fd"
+    assert nvram_path(clone_xml(stored, {"vda": "vda.qcow2"})) == ""
+
+
+def test_the_first_guests_uefi_variables_are_moved_aside_and_keep_their_owner() -> None:
+    nvram = Nvram("/nv/it's web.fd", 64055, 108, "0600")
+    notes = restore_notes(a_plan(), Path("/b"), (a_copy("/i/a"),), FreezeReport(Consistency.QUIESCED, 1), nvram)
+    second, in_place = (block for block in blocks(notes) if "define" in block)
+    assert 'cp nvram/vars.fd "$DISKS"/vars.fd && chown 64055:108' in second
+    original = shlex.quote(nvram.path)
+    moved, copied = (line for line in in_place.splitlines() if original in line)
+    assert f"mv {original} {shlex.quote(nvram.path + '.before-restore-0123abcd')}" in moved
+    assert copied.startswith(f"cp nvram/vars.fd {original} && chown 64055:108 {original} && chmod 0600 {original}")

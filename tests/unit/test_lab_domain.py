@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from tui.lab.domain import GuestPlace, console_pty, domain_xml
-from tui.lab.spec import MIB, DiskFormat, DiskRole, DiskSpec, GuestSpec, data_folders
+from tui.lab.spec import MIB, UEFI_MEMORY_MIB, DiskFormat, DiskRole, DiskSpec, GuestSpec, data_folders
 
 UUID = "6a0d7a7c-7f54-4d5e-9d0e-0f5a2c3f8a11"
 DATA = DiskSpec(DiskFormat.RAW, 16 * MIB, DiskRole.DATA)
@@ -12,7 +12,7 @@ DATA = DiskSpec(DiskFormat.RAW, 16 * MIB, DiskRole.DATA)
 
 def made(spec: GuestSpec, *, with_channel: bool = True) -> Element:
     disks = tuple(Path(f"/lab/{number}") for number in range(len(spec.disks)))
-    place = GuestPlace(UUID, Path("/lab/vmlinuz"), Path("/lab/initrd"), Path("/lab/console"), disks)
+    place = GuestPlace(UUID, Path("/lab/vmlinuz"), Path("/lab/initrd"), Path("/lab/console"), disks, Path("/lab/vars"))
     return fromstring(domain_xml(spec, place, with_channel=with_channel))
 
 
@@ -71,3 +71,13 @@ def test_a_guest_has_one_system_disk_of_sufficient_size_and_it_is_the_first(disk
 def test_a_name_that_cannot_be_a_host_name_is_refused() -> None:
     with pytest.raises(ValueError, match="host name"):
         GuestSpec("../x")
+
+
+def test_a_guest_with_uefi_has_variables_of_its_own() -> None:
+    nvram = made(GuestSpec("uefi1", memory_mib=UEFI_MEMORY_MIB, uefi=True)).find("./os/nvram")
+    assert nvram is not None
+    assert nvram.text == "/lab/vars"
+    assert nvram.get("template", "").endswith(".fd")
+    assert made(GuestSpec("web1")).find("./os/nvram") is None
+    with pytest.raises(ValueError, match="UEFI"):
+        GuestSpec("uefi1", memory_mib=128, uefi=True)

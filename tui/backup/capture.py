@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -160,13 +160,14 @@ def seal(
 ) -> None:
     """Write what turns the copies into a backup, the sums last; the folder can then be renamed. Raises OSError."""
     plan, folder = capture.plan, capture.folder
-    folder.write("vm.clone.xml", clone_xml(record.stored_xml, {copy.target: Path(copy.file).name for copy in copies}))
+    disks = {copy.target: Path(copy.file).name for copy in copies}
+    folder.write("vm.clone.xml", clone_xml(record.stored_xml, disks, has_nvram=record.nvram is not None))
     folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram))
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
         "checkpoints": list(record.checkpoints),
-        "nvram": record.nvram or None,
+        "nvram": asdict(record.nvram) if record.nvram is not None else None,
         "missing": list(record.missing),
         "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
     }

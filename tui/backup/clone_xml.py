@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from pathlib import Path
 
+from tui.backup.nvram import NVRAM_FILE
 from tui.hosts.domain_xml import AGENT_PORT, parse_tree
 
 DISKS_WORD = "@DISKS@"
@@ -18,11 +20,12 @@ def clone_name(guest: str) -> str:
     return f"{guest}-restored"
 
 
-def clone_xml(stored: str, copies: Mapping[str, str]) -> str:
+def clone_xml(stored: str, copies: Mapping[str, str], *, has_nvram: bool = False) -> str:
     """A definition without anything that only one guest may have; `copies` names the file of each disk by target.
 
-    Disks that are not in the backup are left out, media are ejected, and every network link is down: the second
-    guest would otherwise answer to the first one's address. Raises MalformedXmlError.
+    With `has_nvram` its UEFI variables are the backup's; without, libvirt makes it new ones of the same template. Disks
+    that are not in the backup are left out, media are ejected, and every network link is down: the second guest would
+    otherwise answer to the first one's address. Raises MalformedXmlError.
     """
     root = parse_tree(stored)
     name = root.find("name")
@@ -30,6 +33,7 @@ def clone_xml(stored: str, copies: Mapping[str, str]) -> str:
         name.text = clone_name(name.text or "guest")
     for tag in ("uuid", "genid", "seclabel", "metadata"):
         _remove(root, tag)
+    _own_nvram(root, has_nvram)
     devices = root.find("devices")
     if devices is not None:
         _own_disks(devices, copies)
@@ -46,6 +50,19 @@ def clone_xml(stored: str, copies: Mapping[str, str]) -> str:
 def _remove(parent: ET.Element, tag: str) -> None:
     for element in parent.findall(tag):
         parent.remove(element)
+
+
+def _own_nvram(root: ET.Element, has_copy: bool) -> None:
+    boot = root.find("os")
+    nvram = boot.find("nvram") if boot is not None else None
+    if boot is None or (nvram is None and not has_copy):
+        return
+    if nvram is None:
+        # Firmware that libvirt chooses at the start leaves no trace in the definitions of old versions.
+        nvram = ET.SubElement(boot, "nvram")
+    nvram.attrib.pop("type", None)
+    _remove(nvram, "source")
+    nvram.text = f"{DISKS_WORD}/{Path(NVRAM_FILE).name}" if has_copy else None
 
 
 def _own_disks(devices: ET.Element, copies: Mapping[str, str]) -> None:

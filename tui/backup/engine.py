@@ -19,6 +19,7 @@ from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.mark import clear_mark, set_mark
+from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, save_record
 from tui.backup.progress import Progress, Step, StepStatus
@@ -71,8 +72,8 @@ class Backup:
             with self._step(Step.FREEZE):
                 freeze = await self._snapshot(record)
                 # Right after the moment of the snapshot, for the guest's firmware may write to it later.
-                if record.nvram:
-                    folder.keep_file("nvram/vars.fd", record.nvram)
+                if record.nvram is not None:
+                    folder.keep_file(NVRAM_FILE, record.nvram.path)
         except NeedsRescueError as error:
             return self._end_in_rescue(error)
         except IncompleteSnapshotError as error:

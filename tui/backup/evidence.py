@@ -15,6 +15,7 @@ from tui.backup.chain import disks_by_target
 from tui.backup.copying import byte_length, data_bytes
 from tui.backup.images import Header, read_header
 from tui.backup.mark import run_id_of
+from tui.backup.nvram import nvram_path
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy
 from tui.backup.quiesce import is_frozen
 from tui.backup.runs import active_run, find_run, worker_alive
@@ -204,8 +205,3 @@ async def _agent(line: Transport) -> AgentEvidence:
         advised = await advise(line, error)
         why = f"{advised.title}: {advised.cause}" if advised.cause else advised.title
         return AgentEvidence(answers=False, problem=why, next_step=advised.next_step)
-
-
-def nvram_path(xml: str) -> str:
-    """Where a guest's UEFI variables are, empty where it has none of its own."""
-    return (parse_tree(xml).findtext("./os/nvram") or "").strip()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.mark import clear_mark, run_id_of
+from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
 from tui.backup.preflight import Verdict, checks_of, red_list
 from tui.backup.session import HostSession
@@ -27,14 +29,15 @@ class GuestRecord:
     autostart: bool
     paused: bool
     off: bool = False
-    nvram: str = ""
+    nvram: Nvram | None = None
     missing: tuple[str, ...] = ()
 
 
 async def inspect(session: HostSession, plan: BackupPlan) -> GuestRecord:
     """Run the checks and read the guest's definitions.
 
-    Takes the mark of a run that died off the guest first. Raises BackupError where a check fails, and HostError.
+    Takes the mark of a run that died off the guest first. Raises BackupError where a check fails, and HostError
+    and OSError.
     """
     evidence = await session.ask(lambda host: gather(host, plan))
     failed = [check for check in checks_of(plan, evidence) if check.verdict is Verdict.FAILED]
@@ -56,7 +59,7 @@ async def inspect(session: HostSession, plan: BackupPlan) -> GuestRecord:
         autostart=await session.ask(lambda host: host.autostart(uuid)),
         paused=evidence.facts.power is PowerState.PAUSED,
         off=evidence.facts.power is PowerState.OFF,
-        nvram=evidence.nvram if evidence.nvram_readable else "",
+        nvram=await asyncio.to_thread(look_at_nvram, evidence.nvram) if evidence.nvram_readable else None,
         missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
     )
 

@@ -8,6 +8,7 @@ from shlex import quote
 from tui.backup.clone_xml import DISKS_WORD, clone_name
 from tui.backup.folder import folder_name
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
+from tui.backup.nvram import NVRAM_FILE, Nvram
 from tui.backup.plan import BackupPlan
 
 _MEANING = {
@@ -19,9 +20,9 @@ _MEANING = {
 
 
 def restore_notes(
-    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport, nvram: str = ""
+    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport, nvram: Nvram | None = None
 ) -> str:
-    """The text of RESTORE.md for the backup in `folder`; `nvram` is where the guest's UEFI variables were."""
+    """The text of RESTORE.md for the backup in `folder`; `nvram` is where the guest's UEFI variables were, if kept."""
     return "\n".join(
         (
             f"# How to restore {_inline(plan.guest)}",
@@ -37,7 +38,7 @@ def restore_notes(
             "",
             *_block(f"cd {quote(str(folder))}", "sha256sum -c SHA256SUMS"),
             "",
-            *_second_guest(plan, folder, disks),
+            *_second_guest(plan, folder, disks, nvram),
             "",
             *_in_place(plan, folder, disks, nvram),
             "",
@@ -51,7 +52,9 @@ def _left_out(plan: BackupPlan) -> tuple[str, ...]:
     return ("", f"**Disks not in this backup: {', '.join(plan.left_out)}.**")
 
 
-def _second_guest(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...]) -> tuple[str, ...]:
+def _second_guest(
+    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None
+) -> tuple[str, ...]:
     name, virsh = clone_name(plan.guest), _virsh(plan)
     place = Path(disks[0].original).parent / folder_name(name)
     return (
@@ -66,6 +69,7 @@ def _second_guest(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...])
             f"DISKS={quote(str(place))}",
             'mkdir -m 711 "$DISKS"',
             *(_copy(disk, f'"$DISKS"/{quote(Path(disk.file).name)}') for disk in disks),
+            *((_copy_nvram(nvram, f'"$DISKS"/{Path(NVRAM_FILE).name}'),) if nvram is not None else ()),
             f'(umask 077; sed "s|{DISKS_WORD}|$DISKS|g" vm.clone.xml > "$DISKS"/vm.xml)',
             f'{virsh} define "$DISKS"/vm.xml',
             f"{virsh} start {quote(name)}",
@@ -79,7 +83,7 @@ def _second_guest(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...])
     )
 
 
-def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: str) -> tuple[str, ...]:
+def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None) -> tuple[str, ...]:
     virsh, guest = _virsh(plan), quote(plan.guest)
     aside = f".before-restore-{plan.run_id}"
     return (
@@ -96,7 +100,7 @@ def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvr
             f"{virsh} managedsave-remove {guest}",
             f"cd {quote(str(folder))}",
             *(command for disk in disks for command in _put_back(disk, aside)),
-            *((f"cp nvram/vars.fd {quote(nvram)}",) if nvram else ()),
+            *(_put_nvram_back(nvram, aside) if nvram is not None else ()),
             f"{virsh} define vm.xml",
             f"{virsh} start {guest}",
         ),
@@ -112,12 +116,25 @@ def _put_back(disk: CopiedDisk, aside: str) -> tuple[str, ...]:
     if disk.format == disk.original_format:
         return moved, _copy(disk, original)
     convert = f"qemu-img convert -f {disk.format} -O {disk.original_format} {quote(disk.file)} {original}"
-    return moved, f"{convert} && chown {disk.owner}:{disk.group} {original} && chmod {disk.mode} {original}"
+    return moved, _copy_as(disk, convert, original)
+
+
+def _put_nvram_back(nvram: Nvram, aside: str) -> tuple[str, str]:
+    """The variables may be gone: libvirt takes them away with a definition."""
+    original, moved = quote(nvram.path), quote(nvram.path + aside)
+    return f"if [ -e {original} ]; then mv {original} {moved}; fi", _copy_nvram(nvram, original)
 
 
 def _copy(disk: CopiedDisk, to: str) -> str:
-    copy = f"cp --sparse=always {quote(disk.file)} {to}"
-    return f"{copy} && chown {disk.owner}:{disk.group} {to} && chmod {disk.mode} {to}"
+    return _copy_as(disk, f"cp --sparse=always {quote(disk.file)} {to}", to)
+
+
+def _copy_nvram(nvram: Nvram, to: str) -> str:
+    return _copy_as(nvram, f"cp {NVRAM_FILE} {to}", to)
+
+
+def _copy_as(original: CopiedDisk | Nvram, copy: str, to: str) -> str:
+    return f"{copy} && chown {original.owner}:{original.group} {to} && chmod {original.mode} {to}"
 
 
 def _virsh(plan: BackupPlan) -> str:

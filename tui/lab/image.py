@@ -22,8 +22,8 @@ from tui.lab.programs import LabError, Report, run_program
 from tui.lab.seed import files_below
 from tui.lab.spec import SYSTEM_DISK_SIZE
 
-MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "button", "evdev", "pvpanic-mmio")
-"""Drivers of a guest's disks and ports, of the power button, and of the panic device where a guest has one."""
+MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "button", "evdev", "pvpanic-mmio", "efivarfs")
+"""Drivers of a guest's disks and ports, of the power button, of the panic device and of UEFI where a guest has them."""
 KEPT_IMAGES = 3
 """Images of older recipes that stay in the cache; another checkout may use them."""
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tui.lab.daemon import Daemon
 from tui.lab.disks import make_disk
-from tui.lab.domain import GuestPlace, console_pty, domain_xml
+from tui.lab.domain import OVMF_CODE, OVMF_VARS, GuestPlace, console_pty, domain_xml
 from tui.lab.image import GuestImage, guest_image
 from tui.lab.programs import LabError, Report, require_programs
 from tui.lab.remains import LabFolder, sweep_abandoned
@@ -99,10 +99,16 @@ class Laboratory:
         guest = self._guests[name]
         return {disk_target(index): path for index, path in enumerate(guest.place.disks)}[target]
 
+    def nvram(self, name: str) -> Path:
+        """The UEFI variables of a guest that was made with them; a file from its first start on."""
+        return self._guests[name].place.nvram
+
     async def add(self, spec: GuestSpec) -> None:
         """Make the guest's disks, define it, and start it unless its spec says otherwise."""
         if spec.name in self._guests:
             raise ValueError(f"the laboratory has a guest {spec.name} already")
+        if spec.uefi:
+            _require_firmware()
         folder, image = self._premises.folder, self._premises.image
         names = [f"{spec.name}-{disk_target(index)}.{disk.format}" for index, disk in enumerate(spec.disks)]
         place = GuestPlace(
@@ -111,6 +117,7 @@ class Laboratory:
             initrd=folder.guests / f"{spec.name}.initrd",
             console_log=folder.guests / f"{spec.name}.console",
             disks=tuple(folder.guests / name for name in names),
+            nvram=folder.guests / f"{spec.name}.vars.fd",
         )
         place.initrd.write_bytes(image.initrd.read_bytes() + seed_archive(spec))
         for disk, path in zip(spec.disks, place.disks, strict=True):
@@ -223,3 +230,12 @@ class Laboratory:
         if self._entered is None:
             raise RuntimeError("the laboratory has not been entered")
         return self._entered
+
+
+def _require_firmware() -> None:
+    if not (OVMF_CODE.is_file() and OVMF_VARS.is_file()):
+        raise LabError(
+            "A guest with UEFI cannot be made",
+            cause=f"{OVMF_CODE.parent} has no {OVMF_CODE.name} and {OVMF_VARS.name}",
+            next_step="Install the package ovmf.",
+        )

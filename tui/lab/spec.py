@@ -13,6 +13,8 @@ WRITER_FILE = "writes.log"
 """What the writer appends to, in the top folder of every ext4 file system of the guest."""
 MIB = 1024 * 1024
 SYSTEM_DISK_SIZE = 96 * MIB
+UEFI_MEMORY_MIB = 192
+"""With less, OVMF has no room to unpack kernel and ramdisk."""
 
 
 class DiskFormat(StrEnum):
@@ -65,6 +67,7 @@ class GuestSpec:
     `agent_args` are given to qemu-ga. `writer` appends numbered, timestamped lines to WRITER_FILE on every ext4 disk.
     `extra_files` are laid into the guest before its first boot, `extra_boot` are shell lines that run at every boot
     before the agent starts, `extra_devices` is XML inside `<devices>`, `kernel_args` are added to the command line.
+    `uefi` boots through OVMF with variables in a file of its own (NVRAM); it takes UEFI_MEMORY_MIB and twice the time.
     `start` False defines the guest and leaves it off.
     """
 
@@ -82,6 +85,7 @@ class GuestSpec:
     extra_boot: tuple[str, ...] = ()
     extra_devices: tuple[str, ...] = ()
     kernel_args: tuple[str, ...] = ()
+    uefi: bool = False
     start: bool = True
 
     def __post_init__(self) -> None:
@@ -90,6 +94,8 @@ class GuestSpec:
             raise ValueError("the first disk of a guest, and no other, is its system disk")
         if self.disks[0].size < SYSTEM_DISK_SIZE:
             raise ValueError(f"a system disk has at least {SYSTEM_DISK_SIZE} bytes")
+        if self.uefi and self.memory_mib < UEFI_MEMORY_MIB:
+            raise ValueError(f"a guest with UEFI has at least {UEFI_MEMORY_MIB} MiB")
         if not self.name.isidentifier() and not self.name.replace("-", "").isalnum():
             raise ValueError(f"{self.name!r} cannot be a host name")
 

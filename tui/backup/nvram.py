@@ -1,0 +1,42 @@
+"""A guest's UEFI variables (NVRAM): where they are, and what is kept of them."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.hosts.domain_xml import parse_tree
+
+NVRAM_FILE = "nvram/vars.fd"
+"""Their copy, in the folder of a backup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nvram:
+    """The file that holds them; owner and mode go with it, for the guest has to write to it."""
+
+    path: str
+    owner: int
+    group: int
+    mode: str
+
+
+def look_at_nvram(path: str) -> Nvram:
+    """The file as it is now; raises OSError."""
+    status = Path(path).stat()
+    return Nvram(path, status.st_uid, status.st_gid, f"{stat.S_IMODE(status.st_mode):04o}")
+
+
+def nvram_path(xml: str) -> str:
+    """Where a guest's UEFI variables are, empty where it has none of its own; raises MalformedXmlError.
+
+    libvirt writes the path as the element's text, or, since 8.5.0, as a source like a disk's.
+    """
+    nvram = parse_tree(xml).find("./os/nvram")
+    if nvram is None:
+        return ""
+    source = nvram.find("source")
+    if source is None:
+        return (nvram.text or "").strip()
+    return source.get("file") or source.get("dev") or source.get("name") or ""
