@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tests.unit.backup_values import UUID, a_plan, domain_xml
+from tui.backup.confinement import Confinement, confinement_of, denial_advice
 from tui.backup.evidence import AgentEvidence, Evidence, FileSystem, ImageEvidence, is_local
 from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, overlay_beside
@@ -17,8 +18,14 @@ PLAN = a_plan()
 GIB = 1 << 30
 SPACE = FileSystem(1, 100 * GIB, writable=True)
 HEADER = Header(has_backing=False, encrypted=False, external_data=False, virtual_bytes=GIB)
+DISKS = read_definition(domain_xml()).disks
 FACTS = DomainFacts(
-    UUID, "web 1", PowerState.RUNNING, "booted", Channel.OPEN, disks=read_definition(domain_xml()).disks
+    UUID,
+    "web 1",
+    PowerState.RUNNING,
+    "booted",
+    Channel.OPEN,
+    disks=tuple(replace(disk, source="") if disk.device == "cdrom" else disk for disk in DISKS),
 )
 IMAGES = tuple(
     ImageEvidence(
@@ -157,3 +164,36 @@ def test_only_uris_without_a_host_are_local() -> None:
 
 def test_sizes_are_told_in_binary_units() -> None:
     assert [size_text(count) for count in (0, 1023, 1536, 5 << 40)] == ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]
+
+
+def test_a_medium_in_a_drive_is_told_and_forbids_nothing() -> None:
+    evidence = replace(WELL, facts=replace(FACTS, disks=DISKS))
+    (media,) = [check for check in checks_of(PLAN, evidence) if check.title == "Media"]
+    assert media.verdict is Verdict.WARNING
+    assert "/iso/a.iso in sda" in media.evidence
+
+
+@pytest.mark.parametrize(
+    ("model", "libvirt", "verdict"),
+    [("apparmor", "12.0.0", Verdict.WARNING), ("apparmor", "12.1.0", None), ("selinux", "9.0.0", None)],
+)
+def test_apparmor_of_an_old_libvirt_is_a_reason_not_to_restart_the_guest(
+    model: str, libvirt: str, verdict: Verdict | None
+) -> None:
+    evidence = replace(WELL, confinement=Confinement(model, "libvirt-1"), libvirt=libvirt)
+    assert verdicts(evidence).get("Confinement") is verdict
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [("apparmor", "/etc/apparmor.d/libvirt/libvirt-1.files"), ("selinux", "journalctl -g 'avc"), ("", "neither")],
+)
+def test_a_denied_image_tells_where_to_look(model: str, hint: str) -> None:
+    live = f"<domain><seclabel type='dynamic' model='dac'/>{LABEL.format(model) if model else ''}</domain>"
+    advice = denial_advice("Could not open '/i/a': Permission denied", confinement_of(live), "/i/a")
+    assert hint in advice
+    assert "/i/a" in advice
+    assert denial_advice("No space left on device", confinement_of(live), "/i/a") == ""
+
+
+LABEL = "<seclabel type='dynamic' model='{}' relabel='yes'><label>libvirt-1</label></seclabel>"

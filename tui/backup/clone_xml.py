@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tui.backup.nvram import NVRAM_FILE
+from tui.backup.selection import REMOVABLE
 from tui.hosts.domain_xml import AGENT_PORT, parse_tree
 
 DISKS_WORD = "@DISKS@"
 """Stands in the definition for the folder the copies are put in; sed replaces it."""
-
-_REMOVABLE = ("cdrom", "floppy")
 
 
 def clone_name(guest: str) -> str:
@@ -77,7 +76,7 @@ def _own_disks(devices: ET.Element, copies: Mapping[str, str]) -> None:
             driver = disk.find("driver")
             if driver is not None:
                 driver.set("type", copy.rpartition(".")[2])
-        elif disk.get("device") in _REMOVABLE:
+        elif disk.get("device") in REMOVABLE:
             _remove(disk, "source")
             _remove(disk, "backingStore")
         else:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tui.agent.commands import ping
 from tui.agent.transport import Transport
 from tui.backup.chain import disks_by_target
+from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
 from tui.backup.copying import byte_length, data_bytes
 from tui.backup.images import Header, read_header
 from tui.backup.mark import run_id_of
@@ -73,7 +74,7 @@ class Evidence:
     """All facts the checks look at; `target_file_system` is None where the target is no folder.
 
     `mark` is our element in the domain's metadata, stale where it is of a run of this user whose worker is gone;
-    `nvram` is the path of the UEFI variables, empty without them.
+    `nvram` is the path of the UEFI variables, empty without them; `libvirt` the version of the host's daemon.
     """
 
     facts: DomainFacts
@@ -92,6 +93,8 @@ class Evidence:
     nvram: str = ""
     nvram_readable: bool = False
     has_tpm: bool = False
+    confinement: Confinement = UNCONFINED
+    libvirt: str = ""
 
 
 async def gather(host: Host, plan: BackupPlan) -> Evidence:
@@ -123,6 +126,8 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
         nvram=nvram,
         nvram_readable=bool(nvram) and await asyncio.to_thread(os.access, nvram, os.R_OK),
         has_tpm=parse_tree(live).find("./devices/tpm") is not None,
+        confinement=confinement_of(live),
+        libvirt=(await host.versions()).libvirt,
     )
 
 

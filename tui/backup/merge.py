@@ -11,6 +11,7 @@ from shlex import quote
 from time import monotonic
 
 from tui.backup.chain import GuestView, Place, place_of, read_guest
+from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.errors import NeedsRescueError
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.session import HostSession, Patience
@@ -42,6 +43,7 @@ class _Effort:
     moved_at: float = 0.0
     off_since: float | None = None
     last_error: str = ""
+    refusal: HostError | None = None
 
 
 async def merge_back(
@@ -78,7 +80,7 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
     try:
         if place is Place.OVERLAY:
             if effort.commits >= COMMIT_TRIES:
-                raise _rescue(f"the commit of disk {disk.target} failed {effort.commits} times", plan, disk)
+                raise await _given_up(session, plan, disk, f"failed {effort.commits} times", effort)
             effort.commits += 1
             await session.host.commit_active(plan.uuid, disk.target)
         elif place is Place.READY:
@@ -91,7 +93,7 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
         effort.last_error = error.one_line()
     except HostError as error:
         effort.pivots += place is Place.READY
-        effort.last_error = error.one_line()
+        effort.last_error, effort.refusal = error.one_line(), error
 
 
 async def _watch(
@@ -121,6 +123,20 @@ def _is_off(view: GuestView, effort: _Effort, patience: Patience, plan: BackupPl
     if now - effort.off_since > patience.restart_s:
         raise GuestStoppedError(TITLE, cause="the guest was stopped", next_step=_next_step(plan, disk))
     return True
+
+
+async def _given_up(
+    session: HostSession, plan: BackupPlan, disk: PlannedDisk, how: str, effort: _Effort
+) -> NeedsRescueError:
+    """The error after the last commit, with what was said of it and, where a file was denied, where to look."""
+    cause, original, advice = f"the commit of disk {disk.target} {how}", "", ""
+    if effort.refusal is not None:
+        cause, original = f"{cause}: {effort.refusal.title}", effort.refusal.original
+        live = await session.ask(lambda host: host.live_xml(plan.uuid))
+        advice = denial_advice(original, confinement_of(live), disk.base)
+    return NeedsRescueError(
+        TITLE, cause=cause, next_step=f"{advice} {_next_step(plan, disk)}".lstrip(), original=original
+    )
 
 
 def _rescue(cause: str, plan: BackupPlan, disk: PlannedDisk) -> NeedsRescueError:

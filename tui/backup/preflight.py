@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tui.backup.confinement import bars_late_merge
 from tui.backup.evidence import Evidence, FileSystem, ImageEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy
-from tui.backup.selection import choices_of
+from tui.backup.selection import REMOVABLE, choices_of
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend
 from tui.model.guest import PowerState
@@ -48,6 +49,9 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
         *(_image(image, evidence) for image in evidence.images),
         *_left_out(plan, evidence),
         *_red_list(plan, evidence),
+        *_media(evidence),
+        *_firmware(evidence),
+        *_confinement(evidence),
         *_agent(plan, evidence),
         *_snapshots(evidence),
         _target(evidence),
@@ -184,6 +188,29 @@ def _red_list(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
             yield _warned(RED_TITLE, f"{name}, as accepted: {reason}", "Keep it some other way.")
         else:
             yield _failed(RED_TITLE, f"{name}: {reason}", f"Accept that by name: --accept {name}")
+
+
+def _media(evidence: Evidence) -> Iterator[Check]:
+    media = [disk for disk in evidence.facts.disks if disk.device in REMOVABLE and disk.source]
+    if media:
+        words = ", ".join(f"{disk.source} in {disk.target}" for disk in media)
+        yield _warned("Media", f"not copied: {words}", "A restore in place needs it there, or the drive empty.")
+
+
+def _firmware(evidence: Evidence) -> Iterator[Check]:
+    if evidence.nvram and evidence.nvram_readable:
+        yield _passed("UEFI variables", f"kept right after the snapshot: {evidence.nvram}")
+
+
+def _confinement(evidence: Evidence) -> Iterator[Check]:
+    confinement = evidence.confinement
+    if not confinement.model:
+        return
+    if bars_late_merge(confinement, evidence.libvirt):
+        words = f"{confinement.words}; libvirt {evidence.libvirt} denies the base to a guest started on its overlay"
+        yield _warned("Confinement", words, "Do not stop and start the guest until its backup has ended.")
+    else:
+        yield _passed("Confinement", f"{confinement.words}; libvirt lets the guest use its overlays")
 
 
 def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:

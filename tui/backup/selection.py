@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from tui.backup.plan import DiskKind, ImageFormat, is_overlay_name
 from tui.model.disk import Disk
 
+REMOVABLE = ("cdrom", "floppy")
+"""Drives whose media are not part of the guest."""
+
 
 @dataclass(frozen=True, slots=True)
 class DiskChoice:
@@ -28,7 +31,7 @@ def choices_of(disks: tuple[Disk, ...]) -> tuple[DiskChoice, ...]:
 
 
 def _choice(disk: Disk) -> DiskChoice:
-    if disk.device in ("cdrom", "floppy"):
+    if disk.device in REMOVABLE:
         return DiskChoice(disk, f"a {disk.device} drive", worth_a_warning=False)
     if not disk.source:
         return DiskChoice(disk, "no medium in it", worth_a_warning=False)

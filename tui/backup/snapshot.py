@@ -9,6 +9,7 @@ from time import monotonic
 from tui.agent.commands import fsfreeze_freeze
 from tui.agent.errors import AgentError, GuestNotRunningError
 from tui.backup.chain import Place, place_of, read_guest, snapshot_xml
+from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.errors import BackupError
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.plan import BackupPlan, QuiescePolicy
@@ -130,10 +131,12 @@ async def _prove_switched(session: HostSession, plan: BackupPlan, trouble: HostE
     cause = trouble.one_line() if trouble is not None else ", ".join(f"{t} is on {p}" for t, p in places.items())
     original = trouble.original if trouble is not None else ""
     if all(place is Place.BASE for place in places.values()):
+        live = await session.ask(lambda host: host.live_xml(plan.uuid))
+        advice = denial_advice(original, confinement_of(live), plan.disks[0].overlay)
         raise BackupError(
             "The snapshot was not taken",
             cause=cause,
-            next_step="The guest runs on as before. Mend the cause and try again.",
+            next_step=f"The guest runs on as before. {advice or 'Mend the cause and try again.'}",
             original=original,
         )
     raise IncompleteSnapshotError("The snapshot was taken of some disks only", cause=cause, original=original)
