@@ -15,7 +15,9 @@ import pytest_asyncio
 
 from tests.live import held_worker
 from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
-from tests.live.kill_matrix import LONG_S, SPEC, copy_of
+from tests.live.kill_matrix import LONG_S, SPEC, copy_of, until
+from tui.backup.folder import result_folder
+from tui.backup.images import run_program
 from tui.backup.launch import launch
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import BackupPlan, QuiescePolicy
@@ -113,6 +115,58 @@ async def test_a_compact_copy_holds_the_same_in_less(host: Host, target: Path) -
     assert copied < sum(int(str(disk["data_bytes"])) for disk in disks.values())
     assert "qemu-img convert" in (state.result / "RESTORE.md").read_text()
     assert plan.compact
+
+
+ALTERNATING = ("/both.log", "/data/both.log")
+"""Written in turn: at any one moment the last numbers are the same, or the first file is one ahead."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def alternating(lab: Laboratory) -> AsyncIterator[None]:
+    """The guest writes numbered, timestamped lines to both disks in turn, each on its disk before the next."""
+    first, second = ALTERNATING
+    line = 'echo "$n $EPOCHREALTIME"'
+    turn = f"n=$((n + 1)); {line} >>{first}; sync {first}; {line} >>{second}; sync {second}"
+    await lab.shell(SPEC.name, f"(n=0; while [ ! -e /run/calm ]; do {turn}; done) >/dev/null 2>&1 &")
+    yield
+    await lab.shell(SPEC.name, f"touch /run/calm; sleep 0.5; rm -f /run/calm {first} {second}")
+
+
+async def lines_of(lab: Laboratory, name: str, log: str) -> list[str]:
+    return (await lab.shell(name, f"cat {log}")).output.splitlines()
+
+
+async def test_the_copy_is_exact_and_ends_on_both_disks_at_one_moment(
+    lab: Laboratory, host: Host, target: Path, alternating: None, tmp_path: Path
+) -> None:
+    before = [await lines_of(lab, SPEC.name, log) for log in ALTERNATING]
+    plan = (await propose(host, await facts_of(host, SPEC.name), target, quiesce=QuiescePolicy.REQUIRED)).plan
+    run = launch(plan, held_worker.argv("copied"))
+    await until((run.folder / held_worker.HELD).exists)
+    for disk in plan.disks:
+        copy = result_folder(plan).disks / plan.copy_name(disk)
+        formats = ("-f", disk.format, "-F", disk.format)
+        code, said, _ = await run_program("qemu-img", "compare", *formats, disk.base, str(copy))
+        assert (code, said) == (0, "Images are identical.\n")
+        raw = tmp_path / f"{disk.target}.raw"
+        await run_program("qemu-img", "convert", "-f", disk.format, "-O", "raw", str(copy), str(raw))
+        code, said, _ = await run_program("e2fsck", "-fn", str(raw))
+        assert code == 0, said
+    (run.folder / held_worker.GO).touch()
+    state = await end_of(run)
+    assert state.exit_code == EXIT_DONE
+    second = f"{SPEC.name}-restored"
+    try:
+        await start_second(lab, state.result, second)
+        held = [await lines_of(lab, second, log) for log in ALTERNATING]
+    finally:
+        await remove(lab, second)
+    now = [await lines_of(lab, SPEC.name, log) for log in ALTERNATING]
+    for kept, earlier, later in zip(held, before, now, strict=True):
+        assert [int(line.split()[0]) for line in kept] == list(range(1, len(kept) + 1))
+        assert len(earlier) <= len(kept) < len(later)
+        assert kept == later[: len(kept)]
+    assert len(held[0]) - len(held[1]) in (0, 1)
 
 
 async def test_uefi_variables_are_kept_and_the_copy_starts_with_its_own(
