@@ -76,5 +76,5 @@ def test_commands_name_every_disk_and_quote_what_the_shell_would_split() -> None
     assert f"'vda,snapshot=external,file=/a,,b c/web.qgatui-{STAMP}.vda.qcow2'" in snapshot
     assert "--diskspec sda,snapshot=no" in snapshot
     assert "'web 1'" in snapshot
-    assert commands[0].endswith("""'{"execute":"guest-fsfreeze-freeze"}'""")
+    assert commands[1].endswith("""'{"execute":"guest-fsfreeze-freeze"}'""")
     assert sum("blockcommit" in command for command in commands) == 2

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from tui.agent.errors import AgentError
 from tui.backup.capture import Capture, seal
 from tui.backup.control import Orders
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
@@ -27,6 +28,7 @@ from tui.backup.runs import Run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
+from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
 
@@ -70,6 +72,7 @@ class Backup:
         freeze = FreezeReport(Consistency.CRASH)
         try:
             with self._step(Step.FREEZE):
+                await self._write_out(record)
                 freeze = await self._snapshot(record)
                 # Right after the moment of the snapshot, for the guest's firmware may write to it later.
                 if record.nvram is not None:
@@ -99,6 +102,19 @@ class Backup:
         if self._orders.stop.is_set():
             raise CancelledBackupError("The backup was cancelled")
         return record, folder
+
+    async def _write_out(self, record: GuestRecord) -> None:
+        """Best effort: a guest that cannot be asked for it is frozen for as long as its data takes."""
+        if record.off or record.paused or self._plan.quiesce is QuiescePolicy.OFF:
+            return
+        line = self._session.host.work_line(self._plan.uuid)
+        try:
+            await write_out(line, self._patience.write_out_s, self._orders.stop, self._tell_freeze)
+        except (AgentError, NotWrittenOutError) as error:
+            _log(error)
+
+    def _tell_freeze(self, words: str) -> None:
+        self._progress.doing(Step.FREEZE, words)
 
     async def _snapshot(self, record: GuestRecord) -> FreezeReport:
         if record.off:

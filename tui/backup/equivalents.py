@@ -9,6 +9,8 @@ from tui.backup.converting import convert_words
 from tui.backup.folder import result_folder
 from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
 
+_SYNC = '{"execute":"guest-exec","arguments":{"path":"sync"}}'
+
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
@@ -28,6 +30,7 @@ def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
     freezing = plan.quiesce is not QuiescePolicy.OFF
     steps: list[PlanStep] = []
     if freezing:
+        steps.append(PlanStep("Have the guest write out what it holds in memory", f"{agent} '{_SYNC}'"))
         steps.append(PlanStep("Freeze the file systems", f'{agent} \'{{"execute":"guest-fsfreeze-freeze"}}\''))
     steps.append(
         PlanStep(

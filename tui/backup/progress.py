@@ -66,6 +66,10 @@ class Progress:
         """Tell that a step began or ended."""
         self._line(step=step, status=status)
 
+    def doing(self, step: Step, words: str) -> None:
+        """Tell what a step without bytes is about."""
+        self._line(step=step, doing=words)
+
     def tick(self, step: Step, disk: str, done: int, total: int, *, waiting: str = "") -> None:
         """Tell how many bytes of a disk are done; `total` is never told below `done`.
 

@@ -55,11 +55,15 @@ class OverlayState:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """Where one step stands, with its bytes over all disks; `eta_s` in seconds, None while it cannot be told."""
+    """Where one step stands, with its bytes over all disks; `eta_s` in seconds, None while it cannot be told.
+
+    `doing` are the words of a step without bytes while it runs.
+    """
 
     step: Step
     status: StepStatus = StepStatus.PENDING
     disks: tuple[DiskProgress, ...] = ()
+    doing: str = ""
 
     @property
     def done(self) -> int:
@@ -190,7 +194,9 @@ def without_worker(state: RunState) -> RunState:
 
 def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:
     if line.get("status") in list(StepStatus):
-        return replace(step, status=StepStatus(str(line["status"])))
+        return replace(step, status=StepStatus(str(line["status"])), doing="")
+    if isinstance(line.get("doing"), str):
+        return replace(step, doing=str(line["doing"]))
     if not isinstance(line.get("disk"), str):
         return step
     told = DiskProgress(

@@ -23,6 +23,8 @@ Connect = Callable[[str], Host]
 class Patience:
     """How long a run waits for what, in seconds."""
 
+    write_out_s: float = 120
+    """For the guest to write out what it holds in memory, before the freeze."""
     freeze_s: int = 10
     """The guest's freeze; its own timeout, nobody else's."""
     watchdog_s: float = 20

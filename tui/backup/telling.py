@@ -40,6 +40,8 @@ def step_facts(state: RunState, step: StepState) -> str:
         if state.frozen_ms is None:
             return state.consistency
         return f"{state.consistency}, frozen {state.frozen_ms:.0f} ms at most"
+    if step.doing and step.status is StepStatus.RUNNING:
+        return step.doing
     if not step.total or step.status is StepStatus.PENDING:
         return ""
     counted = f"{size(step.done)} of {size(step.total)}"
