@@ -13,7 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tui.backup.copying import Meter, copy_file, hash_file, reflink
+from tui.backup.copying import copy_file, hash_file, reflink
+from tui.backup.meter import Meter
 
 GIB = 1024**3
 SIZE = 4 * GIB
@@ -65,7 +66,7 @@ def without_hash(image: Path, target: Path) -> None:
         def hexdigest(self) -> str:
             return ""
 
-    with mock.patch("tui.backup.copying.hashlib.sha256", Free):
+    with mock.patch("tui.backup.landing.hashlib.sha256", Free):
         copy_file(str(image), str(target), Meter())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.backup_process import WATCHDOG, connect
-from tui.backup import copying, snapshot
+from tui.backup import landing, snapshot
 from tui.backup.capture import Capture
 from tui.backup.journal import Journal, RunStage
 from tui.backup.launch import launch
@@ -78,7 +78,7 @@ def hold_at(moment: str, hold: Hold) -> None:
     if moment in ("copy-begin", "copy-mid"):
         pieces = iter(range(10**9))
         wanted = 0 if moment == "copy-begin" else 3
-        _before(copying, "_write", lambda *words: hold() if next(pieces) == wanted else None)
+        _before(landing, "_write", lambda *words: hold() if next(pieces) == wanted else None)
     if moment == "copy-end":
         _before(Capture, "verify_disks", lambda *words: hold())
     if moment in ("commit-begin", "commit-mid"):

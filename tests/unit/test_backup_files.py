@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup_values import a_plan
-from tui.backup.copying import CHUNK, Meter, copy_file, data_bytes, file_mark, hash_file
+from tui.backup.copying import copy_file, data_bytes, file_mark, hash_file
 from tui.backup.durable import append_durably, replace_file, write_new
 from tui.backup.errors import CancelledBackupError
 from tui.backup.folder import checksums, folder_name, result_folder
 from tui.backup.images import ImageError, check_image, image_info, parse_header, read_header
 from tui.backup.journal import Journal, RunStage, read_journal
+from tui.backup.landing import CHUNK
+from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat
 
 needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")

@@ -14,9 +14,7 @@ from typing import ParamSpec
 from tui.backup.clone_xml import clone_xml
 from tui.backup.converting import compare, convert
 from tui.backup.copying import (
-    Meter,
     SourceChangedError,
-    Throttle,
     copy_file,
     data_bytes,
     file_mark,
@@ -27,6 +25,7 @@ from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
 from tui.backup.images import check_image, image_info
 from tui.backup.manifest import CopiedDisk, FreezeReport, copied_disk, manifest_json
+from tui.backup.meter import Meter, Throttle
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.prepare import GuestRecord
 from tui.backup.progress import Progress, Step

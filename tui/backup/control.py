@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tui.backup.copying import Throttle
 from tui.backup.errors import BackupError
+from tui.backup.meter import Throttle
 from tui.backup.runs import Run
 from tui.settings import PRIVATE_FILE
 

@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import Callable
 
-from tui.backup.copying import Meter
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.images import run_program
+from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, PlannedDisk
 
 _PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")

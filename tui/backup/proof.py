@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from tui.backup.copying import Meter, byte_length, data_bytes, hash_file
+from tui.backup.copying import byte_length, data_bytes, hash_file
 from tui.backup.errors import BackupError, explained
 from tui.backup.folder import VOID
 from tui.backup.images import ImageError, check_image, image_info
+from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat
 from tui.backup.progress import RateMeter
 from tui.hosts.lanes import Lane

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tui.backup.control import Orders, listening
-from tui.backup.copying import Throttle
 from tui.backup.engine import Backup
 from tui.backup.errors import BackupError, explained
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.lock import guest_lock
+from tui.backup.meter import Throttle
 from tui.backup.runs import note_worker, open_run
 from tui.backup.runstate import EXIT_NOT_DONE
 from tui.backup.session import Connect, HostSession, Patience

@@ -1,0 +1,153 @@
+"""The far end of a copy: each piece is written, then summed up, on threads of their own while the next one is read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tui.backup.direct import DirectFile, aligned_memory
+from tui.backup.meter import Meter
+
+CHUNK = 1024 * 1024
+"""Bytes of one piece; a piece of nothing but zeros becomes a hole."""
+BUFFERS = 16
+ROOM_POLL_S = 1.0
+_LOOK_S = 0.2
+_PROBE = 4096
+_ZEROS = bytes(CHUNK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """`count` bytes that were at byte `start`; without a buffer they are zeros."""
+
+    start: int
+    count: int
+    buffer: memoryview | None = None
+
+
+_Pieces = queue.SimpleQueue[_Piece | None]
+
+
+class Landing:
+    """Takes pieces in their order, writes those that are not zeros where there is a target, and sums all of them up.
+
+    Its buffers go round: reader, writer, sum. What goes wrong on its threads is raised by the next `buffer` or `end`.
+    """
+
+    def __init__(self, meter: Meter, target_fd: int | None) -> None:
+        self._meter = meter
+        self._target = DirectFile(target_fd) if target_fd is not None else None
+        self._digest = hashlib.sha256()
+        self._failure: BaseException | None = None
+        self._given_up = False
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._to_write: _Pieces = queue.SimpleQueue()
+        self._to_sum: _Pieces = queue.SimpleQueue()
+        for _ in range(BUFFERS):
+            self._free.put(aligned_memory(CHUNK))
+        self._threads = (
+            threading.Thread(target=self._serve, args=(self._write_out, self._to_write), name="write", daemon=True),
+            threading.Thread(target=self._serve, args=(self._sum_up, self._to_sum), name="sha256", daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def buffer(self) -> memoryview:
+        """CHUNK bytes of aligned memory to read into; waits until they are free."""
+        free = self._free.get()
+        self._raise_failure()
+        return free
+
+    def hole(self, count: int) -> None:
+        """Take zeros that were not read."""
+        self._meter.wait(0)
+        self._to_write.put(_Piece(0, count))
+
+    def data(self, buffer: memoryview, count: int, start: int) -> None:
+        """Take the first `count` bytes of a buffer, which were at byte `start`; it must not be touched any more."""
+        self._to_write.put(_Piece(start, count, buffer))
+
+    def end(self) -> str:
+        """The sum in hexadecimal, once all is written; raises what went wrong, and CancelledBackupError."""
+        self._to_write.put(None)
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(_LOOK_S)
+                self._meter.wait(0)
+        self._raise_failure()
+        return self._digest.hexdigest()
+
+    def give_up(self) -> None:
+        """End without a sum, at once: what still waits may be terabytes of holes. Nothing is written afterwards."""
+        self._given_up = True
+        self._to_write.put(None)
+        self._threads[0].join()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self, work: Callable[[_Piece], None], pieces: _Pieces) -> None:
+        """Work on pieces until the end is told; after a failure they only go round, so that nobody waits for ever."""
+        is_writer = pieces is self._to_write
+        while (piece := pieces.get()) is not None:
+            if self._failure is None and not self._given_up:
+                try:
+                    work(piece)
+                except BaseException as error:  # noqa: BLE001 - whatever it was, the reader's thread raises it
+                    self._failure = error
+            if is_writer:
+                self._to_sum.put(piece)
+            elif piece.buffer is not None:
+                self._free.put(piece.buffer)
+        if is_writer:
+            self._to_sum.put(None)
+
+    def _write_out(self, piece: _Piece) -> None:
+        if self._target is None or piece.buffer is None or _is_empty(piece.buffer, piece.count):
+            return
+        _write_when_there_is_room(self._target, piece.buffer[: piece.count], piece.start, self._meter)
+
+    def _sum_up(self, piece: _Piece) -> None:
+        if piece.buffer is not None:
+            self._digest.update(piece.buffer[: piece.count])
+            self._meter.done += piece.count
+            return
+        left = piece.count
+        while left and not self._given_up:
+            count = min(left, CHUNK)
+            self._digest.update(_ZEROS if count == CHUNK else memoryview(_ZEROS)[:count])
+            self._meter.skipped += count
+            left -= count
+
+
+def _is_empty(buffer: memoryview, count: int) -> bool:
+    """Whether a piece is nothing but zeros; most that are not show it in their first bytes."""
+    probe = min(count, _PROBE)
+    return bytes(buffer[:probe]) == _ZEROS[:probe] and bytes(buffer[:count]) == _ZEROS[:count]
+
+
+def _write_when_there_is_room(target: DirectFile, piece: memoryview, offset: int, meter: Meter) -> None:
+    """Write a piece; on a full target try again until there is room, or the order to stop comes."""
+    while True:
+        try:
+            _write(target, piece, offset)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            meter.full = True
+            meter.wait(ROOM_POLL_S)
+        else:
+            meter.full = False
+            return
+
+
+def _write(target: DirectFile, piece: memoryview, offset: int) -> None:
+    while piece:
+        written = target.write(piece, offset)
+        piece, offset = piece[written:], offset + written
