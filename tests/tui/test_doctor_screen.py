@@ -107,8 +107,8 @@ async def test_enter_leaves_all_as_it_is_and_a_command_is_copied_with_one_key() 
         assert pilot.app.screen_stack[-1] is screen
         screen.show(example("blocked"))
         await pilot.pause()
-        await pilot.press("c")
-        assert pilot.app.clipboard.startswith("grep -n")
+        await pilot.press("enter", "j", "k", "c")
+        assert pilot.app.clipboard.startswith("grep -s -n")
         assert said(pilot, f"Copied {len(pilot.app.clipboard)} characters by the terminal (OSC 52)")
 
 

@@ -165,6 +165,22 @@ def test_several_causes_are_told_one_first() -> None:
     assert [cause for cause, _ in found.also] == [Cause.LIVE_ONLY]
 
 
+@pytest.mark.parametrize("channel", [Channel.UNKNOWN, Channel.OPEN])
+def test_a_port_that_closed_since_the_definition_was_read_is_closed(channel: Channel) -> None:
+    """Of a channel that was just plugged in libvirt reports no state at first."""
+    agent = silent(errors.NotConnectedError("no", original="QEMU guest agent is not connected"))
+    domain = replace(RUNNING, channel=channel)
+    assert verdict(domain=domain, agent=agent) is Cause.PORT_CLOSED
+
+
+def test_an_agent_that_came_and_went_and_answers_now_is_looked_at_to_the_end() -> None:
+    comings = [happening for ago in (50, 40, 30) for happening in ((ago, SHUT), (ago - 1, OPENED))]
+    look = examination_of(facts(patient=seen(*comings)))
+    assert look.verdict.cause is Cause.FLAPPING
+    outcomes = {finding.id: finding.outcome for finding in look.findings}
+    assert [each for each, outcome in outcomes.items() if outcome is not Outcome.PASSED] == ["history"]
+
+
 def test_a_channel_that_runs_alone_is_no_claim_that_its_agent_works() -> None:
     found = examination_of(facts(stored=BARE, domain=CLOSED, agent=None)).verdict
     assert found.cause is Cause.PORT_CLOSED

@@ -126,6 +126,7 @@ CAUSES: dict[Cause, CauseWords] = {
             Possibility("it crashes or is killed", "the guest's log, or dmesg: OOM killer"),
             Possibility("two agents fight for the port", "in the guest: ps shows two qemu-ga"),
             Possibility("the guest reboots again and again", "its uptime is small"),
+            Possibility("somebody restarted it while mending", "wait a minute: this turns green by itself"),
         ),
     ),
     Cause.WENT_AWAY: CauseWords(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.agent.errors import NotConnectedError
 from tui.doctor.causes import Cause
 from tui.doctor.checks_agent import AGENT_CHECKS
 from tui.doctor.facts import Facts
@@ -128,17 +129,20 @@ def _history(facts: Facts) -> Ruling:
 def _port(facts: Facts) -> Ruling:
     domain = facts.domain
     assert domain is not None  # noqa: S101
-    if domain.channel is Channel.OPEN:
-        return passed("a process in the guest has it open (state='connected')")
+    if facts.agent is not None and isinstance(facts.agent.ping.trouble, NotConnectedError):
+        return _closed(facts)
     if domain.channel is Channel.UNKNOWN:
         why = "this kind of host does not report whether the port is open"
         return unknown(why)
+    if domain.channel is Channel.OPEN:
+        return passed("a process in the guest has it open (state='connected')")
     return _closed(facts)
 
 
 def _closed(facts: Facts) -> Ruling:
     """A closed port, told as finely as what was seen of it allows."""
-    found = "nothing in the guest has it open (state='disconnected')"
+    said = "error “is not connected”" if facts.agent is not None else "state='disconnected'"
+    found = f"nothing in the guest has it open ({said})"
     lines = facts.port_lines
     closed = [line for line in lines if line.kind is HappeningKind.PORT_CLOSED]
     if closed:
@@ -200,7 +204,7 @@ CHECKS: tuple[Check, ...] = (
     Check("channel", "Channel", "type, source and name of the channel in the running XML", ("power",), _channel),
     Check("stored", "Stored XML", "the channel in the stored XML", ("channel",), _stored),
     Check("history", "Port's history", "the openings and closings that libvirt reported", ("channel",), _history),
-    Check("port", "Port", "the channel's state in the running XML", ("channel", "history"), _port),
+    Check("port", "Port", "the channel's state in the running XML", ("channel",), _port),
     Check("socket", "Socket on the host", "ss -xp, owner, labels and denials", ("port",), _socket),
     Check("backup", "Backup at work", "our running backups, the mark in the metadata", ("port",), _held),
     *AGENT_CHECKS,

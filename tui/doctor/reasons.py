@@ -121,4 +121,5 @@ def _unavailable(agents_words: str, family: Family) -> str:
 def allow_step(family: Family) -> str:
     """How a policy is changed that blocks commands: which setting in which file, and what makes it hold."""
     care = CARE[family]
-    return f"Allow it on {family}: change {care.policy}; then {care.restart}"
+    where = "in the guest" if family is Family.UNKNOWN else f"in the guest ({family})"
+    return f"Allow it {where}: change {care.policy}; then {care.restart}"

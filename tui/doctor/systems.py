@@ -57,7 +57,7 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
         f"{_CONF}, or /etc/sysconfig/qemu-ga, or /etc/default/qemu-guest-agent",
-        "grep -n -i rpc /etc/qemu/qemu-ga.conf /etc/sysconfig/qemu-ga /etc/default/qemu-guest-agent",
+        "grep -s -n -i -e rpc -e ARGS /etc/qemu/qemu-ga.conf /etc/sysconfig/qemu-ga /etc/default/qemu-guest-agent",
     ),
     Family.DEBIAN: Care(
         "apt install qemu-guest-agent",
@@ -66,7 +66,7 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
         f"{_CONF}, or {_OPTIONS} of DAEMON_ARGS in /etc/default/qemu-guest-agent",
-        "grep -n -i -e rpcs -e DAEMON_ARGS /etc/qemu/qemu-ga.conf /etc/default/qemu-guest-agent",
+        "grep -s -n -i -e rpcs -e DAEMON_ARGS /etc/qemu/qemu-ga.conf /etc/default/qemu-guest-agent",
     ),
     Family.RHEL: Care(
         "dnf install qemu-guest-agent",

@@ -24,7 +24,7 @@ from tui.doctor.apply import apply, find_media
 from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
 from tui.doctor.findings import Outcome
-from tui.doctor.remedies import Fix, OurFix, remedies
+from tui.doctor.remedies import Fix, OurFix, TheirFix, remedies
 from tui.doctor.report import as_markdown
 from tui.doctor.systems import Family
 from tui.doctor.verdict import Examination
@@ -35,6 +35,7 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId, Happening
 from tui.model.text import printable
 from tui.screens.doctor_details import EvidenceScreen, FixScreen
+from tui.screens.serial import open_serial
 from tui.widgets import clipboard
 from tui.widgets import examination_text as told
 from tui.widgets.bindings import bindings
@@ -142,9 +143,9 @@ class DoctorScreen(Screen[None]):
         system = examination.facts.system
         options: list[Option] = []
         if self.fixes:
-            header = f"What mends it on {system.family} (o changes that): {system.known_from}"
+            header = f"What mends it on {system.family} (o changes that, v its console): {system.known_from}"
             if system.family is Family.UNKNOWN:
-                header = "What mends it, whatever the guest runs (o chooses its system)"
+                header = "What mends it, whatever the guest runs (o its system, v its console)"
             options.append(_header(printable(header)))
             options += [Option(told.fix_text(fix, styles), f"fix:{_key(fix)}") for fix in self.fixes]
         options.append(_header("Checks, from the outside in (enter shows the evidence)"))
@@ -176,7 +177,7 @@ class DoctorScreen(Screen[None]):
             self.notify("Read-only: nothing is changed from here.", severity="warning", markup=False)
         elif isinstance(fix, OurFix):
             self._propose(fix)
-        elif fix is not None and fix.command:
+        elif fix is not None:
             await self.action_copy()
         elif self.examination is not None and event.option_id is not None:
             wanted = event.option_id.partition(":")[2]
@@ -208,17 +209,31 @@ class DoctorScreen(Screen[None]):
         self.post_message(self.Mended(self._guest.id))
 
     async def action_copy(self) -> None:
-        """Copy the command under the cursor."""
+        """Copy the command under the cursor; a step without one is shown whole."""
         fix = self._chosen_fix()
         command = "\n".join(fix.virsh) if isinstance(fix, OurFix) else fix.command if fix is not None else ""
         if not command:
-            self.notify("There is no command on this line.", severity="warning", markup=False)
+            step = f"{fix.title}: {fix.note}" if isinstance(fix, TheirFix) else "There is no command on this line."
+            self.notify(printable(step), title="Nothing to copy", markup=False)
             return
         said = await clipboard.copy(self.app, command)
         self.notify("\n".join((*map(printable, command.splitlines()), said)), markup=False)
 
+    def action_down(self) -> None:
+        """To the next line."""
+        self.query_one("#lines", OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        """To the line before."""
+        self.query_one("#lines", OptionList).action_cursor_up()
+
     def action_look(self) -> None:
         """Look now."""
+        self._attendance.look_soon()
+
+    def action_serial(self) -> None:
+        """Hand the terminal to the guest's console, where most of what mends an agent is typed."""
+        open_serial(self.app, self._host.uri, self._guest)
         self._attendance.look_soon()
 
     def action_system(self) -> None:

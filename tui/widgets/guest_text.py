@@ -69,7 +69,8 @@ def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str], c
         text.append(f" since {time.strftime('%H:%M:%S', time.localtime(guest.agent.since))}", "dim")
     if guest.agent.reason:
         text.append(f"  {printable(guest.agent.reason)}")
-    for badge in badges(guest.agent_facts):
+    missing = badges(guest.agent_facts)
+    for badge in missing:
         text.append(f"  ⊘ {badge}", styles["warning"])
     if backup is not None:
         text.append(f"\n▸ {printable(headline(backup))}; b shows it", styles["primary"])
@@ -78,6 +79,6 @@ def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str], c
         text.append(f"\n▸ running {printable(command, 60)}; enter shows it", styles["primary"])
         return text
     step = next_step(guest.agent.state)
-    well = "enter opens its console, b backs it up, i tells more."
+    well = "D tells what it lacks." if missing else "enter opens its console, b backs it up, i tells more."
     text.append(f"\n{f'{step} D tells more.' if step else well}", "dim")
     return text
