@@ -10,6 +10,8 @@ from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, overlay_beside
 from tui.backup.preflight import Verdict, checks_of, size_text
 from tui.backup.selection import choices_of
+from tui.doctor.causes import Cause
+from tui.doctor.reasons import mend
 from tui.hosts.domain_xml import read_definition
 from tui.model.disk import Disk
 from tui.model.guest import Channel, DomainFacts, PowerState
@@ -108,6 +110,19 @@ def test_an_agent_that_does_not_answer_forbids_only_what_needs_it() -> None:
     assert verdicts(mute)["Guest agent"] is Verdict.WARNING
     assert verdicts(mute, replace(PLAN, quiesce=QuiescePolicy.REQUIRED))["Guest agent"] is Verdict.FAILED
     assert verdicts(replace(WELL, agent=None))["Guest agent"] is Verdict.WARNING
+
+
+def test_the_way_out_of_an_agents_trouble_is_the_doctors() -> None:
+    step = "Allow it in the guest."
+    mute = replace(WELL, agent=AgentEvidence(answers=False, problem="Blocked", next_step=step))
+    for policy in (QuiescePolicy.REQUIRED, QuiescePolicy.PREFERRED):
+        checks = checks_of(replace(PLAN, quiesce=policy), mute)
+        (check,) = (each for each in checks if each.title == "Guest agent")
+        assert check.evidence.startswith("Blocked")
+        assert check.next_step.startswith(step)
+    cold = checks_of(PLAN, replace(WELL, agent=AgentEvidence(answers=True, frozen=True)))
+    (check,) = (each for each in cold if each.title == "Guest agent")
+    assert check.next_step == mend(Cause.FROZEN)
 
 
 @pytest.mark.parametrize(
