@@ -79,6 +79,6 @@ def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str], c
         text.append(f"\n▸ running {printable(command, 60)}; enter shows it", styles["primary"])
         return text
     step = next_step(guest.agent.state)
-    well = "D tells what it lacks." if missing else "enter opens its console, b backs it up, i tells more."
+    well = f"{'D tells what it lacks, ' if missing else ''}enter opens its console, b backs it up, i tells more."
     text.append(f"\n{f'{step} D tells more.' if step else well}", "dim")
     return text
