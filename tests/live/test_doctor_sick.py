@@ -15,6 +15,7 @@ from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
 
 ON_DEMAND = LivenessPolicy(cycle_s=0)
+LOOKS = 5
 Rows = list[tuple[Case, Examination]]
 
 
@@ -29,10 +30,19 @@ async def go_through(ward: Ward, lane: tuple[Course, ...], rows: Rows) -> None:
             if case.mend is not None:
                 await case.mend(ward, name)
                 await ward.lab.wait_for_agent(name)
-                mended = await ward.see(name)
-                assert mended.verdict.cause is Cause.HEALTHY, (case.what, mended.verdict, mended.facts.agent)
+                await becomes_healthy(ward, name, case)
         await ward.lab.virsh("destroy", name)
         await ward.lab.virsh("undefine", name)
+
+
+async def becomes_healthy(ward: Ward, name: str, case: Case) -> None:
+    """Looked at again as the screen does, since an overloaded host can leave a question open."""
+    mended = await ward.see(name)
+    for _ in range(LOOKS):
+        if mended.verdict.cause is Cause.HEALTHY:
+            return
+        mended = await ward.see(name)
+    raise AssertionError((case.what, mended.verdict, mended.facts.agent))
 
 
 def matrix(rows: Rows) -> str:

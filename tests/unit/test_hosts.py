@@ -8,7 +8,7 @@ import pytest
 
 from tui.agent import errors as agent
 from tui.hosts import faults
-from tui.hosts.agent_line import AgentLine
+from tui.hosts.agent_line import AgentLine, AgentTurn
 from tui.hosts.lanes import Lane
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.hosts.names import name_hosts
@@ -75,7 +75,7 @@ async def test_a_lane_neither_waits_for_its_threads_nor_loses_errors() -> None:
 
 
 async def test_a_call_whose_caller_left_keeps_its_turn_and_a_waiting_one_is_dropped() -> None:
-    turn, answer, asked = asyncio.Lock(), asyncio.Event(), list[str]()
+    turn, answer, asked = AgentTurn(), asyncio.Event(), list[str]()
 
     async def ask(request: str, _timeout_s: int) -> str:
         asked.append(request)
@@ -95,6 +95,33 @@ async def test_a_call_whose_caller_left_keeps_its_turn_and_a_waiting_one_is_drop
     answer.set()
     assert await line.send("third", 1) == "{}"
     assert asked == ["first", "third"]
+
+
+async def test_who_waits_for_a_call_of_ours_learns_that_it_got_no_answer() -> None:
+    turn, answers = AgentTurn(), asyncio.Queue[agent.AgentError | None]()
+
+    async def ask(_request: str, _timeout_s: int) -> str:
+        trouble = await answers.get()
+        if trouble is not None:
+            raise trouble
+        return "{}"
+
+    async def over_after(trouble: agent.AgentError | None) -> agent.AgentError | None:
+        call = asyncio.create_task(AgentLine(ask, turn).send("ping", 1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(turn.over())
+        await answers.put(trouble)
+        await asyncio.wait((call, waiting))
+        call.exception()
+        return waiting.result()
+
+    silence = agent.UnansweredError("It is silent")
+    assert await turn.over() is None
+    assert await over_after(silence) is silence
+    assert await turn.over() is None
+    assert await over_after(agent.NotConnectedError("It is gone")) is None
+    assert await over_after(None) is None
 
 
 @pytest.mark.parametrize(

@@ -5,24 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tui.agent.errors import UnansweredError
+
 _calls_in_flight: set[asyncio.Task[str]] = set()
 
 
+class AgentTurn(asyncio.Lock):
+    """Held by a call on one agent until the hypervisor has returned; `silence` is why the last one got no answer."""
+
+    silence: UnansweredError | None = None
+
+    async def over(self) -> UnansweredError | None:
+        """Wait for the call in flight; the error where that one got no answer, None also where there was none."""
+        if not self.locked():
+            return None
+        async with self:
+            return self.silence
+
+
 class AgentTurns:
-    """The locks that let one call at a time to each domain's agent, for all lines of one host."""
+    """The turns that let one call at a time to each domain's agent, for all lines of one host."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._turns: dict[str, AgentTurn] = {}
 
-    def of(self, uuid: str) -> asyncio.Lock:
-        """The lock a call on this domain holds until the hypervisor has returned."""
-        return self._locks.setdefault(uuid, asyncio.Lock())
+    def of(self, uuid: str) -> AgentTurn:
+        """The turn of one domain."""
+        return self._turns.setdefault(uuid, AgentTurn())
 
 
 class AgentLine:
     """Sends requests to one domain's agent through `ask(request, timeout_s)`; see `agent.transport.Transport`."""
 
-    def __init__(self, ask: Callable[[str, int], Awaitable[str]], turn: asyncio.Lock) -> None:
+    def __init__(self, ask: Callable[[str, int], Awaitable[str]], turn: AgentTurn) -> None:
         self._ask = ask
         self._turn = turn
 
@@ -34,7 +49,12 @@ class AgentLine:
             nonlocal begun
             async with self._turn:
                 begun = True
-                return await self._ask(request, timeout_s)
+                self._turn.silence = None
+                try:
+                    return await self._ask(request, timeout_s)
+                except UnansweredError as error:
+                    self._turn.silence = error
+                    raise
 
         call = asyncio.create_task(in_turn())
         _calls_in_flight.add(call)

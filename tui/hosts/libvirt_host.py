@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import libvirt
 
-from tui.agent.errors import HostGoneError
+from tui.agent.errors import AgentError, HostGoneError
 from tui.agent.transport import Transport
 from tui.hosts import faults, questions
 from tui.hosts.agent_line import AgentLine, AgentTurns
@@ -194,10 +194,9 @@ class LibvirtHost:
         """A line for pings and questions."""
         return AgentLine(partial(_ask_agent, self._probes, uuid), self._turns.of(uuid))
 
-    async def own_turn_over(self, uuid: str) -> None:
-        """Wait until no line to this agent has a call in flight."""
-        async with self._turns.of(uuid):
-            return
+    async def own_turn_over(self, uuid: str) -> AgentError | None:
+        """Wait for the call that a line to this agent has in flight."""
+        return await self._turns.of(uuid).over()
 
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tui.agent.errors import AgentError
 from tui.agent.transport import Transport
 from tui.model.errors import ExplainedError
 from tui.model.events import HostEvent
@@ -149,8 +150,8 @@ class Host(Protocol):
         """A line for pings and questions: its own connection, few calls at once."""
         ...
 
-    async def own_turn_over(self, uuid: str) -> None:
-        """Return once the calls of ours that wait for this agent's answer have ended."""
+    async def own_turn_over(self, uuid: str) -> AgentError | None:
+        """Return once the call of ours that waits for this agent's answer has ended; its error if that never came."""
         ...
 
     def work_line(self, uuid: str) -> Transport:
