@@ -1,4 +1,4 @@
-"""The port's adapter for libvirt: three connections per host, each with its own lane, and the async face."""
+"""The port's adapter for libvirt: four connections per host, each with its own lane, and the async face."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from tui.hosts.agent_line import AgentLine, AgentTurns
 from tui.hosts.connection import Connection
 from tui.hosts.counting import Counted
 from tui.hosts.events import start_event_loop, watch
+from tui.hosts.libvirt_storage import LibvirtStorage
 from tui.hosts.port import BlockJob, BlockSizes, HostUnreachableError, HostVersions, PowerWay
+from tui.hosts.storage import Storage
 from tui.hosts.uris import is_remote, without_prompts
 from tui.model.events import HostEvent, HostLost
 from tui.model.guest import Address, DomainFacts
@@ -27,7 +29,7 @@ from tui.model.guest import Address, DomainFacts
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CONTROL_WIDTH, PROBE_WIDTH, WORK_WIDTH = 2, 3, 4
+CONTROL_WIDTH, PROBE_WIDTH, WORK_WIDTH, STREAM_WIDTH = 2, 3, 4, 2
 """Calls at once per connection; five hung ones would block it (max_client_requests in libvirtd.conf)."""
 
 KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 3
@@ -77,6 +79,7 @@ class LibvirtHost:
         self._control = Connection(opener, f"{name}-control", CONTROL_WIDTH)
         self._probes = Connection(opener, f"{name}-probes", PROBE_WIDTH)
         self._work = Connection(opener, f"{name}-work", WORK_WIDTH)
+        self._streams = Connection(opener, f"{name}-streams", STREAM_WIDTH)
         self._opened = 0
         self._turns = AgentTurns()
         self._listeners: list[Callable[[HostEvent], None]] = []
@@ -116,7 +119,7 @@ class LibvirtHost:
         self._drop_all()
 
     def _drop_all(self) -> None:
-        for connection in (self._control, self._probes, self._work):
+        for connection in (self._control, self._probes, self._work, self._streams):
             connection.drop()
 
     def _dispatch(self, event: HostEvent, opened: int) -> None:
@@ -140,9 +143,15 @@ class LibvirtHost:
 
     async def _ask(self, question: Callable[Concatenate[Any, P], T], *words: P.args, **options: P.kwargs) -> T:
         """`question(virConnect, ...)` on the control connection, with libvirt's errors classified."""
+        return await self._ask_on(self._control, lambda connection: question(connection, *words, **options))
+
+    async def _ask_streams(self, question: Callable[Concatenate[Any, P], T], *words: P.args, **options: P.kwargs) -> T:
+        return await self._ask_on(self._streams, lambda connection: question(connection, *words, **options))
+
+    async def _ask_on(self, line: Connection, question: Callable[[Any], T]) -> T:
         opened = self._opened
         try:
-            return await self._control.call(lambda connection: question(connection, *words, **options))
+            return await line.call(question)
         except libvirt.libvirtError as error:
             fault = faults.host_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
             if isinstance(fault, HostUnreachableError):
@@ -285,6 +294,10 @@ class LibvirtHost:
     async def warnings(self, uuid: str) -> tuple[str, ...]:
         """What libvirt holds against a running domain; libvirt 7.1 and newer say it."""
         return await self._ask_domain(uuid, questions.warnings)
+
+    def storage(self, pool_name: str) -> Storage:
+        """The host's storage, with a line of its own for downloads."""
+        return LibvirtStorage(self._ask, self._ask_streams, pool_name)
 
     async def volume_path(self, pool: str, volume: str) -> str:
         """Where a storage volume is on the host."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tui.agent.errors import AgentError
 from tui.agent.transport import Transport
+from tui.hosts.storage import Storage
 from tui.model.errors import ExplainedError
 from tui.model.events import HostEvent
 from tui.model.guest import Address, DomainFacts
@@ -186,7 +187,7 @@ class Host(Protocol):
         ...
 
     async def block_sizes(self, uuid: str, target: str) -> BlockSizes:
-        """Capacity, allocation and physical size of the active image."""
+        """Capacity, allocation and physical size of an image in use, named by its disk's target or its path."""
         ...
 
     async def define(self, xml: str) -> None:
@@ -243,6 +244,10 @@ class Host(Protocol):
 
     async def warnings(self, uuid: str) -> tuple[str, ...]:
         """What libvirt holds against a running domain (taints, deprecations), empty where it cannot say."""
+        ...
+
+    def storage(self, pool_name: str) -> Storage:
+        """The host's storage; pools that it has to make have names that begin with `pool_name`."""
         ...
 
     async def volume_path(self, pool: str, volume: str) -> str:

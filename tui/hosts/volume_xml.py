@@ -1,0 +1,46 @@
+"""What a storage volume's XML says, and the XML of a pool over a folder."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from tui.hosts.domain_xml import parse_tree
+from tui.hosts.storage import Volume
+
+
+def read_volume(xml: str) -> Volume:
+    """Read a `<volume>`; raises MalformedXmlError."""
+    root = parse_tree(xml)
+    target_format = root.find("./target/format")
+    return Volume(
+        path=root.findtext("./target/path", ""),
+        is_file=root.get("type") == "file",
+        format=target_format.get("type", "") if target_format is not None else "",
+        capacity=_count(root, "capacity"),
+        allocation=_count(root, "allocation"),
+        physical=_count(root, "physical"),
+        backing=root.findtext("./backingStore/path", ""),
+        owner=_count(root, "./target/permissions/owner"),
+        group=_count(root, "./target/permissions/group"),
+        mode=int(root.findtext("./target/permissions/mode", "0"), 8),
+        modified_ns=_nanoseconds(root.findtext("./target/timestamps/mtime", "0")),
+    )
+
+
+def folder_pool_xml(name: str, folder: str) -> str:
+    """A pool of the files in `folder`."""
+    pool = ET.Element("pool", type="dir")
+    ET.SubElement(pool, "name").text = name
+    ET.SubElement(ET.SubElement(pool, "target"), "path").text = folder
+    return ET.tostring(pool, encoding="unicode")
+
+
+def _count(root: ET.Element, path: str) -> int:
+    """libvirt prints sizes of volumes in bytes, and -1 for an owner it does not know."""
+    return int(root.findtext(path, "0"))
+
+
+def _nanoseconds(text: str) -> int:
+    """A timestamp is seconds, with nanoseconds of up to nine digits behind a dot."""
+    seconds, _, fraction = text.partition(".")
+    return int(seconds) * 10**9 + int(fraction.ljust(9, "0") or 0)
