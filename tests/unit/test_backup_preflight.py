@@ -5,10 +5,11 @@ import pytest
 
 from tests.unit.backup_values import UUID, a_plan, domain_xml
 from tui.backup.confinement import Confinement, confinement_of, denial_advice
-from tui.backup.evidence import AgentEvidence, Evidence, FileSystem, ImageEvidence, is_local
+from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
 from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, overlay_beside
 from tui.backup.preflight import Verdict, checks_of, size_text
+from tui.backup.reach import FileSystem
 from tui.backup.selection import choices_of
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import ParamSpec
 
 from tui.backup.clone_xml import clone_xml
 from tui.backup.converting import compare, convert
 from tui.backup.copying import (
     SourceChangedError,
-    copy_file,
     data_bytes,
-    file_mark,
     hash_file,
-    reflink,
 )
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
-from tui.backup.images import check_image, image_info
+from tui.backup.images import ImageError, check_image
 from tui.backup.manifest import CopiedDisk, FreezeReport, copied_disk, manifest_json
 from tui.backup.meter import Meter, Throttle
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.backup.prepare import GuestRecord
 from tui.backup.progress import Progress, Step
+from tui.backup.reach import ImageLook, OverlaySize, Reach
+from tui.backup.reach_files import on_thread
 from tui.backup.restore_notes import restore_notes
-from tui.hosts.lanes import Lane
-
-P = ParamSpec("P")
 
 TICK_S = 0.5
 OVERLAY_RESERVE = 32 * 1024 * 1024
@@ -44,9 +38,10 @@ LETTING_GO_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What copying needs: the plan, where to, whom to tell, and the event that means stop."""
+    """What copying needs: the plan, the way to the images, where to, whom to tell, and the event that means stop."""
 
     plan: BackupPlan
+    reach: Reach
     folder: ResultFolder
     progress: Progress
     stop: asyncio.Event
@@ -67,28 +62,33 @@ class Capture:
 
     async def _copy(self, disk: PlannedDisk) -> CopiedDisk:
         target = str(self.folder.disks / self.plan.copy_name(disk))
-        before, info = file_mark(disk.base), await image_info(disk.base, disk.format)
-        total = data_bytes(disk.base) + sum(data_bytes(path) for path in disk.below)
+        before, info = await self._look(disk.base, disk.format), await self.reach.info(disk.base, disk.format)
+        below = [await self._look(path, disk.format) for path in disk.below]
+        total = before.data_bytes + sum(look.data_bytes for look in below)
 
         async def work(meter: Meter) -> str:
             if not self.plan.is_converted(disk):
-                if await asyncio.to_thread(reflink, disk.base, target):
-                    # The extents are shared: what is read when it is verified is what was captured.
-                    return ""
-                return await _on_thread(disk, copy_file, disk.base, target, meter)
+                return await self.reach.copy(disk, target, meter)
             await convert(self.plan, disk, target, lambda share: setattr(meter, "done", int(share * total)), meter)
-            return await _on_thread(disk, hash_file, target, Meter(stop=meter.stop))
+            return await on_thread(disk, hash_file, target, Meter(stop=meter.stop))
 
         digest = await self._watched(Step.COPY, disk, total, work)
-        # The second look takes the image's lock, too: had anybody opened it for writing, it would be refused.
-        if file_mark(disk.base) != before or await image_info(disk.base, disk.format) != info:
+        # The second look asks whether anybody has the image open for writing, too: that would be refused.
+        after = await self._look(disk.base, disk.format)
+        if after.mark != before.mark or await self.reach.info(disk.base, disk.format) != info:
             raise SourceChangedError("An image was written to while it was copied", cause=disk.base)
-        return copied_disk(self.plan, disk, info.virtual_bytes, total, digest)
+        return copied_disk(self.plan, disk, before, info.virtual_bytes, total, digest)
+
+    async def _look(self, path: str, image_format: ImageFormat) -> ImageLook:
+        look = await self.reach.look(path, image_format)
+        if look is None:
+            raise ImageError("The image is not there", cause=path, next_step="See what removed it.")
+        return look
 
     async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> tuple[CopiedDisk, str]:
         path = str(self.folder.partial / copy.file)
         digest = await self._watched(
-            Step.VERIFY, disk, data_bytes(path), lambda meter: _on_thread(disk, hash_file, path, meter)
+            Step.VERIFY, disk, data_bytes(path), lambda meter: on_thread(disk, hash_file, path, meter)
         )
         if copy.sha256 and digest != copy.sha256:
             raise BackupError(
@@ -110,8 +110,10 @@ class Capture:
         while not task.done():
             full_since = (full_since or monotonic()) if meter.full else None
             self.progress.tick(step, disk.target, meter.done, total, waiting=FULL_WORDS if meter.full else "")
-            self.progress.overlay(disk.target, disk.overlay)
-            trouble = self._trouble(disk) or self._out_of_patience(full_since)
+            overlay = await self.reach.overlay_size(disk)
+            if overlay is not None:
+                self.progress.overlay(disk.target, overlay.bytes, overlay.free)
+            trouble = self._trouble(disk, overlay) or self._out_of_patience(full_since)
             if trouble is not None:
                 meter.stop.set()
                 await asyncio.wait({task}, timeout=LETTING_GO_S)
@@ -133,21 +135,16 @@ class Capture:
             next_step="Make room there, or choose another folder, and try again.",
         )
 
-    def _trouble(self, disk: PlannedDisk) -> BackupError | None:
+    def _trouble(self, disk: PlannedDisk, overlay: OverlaySize | None) -> BackupError | None:
         if self.stop.is_set():
             return CancelledBackupError("The backup was cancelled")
-        space = os.statvfs(Path(disk.overlay).parent)
-        if space.f_bavail * space.f_frsize >= OVERLAY_RESERVE:
+        if overlay is None or overlay.free >= OVERLAY_RESERVE:
             return None
         return BackupError(
             "There is no room left for the guest's writes",
             cause=f"{Path(disk.overlay).parent} is full",
             next_step="Make room beside the images and try again.",
         )
-
-
-async def _on_thread(disk: PlannedDisk, work: Callable[P, str], *words: P.args, **named: P.kwargs) -> str:
-    return await Lane(f"copy-{disk.target}", 1).call(work, *words, **named)
 
 
 def seal(

@@ -67,7 +67,7 @@ def reflink(source: str, target: str) -> bool:
     """
     source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        target_fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+        target_fd = create_target(target)
         try:
             fcntl.ioctl(target_fd, _FICLONE, source_fd)
             os.fsync(target_fd)
@@ -91,19 +91,29 @@ def copy_file(source: str, target: str, meter: Meter) -> str:
     """
     source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        target_fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+        target_fd = create_target(target)
         try:
             size = os.lseek(source_fd, 0, os.SEEK_END)
             digest = _walk(source_fd, size, meter, target_fd)
-            os.ftruncate(target_fd, size)
-            os.fsync(target_fd)
-            _drop(target_fd)
+            finish_target(target_fd, size)
         finally:
             os.close(target_fd)
         return digest
     finally:
         _drop(source_fd)
         os.close(source_fd)
+
+
+def create_target(path: str) -> int:
+    """A descriptor of a new file of the user's alone; raises OSError, also where it exists."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+
+
+def finish_target(descriptor: int, size: int) -> None:
+    """Give a copy its length, hole at the end included, and have it on the disk; raises OSError."""
+    os.ftruncate(descriptor, size)
+    os.fsync(descriptor)
+    _drop(descriptor)
 
 
 def hash_file(path: str, meter: Meter) -> str:

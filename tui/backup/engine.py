@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 
 from tui.agent.errors import AgentError
 from tui.backup.capture import Capture, seal
@@ -24,10 +25,12 @@ from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, save_record
 from tui.backup.progress import Progress, Step, StepStatus
+from tui.backup.reach_files import overlay_size
 from tui.backup.runs import Run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
+from tui.backup.source import reach_of
 from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
@@ -47,6 +50,7 @@ class Backup:
         self._session = session
         self._run = run
         self._plan = run.plan
+        self._reach = reach_of(session, run.plan)
         self._watchdog_argv = watchdog_argv
         self._orders = orders
         self._patience = patience
@@ -95,7 +99,7 @@ class Backup:
         return await self._bring_back(failure)
 
     async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
-        record = await inspect(self._session, self._plan)
+        record = await inspect(self._session, self._plan, self._reach)
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
         await set_mark(self._session, self._plan, RunStage.PLANNED)
         folder = save_record(self._plan, record)
@@ -133,7 +137,13 @@ class Backup:
     async def _capture(self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport) -> Exception | None:
         """Copy, prove, seal; returns why it did not come to that."""
         capture = Capture(
-            self._plan, folder, self._progress, self._orders.stop, self._orders.throttle, self._patience.room_s
+            self._plan,
+            self._reach,
+            folder,
+            self._progress,
+            self._orders.stop,
+            self._orders.throttle,
+            self._patience.room_s,
         )
         try:
             with self._step(Step.COPY):
@@ -150,7 +160,7 @@ class Backup:
 
     async def _end_offline(self, failure: Exception | None) -> int:
         """A guest that was off wrote to nothing but its own disks, whatever it did meanwhile."""
-        await self._take_mark_off()
+        await self._take_leave()
         if failure is not None:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
@@ -170,17 +180,18 @@ class Backup:
                 home = await bring_home(
                     self._session,
                     self._plan,
+                    self._reach,
                     self._tick_commit,
                     self._patience,
                     self._note,
                     settle=self._orders.settle,
                 )
             self._shortfalls += home.remarks
-            await refuse_unproven(self._plan, home.merged)
+            await refuse_unproven(self._plan, self._reach, home.merged)
             self._note(RunStage.PIVOTED)
             with self._step(Step.TIDY):
-                self._shortfalls += await delete_overlays(self._session, self._plan, home.merged)
-                await self._take_mark_off()
+                self._shortfalls += await delete_overlays(self._session, self._plan, self._reach, home.merged)
+                await self._take_leave()
         except Exception as error:  # noqa: BLE001 - told with what is where; nothing is deleted
             return self._end_in_rescue(error)
         if failure is not None:
@@ -190,13 +201,17 @@ class Backup:
     def _tick_commit(self, target: str, done: int, total: int) -> None:
         self._progress.tick(Step.COMMIT, target, done, total)
         for disk in self._plan.disks:
-            self._progress.overlay(disk.target, disk.overlay)
+            overlay = overlay_size(disk.overlay)
+            if overlay is not None:
+                self._progress.overlay(disk.target, overlay.bytes, overlay.free)
 
-    async def _take_mark_off(self) -> None:
-        try:
-            await clear_mark(self._session, self._plan, self._plan.run_id)
-        except ExplainedError as error:
-            self._shortfalls.append(error.one_line())
+    async def _take_leave(self) -> None:
+        """Leave neither the mark nor what the way to the images needed."""
+        for leave in (partial(clear_mark, self._session, self._plan, self._plan.run_id), self._reach.close):
+            try:
+                await leave()
+            except ExplainedError as error:
+                self._shortfalls.append(error.one_line())
 
     async def _tell_mark(self, stage: RunStage) -> None:
         """The mark's stage is a help for others; the definition is the truth, so a failure stops nothing."""
@@ -207,7 +222,7 @@ class Backup:
 
     async def _end_untouched(self, error: Exception) -> int:
         self._void(result_folder(self._plan), error)
-        await self._take_mark_off()
+        await self._take_leave()
         return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
 
     def _end_in_rescue(self, error: Exception) -> int:

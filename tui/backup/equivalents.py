@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
 
 from tui.backup.converting import convert_words
 from tui.backup.folder import result_folder
-from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
+from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy, Source, pool_name
 
 _SYNC = '{"execute":"guest-exec","arguments":{"path":"sync"}}'
 
@@ -41,13 +42,22 @@ def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
     )
     if freezing:
         steps.append(PlanStep("Thaw", f'{agent} \'{{"execute":"guest-fsfreeze-thaw"}}\''))
+    folders = dict.fromkeys(str(Path(disk.overlay).parent) for disk in plan.disks)
+    pools = {place: f"{pool_name(plan)}-{number}" for number, place in enumerate(folders, 1)}
+    if plan.source is Source.STREAM:
+        steps += (
+            PlanStep(
+                "Have libvirt's storage see the images, where no pool holds them",
+                f"{virsh} pool-create-as {name} dir --target {quote(place)}",
+            )
+            for place, name in pools.items()
+        )
     for disk in plan.disks:
         copy = folder / "disks" / plan.copy_name(disk)
         steps.append(PlanStep(f"Copy {disk.target}", _copy_command(plan, disk, str(copy))))
     for disk in plan.disks:
         copy = folder / "disks" / plan.copy_name(disk)
-        compare = "qemu-img compare" if plan.is_converted(disk) else "sha256sum"
-        steps.append(PlanStep(f"Verify {disk.target}", f"{compare} {quote(disk.base)} {quote(str(copy))}"))
+        steps.append(PlanStep(f"Verify {disk.target}", _verify_command(plan, disk, str(copy))))
     steps += (
         PlanStep(
             f"Merge {disk.target} back",
@@ -56,11 +66,28 @@ def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
         for disk in plan.disks
     )
     steps.append(PlanStep("See that the guest is on its own disks", f"{virsh} domblklist {guest}"))
-    steps += (PlanStep(f"Delete the overlay of {disk.target}", f"rm {quote(disk.overlay)}") for disk in plan.disks)
+    remove = f"{virsh} vol-delete" if plan.source is Source.STREAM else "rm"
+    steps += (
+        PlanStep(f"Delete the overlay of {disk.target}", f"{remove} {quote(disk.overlay)}") for disk in plan.disks
+    )
+    if plan.source is Source.STREAM:
+        steps += (
+            PlanStep("Remove the pool, where one was made", f"{virsh} pool-destroy {name}") for name in pools.values()
+        )
     return tuple(steps)
+
+
+def _verify_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
+    if plan.is_converted(disk):
+        return f"qemu-img compare {quote(disk.base)} {quote(copy)}"
+    if plan.source is Source.STREAM:
+        return f"virsh -q -c {quote(plan.uri)} vol-download {quote(disk.base)} /dev/stdout | cmp - {quote(copy)}"
+    return f"sha256sum {quote(disk.base)} {quote(copy)}"
 
 
 def _copy_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
     if plan.is_converted(disk):
         return f"qemu-img {' '.join(quote(word) for word in convert_words(plan, disk, copy))}"
+    if plan.source is Source.STREAM:
+        return f"virsh -c {quote(plan.uri)} vol-download --sparse {quote(disk.base)} {quote(copy)}"
     return f"cp --sparse=always {quote(disk.base)} {quote(copy)}"

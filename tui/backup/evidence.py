@@ -13,31 +13,24 @@ from tui.agent.commands import ping
 from tui.agent.transport import Transport
 from tui.backup.chain import disks_by_target
 from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
-from tui.backup.copying import byte_length, data_bytes
-from tui.backup.images import Header, read_header
+from tui.backup.errors import BackupError, explained
+from tui.backup.images import Header
 from tui.backup.mark import run_id_of
 from tui.backup.nvram import nvram_path
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy
+from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
 from tui.backup.quiesce import is_frozen
+from tui.backup.reach import FileSystem, ImageLook, Reach
+from tui.backup.reach_files import file_system
 from tui.backup.runs import active_run, find_run, worker_alive
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
-from tui.hosts.port import Host
+from tui.hosts.port import Host, HostError, HostUnreachableError
 from tui.model.disk import Disk
 from tui.model.errors import ExplainedError
 from tui.model.guest import DomainFacts, PowerState
 
 PING_S = 3
 """Seconds; an agent that is connected and dead must not delay the checks."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileSystem:
-    """Where a folder lies: device number, bytes free for this user, and whether the folder itself is writable."""
-
-    device: int
-    free_bytes: int
-    writable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +90,8 @@ class Evidence:
     libvirt: str = ""
 
 
-async def gather(host: Host, plan: BackupPlan) -> Evidence:
-    """Collect the evidence for `plan`; changes nothing.
+async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
+    """Collect the evidence for `plan`, the images' over `reach`; changes nothing on the guest.
 
     Raises HostError. The guest is asked over its agent, with short timeouts, unless nothing is to be frozen.
     """
@@ -111,9 +104,9 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
     other = active_run(uuid, besides=plan.run_id)
     return Evidence(
         facts=facts,
-        images=tuple([await _image(host, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
+        images=tuple([await _image(host, reach, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
         agent=await _agent(host.probe_line(uuid)) if _asks_agent(plan, facts) else None,
-        target_file_system=await asyncio.to_thread(_file_system, plan.target),
+        target_file_system=await asyncio.to_thread(file_system, plan.target),
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
         domain_job=await host.domain_job_active(uuid),
@@ -124,7 +117,7 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
         active_run=other.plan.run_id if other is not None else "",
         managed_save=facts.power is PowerState.OFF and await host.has_managed_save(uuid),
         nvram=nvram,
-        nvram_readable=bool(nvram) and await asyncio.to_thread(os.access, nvram, os.R_OK),
+        nvram_readable=bool(nvram) and is_local(host.uri) and await asyncio.to_thread(os.access, nvram, os.R_OK),
         has_tpm=parse_tree(live).find("./devices/tpm") is not None,
         confinement=confinement_of(live),
         libvirt=(await host.versions()).libvirt,
@@ -158,48 +151,65 @@ async def _users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
 
 
 async def _image(
-    host: Host, facts: DomainFacts, disk: PlannedDisk, stored: dict[str, Disk], users: dict[str, tuple[str, ...]]
+    host: Host,
+    reach: Reach,
+    facts: DomainFacts,
+    disk: PlannedDisk,
+    stored: dict[str, Disk],
+    users: dict[str, tuple[str, ...]],
 ) -> ImageEvidence:
     has_disk = any(there.target == disk.target for there in facts.disks) and facts.power is not PowerState.OFF
-    problem, virtual, data, header = await asyncio.to_thread(_look_at, disk)
+    problem, virtual, data, header = await _look_at(reach, disk)
     return ImageEvidence(
         disk=disk,
         problem=problem,
         virtual_bytes=virtual,
         data_bytes=data,
         header=header,
-        file_system=await asyncio.to_thread(_file_system, str(Path(disk.overlay).parent)),
-        overlay_exists=await asyncio.to_thread(os.path.lexists, disk.overlay),
+        file_system=await _file_system(reach, str(Path(disk.overlay).parent)),
+        overlay_exists=await _exists(reach, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
         shared_with=users.get(disk.base, ()),
     )
 
 
-def _look_at(disk: PlannedDisk) -> tuple[str, int, int, Header | None]:
+async def _look_at(reach: Reach, disk: PlannedDisk) -> tuple[str, int, int, Header | None]:
+    """What is wrong with the image, or its size, its data in bytes and its header. Raises HostUnreachableError."""
     try:
-        header = read_header(disk.base) if disk.format is ImageFormat.QCOW2 else None
-        size, data = byte_length(disk.base), data_bytes(disk.base)
-        data += sum(data_bytes(path) for path in disk.below)
-        if not os.access(disk.base, os.R_OK):
-            return "it cannot be read by this user", 0, 0, None
+        base = await reach.look(disk.base, disk.format)
+        looks: list[ImageLook | None] = [base, *[await reach.look(path, disk.format) for path in disk.below]]
+    except HostUnreachableError:
+        raise
     except OSError as error:
         return error.strerror or str(error), 0, 0, None
-    return "", header.virtual_bytes if header is not None else size, data, header
+    except (HostError, BackupError) as error:
+        words = explained(error)
+        return ": ".join(filter(None, (words.title, words.cause))), 0, 0, None
+    missing = [path for path, look in zip((disk.base, *disk.below), looks, strict=True) if look is None]
+    if base is None or missing:
+        return f"there is no {missing[0]}", 0, 0, None
+    virtual = base.header.virtual_bytes if base.header is not None else base.length
+    return "", virtual, sum(look.data_bytes for look in looks if look is not None), base.header
 
 
-def _file_system(folder: str) -> FileSystem | None:
+async def _file_system(reach: Reach, folder: str) -> FileSystem | None:
+    """A folder that the storage cannot open counts as absent: why, the look at the image has told."""
     try:
-        if not Path(folder).is_dir():
-            return None
-        space = os.statvfs(folder)
-        return FileSystem(
-            device=Path(folder).stat().st_dev,
-            free_bytes=space.f_bavail * space.f_frsize,
-            writable=os.access(folder, os.W_OK | os.X_OK),
-        )
-    except OSError:
+        return await reach.file_system(folder)
+    except HostUnreachableError:
+        raise
+    except HostError:
         return None
+
+
+async def _exists(reach: Reach, path: str) -> bool:
+    try:
+        return await reach.exists(path)
+    except HostUnreachableError:
+        raise
+    except HostError:
+        return False
 
 
 async def _agent(line: Transport) -> AgentEvidence:

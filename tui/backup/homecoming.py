@@ -7,17 +7,16 @@ with its processors stopped, merged, and put off again; nothing of it runs meanw
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from shlex import quote
 
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
 from tui.backup.errors import NeedsRescueError
-from tui.backup.images import allocates_nothing
 from tui.backup.journal import Entry, RunStage
 from tui.backup.merge import TITLE, GuestStoppedError, Tick, merge_back
 from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.reach import Reach
 from tui.backup.session import HostSession, Patience
 from tui.backup.tidy import delete_overlay
 from tui.model.guest import PowerState
@@ -39,6 +38,7 @@ class Homecoming:
 async def bring_home(
     session: HostSession,
     plan: BackupPlan,
+    reach: Reach,
     tick: Tick,
     patience: Patience,
     note: Note,
@@ -57,7 +57,7 @@ async def bring_home(
     try:
         merged = await _merge_running(session, plan, tick, patience, note)
     except GuestStoppedError:
-        merged = await _merge_stopped(session, plan, tick, patience, note)
+        merged = await _merge_stopped(session, plan, reach, tick, patience, note)
     finally:
         await pause.end(settling, session, plan)
     remarks = await _mend_stored(session, plan)
@@ -111,13 +111,13 @@ def proven_merged(plan: BackupPlan, entries: Collection[Entry], view: GuestView)
     return frozenset(on_base if everything else announced & on_base)
 
 
-async def refuse_unproven(plan: BackupPlan, merged: Collection[str]) -> None:
+async def refuse_unproven(plan: BackupPlan, reach: Reach, merged: Collection[str]) -> None:
     """Raise NeedsRescueError where an overlay may hold writes that are in no disk of the guest.
 
     So it is when somebody defined the guest back onto its base while it ran on the overlay, and it was then stopped.
     """
     doubtful = [
-        disk.overlay for disk in plan.disks if disk.target not in merged and not await allocates_nothing(disk.overlay)
+        disk.overlay for disk in plan.disks if disk.target not in merged and not await reach.holds_nothing(disk.overlay)
     ]
     if doubtful:
         raise NeedsRescueError(
@@ -128,12 +128,14 @@ async def refuse_unproven(plan: BackupPlan, merged: Collection[str]) -> None:
         )
 
 
-async def delete_overlays(session: HostSession, plan: BackupPlan, merged: Collection[str]) -> tuple[str, ...]:
+async def delete_overlays(
+    session: HostSession, plan: BackupPlan, reach: Reach, merged: Collection[str]
+) -> tuple[str, ...]:
     """Delete the overlays of the plan that are proven to hold nothing more; returns why others are still there."""
     remarks: list[str] = []
     for disk in plan.disks:
-        proven = disk.target in merged or await allocates_nothing(disk.overlay)
-        objections = await delete_overlay(session, plan, disk, is_merged=proven)
+        proven = disk.target in merged or await reach.holds_nothing(disk.overlay)
+        objections = await delete_overlay(session, plan, reach, disk, is_merged=proven)
         if objections:
             remarks.append(f"{disk.overlay} was not deleted: {', '.join(objections)}")
     return tuple(remarks)
@@ -162,12 +164,12 @@ async def _merge_running(
 
 
 async def _merge_stopped(
-    session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience, note: Note
+    session: HostSession, plan: BackupPlan, reach: Reach, tick: Tick, patience: Patience, note: Note
 ) -> frozenset[str]:
     view = await read_guest(session, plan.uuid)
     if all(place_of(view.stored.get(disk.target), disk) is Place.BASE for disk in plan.disks):
         return frozenset()
-    await _refuse_what_cannot_start(session, plan, view)
+    await _refuse_what_cannot_start(session, plan, reach, view)
     note(RunStage.REVIVING)
     await session.ask(lambda host: host.start_paused(plan.uuid))
     try:
@@ -184,7 +186,7 @@ async def put_off_again(session: HostSession, plan: BackupPlan) -> None:
         await session.ask(lambda host: host.force_off(plan.uuid))
 
 
-async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, view: GuestView) -> None:
+async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, reach: Reach, view: GuestView) -> None:
     if await session.ask(lambda host: host.has_managed_save(plan.uuid)):
         raise NeedsRescueError(
             TITLE,
@@ -203,7 +205,7 @@ async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, view
             next_step="Delete nothing. Put the overlay's path back (virsh edit), then rescue the guest again.",
         )
     on_overlay = [d.overlay for d in plan.disks if place_of(view.stored.get(d.target), d) is Place.OVERLAY]
-    missing = [path for path in on_overlay if not await asyncio.to_thread(os.path.lexists, path)]
+    missing = [path for path in on_overlay if not await reach.exists(path)]
     if missing:
         raise NeedsRescueError(
             TITLE,

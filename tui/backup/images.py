@@ -53,6 +53,26 @@ def parse_header(head: bytes) -> Header | None:
     return Header(backing_offset != 0, crypt != 0, bool(features & _EXTERNAL_DATA), virtual_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class TableSpan:
+    """Where the first table of a qcow2 image lies, in bytes (L1 table of docs/interop/qcow2.txt)."""
+
+    offset: int
+    length: int
+
+
+def first_table(head: bytes) -> TableSpan | None:
+    """The table whose entries, all zero, tell that an image holds no data of its own.
+
+    None where the bytes are no qcow2 header, or the image has internal snapshots with tables of their own.
+    """
+    if parse_header(head) is None or len(head) < 64:
+        return None
+    entries, offset = struct.unpack_from(">IQ", head, 36)
+    snapshots = struct.unpack_from(">I", head, 60)[0]
+    return TableSpan(offset, entries * 8) if not snapshots else None
+
+
 def read_header(path: str) -> Header | None:
     """The qcow2 header of a file, read without a lock: fit for an image in use. Raises OSError."""
     with Path(path).open("rb") as file:

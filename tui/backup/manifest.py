@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from tui import __version__
-from tui.backup.copying import byte_length
 from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.reach import ImageLook
 from tui.hosts.port import HostVersions
 
 SCHEMA = 1
@@ -64,9 +62,10 @@ class CopiedDisk:
     mode: str
 
 
-def copied_disk(plan: BackupPlan, disk: PlannedDisk, virtual_bytes: int, data_bytes: int, sha256: str) -> CopiedDisk:
-    """Describe a disk that was copied; raises OSError."""
-    status = Path(disk.base).stat()
+def copied_disk(
+    plan: BackupPlan, disk: PlannedDisk, look: ImageLook, virtual_bytes: int, data_bytes: int, sha256: str
+) -> CopiedDisk:
+    """Describe a disk that was copied; `data_bytes` with all that lies below."""
     return CopiedDisk(
         target=disk.target,
         file=f"disks/{plan.copy_name(disk)}",
@@ -76,12 +75,12 @@ def copied_disk(plan: BackupPlan, disk: PlannedDisk, virtual_bytes: int, data_by
         chain=disk.below,
         original=disk.base,
         virtual_bytes=virtual_bytes,
-        file_bytes=byte_length(disk.base),
+        file_bytes=look.length,
         data_bytes=data_bytes,
         sha256=sha256,
-        owner=status.st_uid,
-        group=status.st_gid,
-        mode=f"{stat.S_IMODE(status.st_mode):04o}",
+        owner=look.owner,
+        group=look.group,
+        mode=f"{look.mode:04o}",
     )
 
 
@@ -105,6 +104,7 @@ def manifest_json(
             "freeze": {"policy": plan.quiesce, **asdict(freeze)},
             "disks": [asdict(disk) for disk in disks],
             "disks_left_out": list(plan.left_out),
+            "source": plan.source,
             **facts,
         },
         indent=1,

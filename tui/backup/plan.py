@@ -38,6 +38,15 @@ class QuiescePolicy(StrEnum):
     OFF = "off"
 
 
+class Source(StrEnum):
+    """Which way a run goes to the guest's images."""
+
+    FILE = "file"
+    """It opens the files."""
+    STREAM = "stream"
+    """libvirt's storage reads them for it, and deletes the overlays."""
+
+
 class ImageFormat(StrEnum):
     """The formats of file disks that are backed up."""
 
@@ -85,7 +94,7 @@ class BackupPlan:
 
     `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks;
     `limit_bytes_s` bounds the copy, 0 is unlimited; `compact` wants compressed copies. `accepted` names what the user
-    agreed to be without.
+    agreed to be without, `source_reason` tells why it is this source.
     """
 
     run_id: str
@@ -101,6 +110,8 @@ class BackupPlan:
     limit_bytes_s: int = 0
     compact: bool = False
     accepted: tuple[str, ...] = ()
+    source: Source = Source.FILE
+    source_reason: str = ""
 
     def is_converted(self, disk: PlannedDisk) -> bool:
         """Whether the copy is a new qcow2 image rather than the same bytes: where asked for, and where a chain ends."""
@@ -117,6 +128,11 @@ class BackupPlan:
     def to_json(self) -> str:
         """The plan as a JSON text that `read_plan` takes back."""
         return json.dumps(asdict(self), indent=1)
+
+
+def pool_name(plan: BackupPlan) -> str:
+    """What the names of the storage pools begin with that a run makes."""
+    return f"qga-tui-{plan.run_id}"
 
 
 def new_run_id() -> str:
@@ -180,6 +196,8 @@ def _plan(raw: Any) -> BackupPlan:
         limit_bytes_s=_count(raw.get("limit_bytes_s", 0)),
         compact=raw.get("compact", False) is True,
         accepted=tuple(_text(name) for name in _list(raw.get("accepted", []))),
+        source=Source(raw.get("source", Source.FILE)),
+        source_reason=_text(raw["source_reason"]) if raw.get("source_reason") else "",
     )
 
 

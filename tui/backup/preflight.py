@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tui.backup.confinement import bars_late_merge
-from tui.backup.evidence import Evidence, FileSystem, ImageEvidence
-from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy
+from tui.backup.evidence import Evidence, ImageEvidence
+from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source
+from tui.backup.reach import FileSystem
 from tui.backup.selection import REMOVABLE, choices_of
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend
@@ -17,6 +18,10 @@ from tui.model.guest import PowerState
 MARGIN_BYTES = 64 * 1024 * 1024
 """What has to stay free beside the copy: manifest, notes, and the file system's own needs."""
 RED_TITLE = "Not in this backup"
+SOURCE_WORDS = {
+    Source.FILE: "the images are read as files",
+    Source.STREAM: "the images come through libvirt's storage streams, which also removes the overlays",
+}
 OVERLAY_SHARE = 10
 """An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
 
@@ -42,11 +47,12 @@ class Check:
 def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
     """All checks of `plan` in the order a user should read them."""
     return (
-        _host(evidence),
+        _host(plan, evidence),
+        _source(plan),
         _power(evidence),
         _other_run(evidence),
         _jobs(evidence),
-        *(_image(image, evidence) for image in evidence.images),
+        *(_image(plan, image, evidence) for image in evidence.images),
         *_left_out(plan, evidence),
         *_red_list(plan, evidence),
         *_media(evidence),
@@ -59,12 +65,25 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
     )
 
 
-def _host(evidence: Evidence) -> Check:
-    if not evidence.is_local:
-        return _failed("Host", "the images are on another machine", "Run the program on that host.")
+def _host(plan: BackupPlan, evidence: Evidence) -> Check:
+    if not evidence.is_local and plan.source is Source.FILE:
+        return _failed("Host", "the images are on another machine", "Take --source stream, or run it on that host.")
     if not evidence.has_qemu_img:
         return _failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
-    return _passed("Host", "the images are on this machine")
+    return _passed("Host", f"the images are on {'this' if evidence.is_local else 'another'} machine")
+
+
+def _source(plan: BackupPlan) -> Check:
+    words = f"{SOURCE_WORDS[plan.source]}: {plan.source_reason or 'as planned'}"
+    converted = [disk.target for disk in plan.disks if plan.is_converted(disk)]
+    if plan.source is Source.STREAM and converted:
+        why = "compact copies" if plan.compact else f"the chain below {', '.join(converted)}"
+        return _failed(
+            "Source",
+            f"{words}; {why} cannot be made that way",
+            "Leave --compact away." if plan.compact else "Run as a user who may read the images.",
+        )
+    return _passed("Source", words)
 
 
 def _power(evidence: Evidence) -> Check:
@@ -115,7 +134,7 @@ def _jobs(evidence: Evidence) -> Check:
     return _passed("Jobs", "no other job runs")
 
 
-def _image(image: ImageEvidence, evidence: Evidence) -> Check:
+def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
     disk = image.disk
     choice = next((c for c in choices_of(evidence.facts.disks) if c.disk.target == disk.target), None)
     header = image.header
@@ -127,7 +146,7 @@ def _image(image: ImageEvidence, evidence: Evidence) -> Check:
             "the guest uses another image by now",
             "Plan anew.",
         ),
-        (bool(image.problem), image.problem, "Run as a user who may read the image."),
+        (bool(image.problem), image.problem, _other_way(plan)),
         (
             disk.format is ImageFormat.QCOW2 and header is None,
             "it is no qcow2 image",
@@ -150,7 +169,7 @@ def _image(image: ImageEvidence, evidence: Evidence) -> Check:
         (
             image.file_system is None or not image.file_system.writable,
             "its folder is not writable, so that the overlay could not be removed",
-            "Run as the user who owns the folder.",
+            _other_way(plan),
         ),
     )
     title = f"Disk {disk.target}"
@@ -158,6 +177,12 @@ def _image(image: ImageEvidence, evidence: Evidence) -> Check:
     if found is not None:
         return _failed(title, f"{disk.base}: {found[0]}", found[1])
     return _passed(title, f"{disk.base}, {disk.format}, {size_text(image.data_bytes)} of data")
+
+
+def _other_way(plan: BackupPlan) -> str:
+    if plan.source is Source.STREAM:
+        return "See that libvirt's storage can open the folder (virsh pool-list --all), or run as root."
+    return "Take --source stream, or run as the user who owns the images and their folder."
 
 
 def _left_out(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
 from tui.backup.preflight import Verdict, checks_of, red_list
+from tui.backup.reach import Reach
 from tui.backup.session import HostSession
 from tui.hosts.port import HostVersions
 from tui.model.guest import PowerState
@@ -33,13 +34,13 @@ class GuestRecord:
     missing: tuple[str, ...] = ()
 
 
-async def inspect(session: HostSession, plan: BackupPlan) -> GuestRecord:
+async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> GuestRecord:
     """Run the checks and read the guest's definitions.
 
     Takes the mark of a run that died off the guest first. Raises BackupError where a check fails, and HostError
     and OSError.
     """
-    evidence = await session.ask(lambda host: gather(host, plan))
+    evidence = await session.ask(lambda host: gather(host, plan, reach))
     failed = [check for check in checks_of(plan, evidence) if check.verdict is Verdict.FAILED]
     if failed:
         raise BackupError(

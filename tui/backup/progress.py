@@ -80,15 +80,10 @@ class Progress:
         growth = self._rate((step, disk, "total"), now, total)
         self._line(step=step, disk=disk, done=done, total=max(total, done), rate=rate, growth=growth, waiting=waiting)
 
-    def overlay(self, disk: str, path: str) -> None:
+    def overlay(self, disk: str, size: int, free: int) -> None:
         """Tell how large the overlay of a disk has grown, and how much room is left beside it, in bytes."""
-        try:
-            size = Path(path).stat().st_blocks * 512
-            space = os.statvfs(Path(path).parent)
-        except OSError:
-            return
         rate = self._rate((Step.COPY, disk, "overlay"), time.monotonic(), size)
-        self._line(overlay=disk, bytes=size, rate=rate, free=space.f_bavail * space.f_frsize)
+        self._line(overlay=disk, bytes=size, rate=rate, free=free)
 
     def _rate(self, key: tuple[Step, str, str], now: float, count: int) -> int:
         return round(self._meters.setdefault(key, RateMeter()).rate(now, count))

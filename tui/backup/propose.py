@@ -23,6 +23,7 @@ from tui.backup.plan import (
 from tui.backup.preflight import RED_TITLE, Check, Verdict, checks_of, red_list
 from tui.backup.runs import active_run
 from tui.backup.selection import choices_of
+from tui.backup.source import SourceWish, choose_source, passing_reach
 from tui.hosts.port import Host
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts
@@ -124,8 +125,9 @@ async def propose(
     limit_bytes_s: int = 0,
     compact: bool = False,
     accepted: tuple[str, ...] = (),
+    source: SourceWish = SourceWish.AUTO,
 ) -> Proposal:
-    """Plan a backup of the guest and look whether it may begin; changes nothing.
+    """Plan a backup of the guest and look whether it may begin; changes nothing on the guest.
 
     `target` is an absolute folder, `disks` the targets to take, None for all that are possible. Raises BackupError
     where no plan can be made or a backup runs already, and HostError.
@@ -138,8 +140,13 @@ async def propose(
             next_step="Wait for it to end, or cancel it.",
         )
     plan = await plan_for(host, facts, target, disks, quiesce)
-    plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted)
-    evidence = await gather(host, plan)
+    way, why = choose_source(source, host.uri, plan.disks)
+    plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted, source=way, source_reason=why)
+    reach = passing_reach(host, plan)
+    try:
+        evidence = await gather(host, plan, reach)
+    finally:
+        await reach.close()
     return Proposal(
         plan=plan,
         checks=checks_of(plan, evidence),

@@ -26,6 +26,7 @@ from tui.backup.runs import Run, find_run, worker_alive
 from tui.backup.runstate import DIED, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.scan import NO_RUN
 from tui.backup.session import HostSession, Patience
+from tui.backup.source import reach_of
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
@@ -78,19 +79,21 @@ async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick:
             journal.write(stage, **details)
 
     await _thaw(session, plan, patience)
+    reach = reach_of(session, plan)
     remarks: list[str] = []
     try:
         known = proven_merged(plan, entries, await read_guest(session, plan.uuid))
-        home = await bring_home(session, plan, tick, patience, note, known=known)
+        home = await bring_home(session, plan, reach, tick, patience, note, known=known)
         if any(entry.stage is RunStage.REVIVING for entry in entries):
             # The one who started it with its processors stopped died before putting it off.
             await put_off_again(session, plan)
         if any(entry.details.get("settling") for entry in entries):
             await _resume(session, plan)
         remarks += home.remarks
-        await refuse_unproven(plan, home.merged)
+        await refuse_unproven(plan, reach, home.merged)
         note(RunStage.PIVOTED)
-        remarks += await delete_overlays(session, plan, home.merged)
+        remarks += await delete_overlays(session, plan, reach, home.merged)
+        await reach.close()
     except NeedsRescueError as error:
         note(RunStage.FAILED, exit_code=EXIT_RESCUE, error=asdict(explained(error)), shortfalls=remarks)
         raise
@@ -165,7 +168,9 @@ async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage]) 
 
 async def _merge_foreign(session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience) -> Rescued:
     """Merge what another tool left. Its files stay: whether anything else means them is not ours to know."""
-    home = await bring_home(session, plan, tick, patience, _unheard)
+    reach = reach_of(session, plan)
+    home = await bring_home(session, plan, reach, tick, patience, _unheard)
+    await reach.close()
     kept = tuple(f"{disk.overlay} is merged and was kept; delete it once you are sure" for disk in plan.disks)
     return Rescued(plan.guest, "none: not a backup of this program", (*home.remarks, *kept))
 

@@ -6,23 +6,25 @@ The definitions come first, then the mark in the metadata, then the journals, th
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.agent.errors import AgentError
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
 from tui.backup.homecoming import proven_merged
-from tui.backup.images import ImageError, allocates_nothing, image_info
+from tui.backup.images import ImageError, image_info
 from tui.backup.journal import RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover_of
 from tui.backup.mark import host_of, run_id_of
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name, new_run_id
 from tui.backup.quiesce import is_frozen
 from tui.backup.runs import Run, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
-from tui.hosts.port import Host, NoSuchDomainError
+from tui.backup.source import SourceWish, choose_source, passing_reach
+from tui.hosts.port import Host, HostError, HostUnreachableError, NoSuchDomainError
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
@@ -78,16 +80,19 @@ async def _evidence(
     entries = read_journal(run.folder) if run is not None else ()
     asks_agent = is_ours and worker is None and facts.power is PowerState.RUNNING
     snapshots = await host.snapshot_xmls(facts.uuid)
+    overlays = await _overlays(host, plan, may_ask=is_ours and worker is None)
     live = {disk.target: disk for disk in facts.disks}
     merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored[facts.uuid]))
-    empty = {disk.target for disk in plan.disks if is_ours and await allocates_nothing(disk.overlay)}
     return GuestEvidence(
         plan=plan,
         power=facts.power,
         power_reason=facts.power_reason,
         is_ours=is_ours,
         disks=tuple(
-            replace(_disk_evidence(disk, facts, stored, domains, snapshots), is_proven=disk.target in merged | empty)
+            replace(
+                _disk_evidence(disk, facts, stored, domains, snapshots, overlay_exists=disk.target in overlays.there),
+                is_proven=disk.target in merged | overlays.empty,
+            )
             for disk in plan.disks
         ),
         worker=worker,
@@ -97,6 +102,39 @@ async def _evidence(
         frozen=asks_agent and await _is_frozen(host, facts.uuid),
         managed_save=is_ours and facts.power is PowerState.OFF and await host.has_managed_save(facts.uuid),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Overlays:
+    """Targets whose overlay is there, and those whose overlay holds nothing of its own, or is not there."""
+
+    there: frozenset[str]
+    empty: frozenset[str]
+
+
+async def _overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> _Overlays:
+    """Look at the overlays of a plan; with `may_ask`, over the plan's own way where this user sees nothing.
+
+    An overlay that cannot be looked at counts as one that is there and holds something.
+    """
+    everything = frozenset(disk.target for disk in plan.disks)
+    if not may_ask:
+        return _Overlays(_visible(plan), frozenset())
+    # A pool that this look needs is not the run's: that one's worker may live.
+    reach = passing_reach(host, plan, f"-look-{new_run_id()}")
+    try:
+        there = [disk.target for disk in plan.disks if await reach.exists(disk.overlay)]
+        empty = [disk.target for disk in plan.disks if await reach.holds_nothing(disk.overlay)]
+        await reach.close()
+    except HostUnreachableError:
+        raise
+    except HostError:
+        return _Overlays(everything, frozenset())
+    return _Overlays(frozenset(there), frozenset(empty))
+
+
+def _visible(plan: BackupPlan) -> frozenset[str]:
+    return frozenset(disk.target for disk in plan.disks if os.path.lexists(disk.overlay))
 
 
 def needs_end(run: Run) -> bool:
@@ -117,7 +155,7 @@ def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run 
     by_overlay = [run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}]
     by_mark = [run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)]
     by_journal = [run for run in of_guest if needs_end(run)]
-    by_files = [run for run in of_guest if any(Path(disk.overlay).exists() for disk in run.plan.disks)]
+    by_files = [run for run in of_guest if _visible(run.plan)]
     return next(iter((*by_overlay, *by_mark, *by_journal, *by_files)), None)
 
 
@@ -146,6 +184,7 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
         guest=facts.name,
         target="/",
         disks=tuple(disks),
+        source=choose_source(SourceWish.AUTO, host.uri, disks)[0],
     )
 
 
@@ -165,6 +204,8 @@ def _disk_evidence(
     stored: dict[str, dict[str, Disk]],
     domains: tuple[DomainFacts, ...],
     snapshots: tuple[str, ...],
+    *,
+    overlay_exists: bool,
 ) -> DiskEvidence:
     live = next((there for there in facts.disks if there.target == disk.target), None)
     own = stored.get(facts.uuid, {}).get(disk.target)
@@ -173,7 +214,7 @@ def _disk_evidence(
         disk=disk,
         place=place,
         stored_place=place_of(own, disk) if facts.persistent else place,
-        overlay_exists=Path(disk.overlay).exists(),
+        overlay_exists=overlay_exists,
         listed_by=tuple("snapshot" for xml in snapshots if names_path(xml, disk.overlay)),
         base_users=_users(disk.base, facts.uuid, domains, stored),
         switched_by_libvirt=own is not None and bool(own.backing),
@@ -211,7 +252,7 @@ def _of_guests_that_are_gone(
         if worker_pid(run) is not None or not needs_end(run):
             continue
         disks = tuple(
-            DiskEvidence(disk, Place.ELSEWHERE, Place.ELSEWHERE, Path(disk.overlay).exists()) for disk in plan.disks
+            DiskEvidence(disk, Place.ELSEWHERE, Place.ELSEWHERE, os.path.lexists(disk.overlay)) for disk in plan.disks
         )
         evidence = GuestEvidence(plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True)
         leftover = leftover_of(evidence)

@@ -100,6 +100,10 @@ class HostSession:
                     ) from error
                 await asyncio.sleep(1)
 
+    async def ask_once(self, question: Callable[[Host], Awaitable[T]]) -> T:
+        """The answer of the host as it is connected now; raises HostUnreachableError where it is not."""
+        return await question(self.host)
+
     async def wait_for_news(self, seconds: float) -> None:
         """Return when the host reported something, or after `seconds`; what it was is read from the host itself."""
         try:

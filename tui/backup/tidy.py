@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import stat
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from tui.backup.chain import names_path
-from tui.backup.durable import sync_folder
-from tui.backup.images import ImageError, ImageInfo, image_info
+from tui.backup.images import ImageError, ImageInfo
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_own_overlay
+from tui.backup.reach import ImageLook, Reach
 from tui.backup.session import HostSession
 from tui.hosts.port import NoSuchDomainError
 from tui.model.guest import PowerState
@@ -51,30 +48,28 @@ def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -
 
 
 async def delete_overlay(
-    session: HostSession, plan: BackupPlan, disk: PlannedDisk, *, is_merged: bool
+    session: HostSession, plan: BackupPlan, reach: Reach, disk: PlannedDisk, *, is_merged: bool
 ) -> tuple[str, ...]:
     """Delete the overlay of a disk; returns the objections that forbade it, empty when it is gone."""
-    if not await asyncio.to_thread(os.path.lexists, disk.overlay):
+    if not await reach.exists(disk.overlay):
         return ()
-    found = objections(plan, disk, await _gather(session, plan, disk, is_merged=is_merged))
+    found = objections(plan, disk, await _gather(session, plan, reach, disk, is_merged=is_merged))
     if not found:
-        await asyncio.to_thread(_unlink, Path(disk.overlay))
+        await reach.delete(disk.overlay)
     return found
 
 
-def _unlink(path: Path) -> None:
-    path.unlink()
-    sync_folder(path.parent)
-
-
-async def _gather(session: HostSession, plan: BackupPlan, disk: PlannedDisk, *, is_merged: bool) -> OverlayEvidence:
-    try:
-        info = await image_info(disk.overlay, ImageFormat.QCOW2)
-    except ImageError:
-        info = None
+async def _gather(
+    session: HostSession, plan: BackupPlan, reach: Reach, disk: PlannedDisk, *, is_merged: bool
+) -> OverlayEvidence:
+    look: ImageLook | None = None
+    info: ImageInfo | None = None
+    with suppress(ImageError, OSError):
+        look = await reach.look(disk.overlay, ImageFormat.QCOW2)
+        info = await reach.info(disk.overlay, ImageFormat.QCOW2)
     return OverlayEvidence(
         is_merged=is_merged,
-        is_plain_file=stat.S_ISREG(os.lstat(disk.overlay).st_mode),
+        is_plain_file=look is not None and look.is_file,
         info=info,
         named_by=await domains_naming(session, disk.overlay),
         has_block_job=await _has_block_job(session, plan, disk),

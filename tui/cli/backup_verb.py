@@ -21,6 +21,7 @@ from tui.backup.preflight import Verdict
 from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
+from tui.backup.source import SourceWish
 from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, step_facts
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
@@ -43,6 +44,7 @@ class BackupWish:
     limit_bytes_s: int = 0
     compact: bool = False
     accepted: tuple[str, ...] = ()
+    source: SourceWish = SourceWish.AUTO
     dry_run: bool = False
     as_json: bool = False
 
@@ -57,6 +59,7 @@ class BackupWish:
             limit_bytes_s=options.limit,
             compact=options.compact,
             accepted=tuple(options.accept),
+            source=SourceWish(options.source),
             dry_run=options.dry_run,
             as_json=options.json,
         )
@@ -89,6 +92,7 @@ async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
         limit_bytes_s=wish.limit_bytes_s,
         compact=wish.compact,
         accepted=wish.accepted,
+        source=wish.source,
     )
     if wish.dry_run:
         _show(proposal, as_json=wish.as_json)

@@ -138,6 +138,7 @@ def _add_backup(add_verb: VerbAdder) -> None:
     backup.add_argument("--disk", metavar="TARGET", action="append", default=[], help="only this one (vda); repeatable")
     backup.add_argument("--quiesce", choices=("required", "preferred", "off"), default="required", help=QUIESCE_HELP)
     backup.add_argument("--compact", action="store_true", help="compressed qcow2 copies instead of the same bytes")
+    backup.add_argument("--source", choices=("auto", "file", "stream"), default="auto", help=SOURCE_HELP)
     backup.add_argument("--accept", metavar="NAME", action="append", default=[], help="be without what cannot be saved")
     backup.add_argument("--limit", metavar="MB/S", type=_megabytes, default=0, help="bound the copy's rate")
     backup.add_argument("--dry-run", action="store_true", help="show the checks and the plan, do nothing")
@@ -174,6 +175,9 @@ EXEC_HELP = (
 )
 QUIESCE_HELP = (
     "freeze the guest's file systems: no backup without it (required, the default), if it can be, or not at all"
+)
+SOURCE_HELP = (
+    "read the images as files, through libvirt's storage streams, or as files where this user may (auto, the default)"
 )
 GUEST_HELP = "its name, its UUID or HOST/NAME"
 
