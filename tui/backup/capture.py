@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -69,15 +70,27 @@ class Capture:
         async def work(meter: Meter) -> str:
             if not self.plan.is_converted(disk):
                 return await self.reach.copy(disk, target, meter)
-            await convert(self.plan, disk, target, lambda share: setattr(meter, "done", int(share * total)), meter)
-            return await on_thread(disk, hash_file, target, Meter(stop=meter.stop))
+            return await self._convert(disk, target, total, meter)
 
-        digest = await self._watched(Step.COPY, disk, total, work)
+        twice = 2 if self.plan.is_converted(disk) and self.reach.converts_copies else 1
+        digest = await self._watched(Step.COPY, disk, twice * total, work)
         # The second look asks whether anybody has the image open for writing, too: that would be refused.
         after = await self._look(disk.base, disk.format)
         if after.mark != before.mark or await self.reach.info(disk.base, disk.format) != info:
             raise SourceChangedError("An image was written to while it was copied", cause=disk.base)
         return copied_disk(self.plan, disk, before, info.virtual_bytes, total, digest)
+
+    async def _convert(self, disk: PlannedDisk, target: str, total: int, meter: Meter) -> str:
+        scratch = self.folder.partial / f"scratch-{disk.target}"
+        opened = await self.reach.opened(disk, scratch, meter)
+        before = meter.done
+        await convert(
+            self.plan, opened, target, lambda share: setattr(meter, "done", before + int(share * total)), meter
+        )
+        await compare(opened, target)
+        if await asyncio.to_thread(scratch.is_dir):
+            await asyncio.to_thread(shutil.rmtree, scratch)
+        return await on_thread(disk, hash_file, target, Meter(stop=meter.stop))
 
     async def _look(self, path: str, image_format: ImageFormat) -> ImageLook:
         look = await self.reach.look(path, image_format)
@@ -96,8 +109,6 @@ class Capture:
                 cause=f"{copy.file}: {digest} instead of {copy.sha256}",
                 next_step="Check the target's disk and the machine's memory.",
             )
-        if self.plan.is_converted(disk):
-            await compare(disk, path)
         return replace(copy, sha256=digest), await check_image(path, self.plan.copy_format(disk))
 
     async def _watched(

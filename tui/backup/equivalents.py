@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from shlex import quote
 
@@ -78,6 +79,10 @@ def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
 
 
 def _verify_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
+    if plan.is_converted(disk) and plan.source is Source.STREAM:
+        scratch = _scratch(disk, copy)
+        words = " ".join(map(quote, scratch))
+        return f"qemu-img compare {quote(scratch[0])} {quote(copy)} && rm {words}"
     if plan.is_converted(disk):
         return f"qemu-img compare {quote(disk.base)} {quote(copy)}"
     if plan.source is Source.STREAM:
@@ -86,8 +91,35 @@ def _verify_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
 
 
 def _copy_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
-    if plan.is_converted(disk):
-        return f"qemu-img {' '.join(quote(word) for word in convert_words(plan, disk, copy))}"
-    if plan.source is Source.STREAM:
-        return f"virsh -c {quote(plan.uri)} vol-download --sparse {quote(disk.base)} {quote(copy)}"
-    return f"cp --sparse=always {quote(disk.base)} {quote(copy)}"
+    if not plan.is_converted(disk):
+        return _download(plan, disk.base, copy) if plan.source is Source.STREAM else _cp(disk.base, copy)
+    if plan.source is Source.FILE:
+        return _convert(plan, disk, copy)
+    scratch = _scratch(disk, copy)
+    paths = (disk.base, *disk.below)
+    downloads = [_download(plan, path, name) for path, name in zip(paths, scratch, strict=True)]
+    ties = [
+        f"qemu-img rebase -u -F $({_format_of(below)}) -b {quote(below)} {quote(image)}"
+        for image, below in pairwise(scratch)
+    ]
+    return " && ".join((*downloads, *ties, _convert(plan, replace(disk, base=scratch[0]), copy)))
+
+
+def _format_of(image: str) -> str:
+    return f"qemu-img info {quote(image)} | sed -n 's/^file format: //p'"
+
+
+def _scratch(disk: PlannedDisk, copy: str) -> tuple[str, ...]:
+    return tuple(f"{copy}.scratch-{number}" for number in range(1 + len(disk.below)))
+
+
+def _cp(base: str, copy: str) -> str:
+    return f"cp --sparse=always {quote(base)} {quote(copy)}"
+
+
+def _download(plan: BackupPlan, base: str, copy: str) -> str:
+    return f"virsh -c {quote(plan.uri)} vol-download --sparse {quote(base)} {quote(copy)}"
+
+
+def _convert(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
+    return f"qemu-img {' '.join(quote(word) for word in convert_words(plan, disk, copy))}"

@@ -7,7 +7,6 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tui.agent.commands import ping
 from tui.agent.transport import Transport
@@ -25,6 +24,7 @@ from tui.backup.runs import active_run, find_run, worker_alive
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host, HostError, HostUnreachableError
+from tui.hosts.uris import is_remote
 from tui.model.disk import Disk
 from tui.model.errors import ExplainedError
 from tui.model.guest import DomainFacts, PowerState
@@ -135,7 +135,7 @@ def _is_stale(mark: str) -> bool:
 
 def is_local(uri: str) -> bool:
     """Whether a libvirt URI speaks of this machine."""
-    return urlsplit(uri).netloc == ""
+    return not is_remote(uri)
 
 
 async def _users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:

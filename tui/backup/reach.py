@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tui.backup.copying import FileMark
@@ -55,6 +56,11 @@ class OverlaySize:
 class Reach(Protocol):
     """One way to the images. Methods raise OSError, HostError and BackupError."""
 
+    @property
+    def converts_copies(self) -> bool:
+        """Whether images have to be copied before they can be converted."""
+        ...
+
     async def look(self, path: str, image_format: ImageFormat) -> ImageLook | None:
         """What an image is, asked without a lock; None where there is none."""
         ...
@@ -80,6 +86,10 @@ class Reach(Protocol):
 
         Raises CancelledBackupError when `meter.stop` is set.
         """
+        ...
+
+    async def opened(self, disk: PlannedDisk, folder: Path, meter: Meter) -> PlannedDisk:
+        """The disk as images that programs of this user may open; copies of them, if need be, go into `folder`."""
         ...
 
     async def holds_nothing(self, path: str) -> bool:

@@ -23,6 +23,8 @@ P = ParamSpec("P")
 class FileReach:
     """See `reach.Reach`."""
 
+    converts_copies = False
+
     async def look(self, path: str, image_format: ImageFormat) -> ImageLook | None:
         """What an image is, None where there is none; raises OSError where it cannot be read."""
         return await asyncio.to_thread(_look, path, image_format)
@@ -49,6 +51,10 @@ class FileReach:
             # The extents are shared: what is read when it is verified is what was captured.
             return ""
         return await on_thread(disk, copy_file, disk.base, target, meter)
+
+    async def opened(self, disk: PlannedDisk, folder: Path, meter: Meter) -> PlannedDisk:
+        """The disk as it is."""
+        return disk
 
     async def holds_nothing(self, path: str) -> bool:
         """Whether qemu-img finds no cluster of its own in an overlay."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable
+from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 
 from tui.backup.copying import FileMark, SourceChangedError, create_target, finish_target
-from tui.backup.images import HEADER_BYTES, ImageError, ImageInfo, first_table, parse_header
-from tui.backup.landing import CHUNK, Landing
+from tui.backup.images import HEADER_BYTES, ImageError, ImageInfo, first_table, parse_header, run_program
+from tui.backup.inflow import Inflow
+from tui.backup.landing import Landing
 from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.backup.reach import Ask, FileSystem, ImageLook, OverlaySize
@@ -18,17 +21,25 @@ from tui.hosts.port import Host, HostError
 from tui.hosts.storage import Storage, Volume
 from tui.hosts.uris import is_remote
 from tui.model.guest import PowerState
+from tui.settings import PRIVATE_FOLDER
 
 WINDOW = 32 * 1024 * 1024
 """Bytes asked for at once, a multiple of CHUNK: the most that waits in memory where the target is slower."""
 TABLE_LIMIT = 32 * 1024 * 1024
 """Bytes of a qcow2's first table that are read; QEMU itself opens no larger one (QCOW_MAX_L1_SIZE)."""
+ANSWER_S = 2.0
+"""Seconds after which a watcher does without an answer."""
 ROOM_EVERY_S = 5.0
 """Seconds between two looks of a pool at its folder while a copy runs."""
 
 
 class StreamReach:
-    """See `reach.Reach`. `pool_name` begins the names of the pools that are made where none holds an image."""
+    """See `reach.Reach`.
+
+    `pool_name` begins the names of the pools that are made where none holds an image.
+    """
+
+    converts_copies = True
 
     def __init__(self, ask: Ask, ask_once: Ask, plan: BackupPlan, pool_name: str) -> None:
         self._ask = ask
@@ -60,12 +71,13 @@ class StreamReach:
 
     async def info(self, path: str, image_format: ImageFormat) -> ImageInfo:
         """The same, once no running guest has the image or a job on it: there is no lock that could be asked for."""
-        volume = await self._volume(path)
-        if volume is None:
-            raise ImageError("The image is not there", cause=path)
+        volume = await self._present(path)
         writers = await self._writers(path)
         if writers:
             raise ImageError("The image is in use", cause=f"{path} by {', '.join(writers)}")
+        if image_format is ImageFormat.RAW:
+            # Whatever a guest wrote into its first bytes, libvirt's guess at a format among them, is data.
+            return ImageInfo(image_format, _length(volume), "")
         return ImageInfo(volume.format, volume.capacity, volume.backing)
 
     async def exists(self, path: str) -> bool:
@@ -90,26 +102,43 @@ class StreamReach:
         """What the domain says of its image in use, and the pool of the room; None where they do not answer at once."""
         now = monotonic()
         try:
-            sizes = await self._ask_once(lambda host: host.block_sizes(self._plan.uuid, disk.overlay))
-            if now - self._room[0] >= ROOM_EVERY_S:
-                folder = os.path.dirname(disk.overlay)  # noqa: PTH120 - a plain string, maybe of another machine
-                self._room = (now, await self._ask_once(lambda host: self._storage(host).free_bytes(folder)))
-        except HostError:
+            async with asyncio.timeout(ANSWER_S):
+                sizes = await self._ask_once(lambda host: host.block_sizes(self._plan.uuid, disk.overlay))
+                if now - self._room[0] >= ROOM_EVERY_S:
+                    folder = os.path.dirname(disk.overlay)  # noqa: PTH120 - a plain string, maybe of another machine
+                    self._room = (now, await self._ask_once(lambda host: self._storage(host).free_bytes(folder)))
+        except (HostError, TimeoutError):
             return None
         return OverlaySize(sizes.allocation, self._room[1])
 
     async def copy(self, disk: PlannedDisk, target: str, meter: Meter) -> str:
         """Download the base in parts; after a lost connection it goes on where it was."""
-        look = await self.look(disk.base, disk.format)
-        if look is None:
-            raise ImageError("The image is not there", cause=disk.base)
+        return await self._download(disk.base, target, meter)
+
+    async def opened(self, disk: PlannedDisk, folder: Path, meter: Meter) -> PlannedDisk:
+        """Copies of the base and of all that it lies on, tied to each other as the images are."""
+        await asyncio.to_thread(folder.mkdir, PRIVATE_FOLDER)
+        paths = (disk.base, *disk.below)
+        copies = tuple(str(folder / f"{disk.target}-{number}") for number in range(len(paths)))
+        image_format: str = disk.format
+        for number, (path, copy) in enumerate(zip(paths, copies, strict=True)):
+            volume = await self._present(path)
+            await self._download(path, copy, meter)
+            if number + 1 < len(paths):
+                below = (volume.backing_format, copies[number + 1])
+                await _tie(copy, image_format, *below)
+                image_format = volume.backing_format
+        return replace(disk, base=copies[0], below=copies[1:])
+
+    async def _download(self, path: str, target: str, meter: Meter) -> str:
+        length = _length(await self._present(path))
         descriptor = await asyncio.to_thread(create_target, target)
         inflow = Inflow(Landing(meter, descriptor), meter)
         try:
-            while inflow.position < look.length:
-                await self._receive_part(disk.base, look.length, inflow)
+            while inflow.position < length:
+                await self._receive_part(path, length, inflow)
             digest = await asyncio.to_thread(inflow.end)
-            await asyncio.to_thread(finish_target, descriptor, look.length)
+            await asyncio.to_thread(finish_target, descriptor, length)
         except BaseException:
             # A download that hangs may still bring pieces: none of them is written any more.
             inflow.give_up()
@@ -150,6 +179,12 @@ class StreamReach:
     async def _volume(self, path: str) -> Volume | None:
         return await self._ask(lambda host: self._storage(host).volume(path))
 
+    async def _present(self, path: str) -> Volume:
+        volume = await self._volume(path)
+        if volume is None:
+            raise ImageError("The image is not there", cause=path, next_step="See what removed it.")
+        return volume
+
     async def _read(self, path: str, offset: int, length: int) -> bytes:
         return await self._ask(lambda host: self._storage(host).read(path, offset, length))
 
@@ -166,54 +201,12 @@ class StreamReach:
         ]
 
 
-class Inflow:
-    """Joins the pieces of a download to chunks for a `Landing`; `position` is the byte that comes next."""
-
-    def __init__(self, landing: Landing, meter: Meter) -> None:
-        self._landing = landing
-        self._meter = meter
-        self._buffer: memoryview | None = None
-        self._filled = 0
-        self.position = 0
-
-    def data(self, piece: bytes) -> None:
-        """Take bytes; raises OSError and CancelledBackupError."""
-        rest = memoryview(piece)
-        while rest:
-            if self._buffer is None:
-                self._meter.wait(0)
-                self._buffer = self._landing.buffer()
-            # Chunks end on multiples of CHUNK, whatever a hole before them left.
-            count = min(len(rest), CHUNK - self.position % CHUNK)
-            self._buffer[self._filled : self._filled + count] = rest[:count]
-            self._filled += count
-            self.position += count
-            rest = rest[count:]
-            if self.position % CHUNK == 0:
-                self._flush()
-
-    def hole(self, length: int) -> None:
-        """Take zeros; raises OSError and CancelledBackupError."""
-        self._flush()
-        self._landing.hole(length)
-        self.position += length
-
-    def end(self) -> str:
-        """The sum of everything in hexadecimal."""
-        self._flush()
-        return self._landing.end()
-
-    def give_up(self) -> None:
-        """End without a sum."""
-        self._landing.give_up()
-
-    def _flush(self) -> None:
-        if self._buffer is None:
-            return
-        buffer, count = self._buffer, self._filled
-        self._buffer, self._filled = None, 0
-        self._meter.wait(self._meter.throttle.pause_s(count, monotonic()))
-        self._landing.data(buffer, count, self.position - count)
+async def _tie(image: str, image_format: str, below_format: str, below: str) -> None:
+    """Write into an image's header what it lies on; the data stay as they are."""
+    words = ("-u", "-f", image_format, "-F", below_format, "-b", below, image)
+    code, _, err = await run_program("qemu-img", "rebase", *words)
+    if code != 0:
+        raise ImageError("The copies of a chain could not be tied together", cause=image, original=err)
 
 
 def _length(volume: Volume) -> int:

@@ -18,8 +18,8 @@ from tui.hosts.volume_xml import folder_pool_xml, read_volume
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RECEIVE_BYTES = 1024 * 1024
-"""Asked for at once; libvirt hands over what has come, some 256 KiB."""
+RECEIVE_BYTES = 256 * 1024
+"""Asked for at once: about what one message of libvirt's protocol carries; the binding clears a buffer of that size."""
 TRIES = 3
 """Somebody else's pool, which held the folder until now, may be gone at the next call."""
 
@@ -143,15 +143,15 @@ def _remove_pools(connection: Any, pool_name: str) -> None:
 
 
 def _download(connection: Any, pool_name: str, path: str, offset: int, length: int, receiver: Receiver) -> None:
-    stream = connection.newStream(0)
-
-    def begin(volume: Any) -> bool:
+    def begin(volume: Any) -> Any:
+        stream = connection.newStream(0)
         volume.download(stream.raw, offset, length, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
-        return True
+        return stream.raw
 
-    if _in_pool(connection, pool_name, path, begin, fresh=False) is None:
+    stream = _in_pool(connection, pool_name, path, begin, fresh=False)
+    if stream is None:
         raise HostError("The image is gone", cause=path, next_step="See what removed it.")
-    _drain(stream.raw, receiver)
+    _drain(stream, receiver)
 
 
 def _drain(stream: Any, receiver: Receiver) -> None:

@@ -11,7 +11,8 @@ class Volume:
     """An image as libvirt's storage describes it (virStorageVolGetXMLDesc); sizes in bytes.
 
     `capacity` is what a guest sees, `allocation` what is on the disk, `physical` the file's length. `backing` is the
-    path of the image below, `modified_ns` the time of the last write.
+    path of the image below, `backing_format` its format as this image names it; `modified_ns` the time of the last
+    write.
     """
 
     path: str
@@ -21,6 +22,7 @@ class Volume:
     allocation: int
     physical: int
     backing: str
+    backing_format: str
     owner: int
     group: int
     mode: int

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from tui.hosts.domain_xml import parse_tree
+from tui.hosts.domain_xml import MalformedXmlError, parse_tree
 from tui.hosts.storage import Volume
 
 
 def read_volume(xml: str) -> Volume:
     """Read a `<volume>`; raises MalformedXmlError."""
     root = parse_tree(xml)
-    target_format = root.find("./target/format")
+    try:
+        return _volume(root)
+    except ValueError as error:
+        raise MalformedXmlError("The volume's XML cannot be read", cause=str(error), original=xml[:2000]) from error
+
+
+def _volume(root: ET.Element) -> Volume:
     return Volume(
         path=root.findtext("./target/path", ""),
         is_file=root.get("type") == "file",
-        format=target_format.get("type", "") if target_format is not None else "",
+        format=_type(root, "./target/format"),
         capacity=_count(root, "capacity"),
         allocation=_count(root, "allocation"),
         physical=_count(root, "physical"),
         backing=root.findtext("./backingStore/path", ""),
+        backing_format=_type(root, "./backingStore/format"),
         owner=_count(root, "./target/permissions/owner"),
         group=_count(root, "./target/permissions/group"),
         mode=int(root.findtext("./target/permissions/mode", "0"), 8),
@@ -33,6 +40,11 @@ def folder_pool_xml(name: str, folder: str) -> str:
     ET.SubElement(pool, "name").text = name
     ET.SubElement(ET.SubElement(pool, "target"), "path").text = folder
     return ET.tostring(pool, encoding="unicode")
+
+
+def _type(root: ET.Element, path: str) -> str:
+    element = root.find(path)
+    return element.get("type", "") if element is not None else ""
 
 
 def _count(root: ET.Element, path: str) -> int:
