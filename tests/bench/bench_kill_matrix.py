@@ -1,4 +1,7 @@
-"""The whole kill matrix: every moment of a backup, and everything that can die, alone and all together."""
+"""The whole kill matrix: every moment of a backup, and everything that can die, alone and all together.
+
+`python -m tests.bench.bench_kill_matrix [MOMENT]... [BLOW]... [stream]` is a part of it, or the same through streams.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,20 @@ from pathlib import Path
 
 from tests.live.held_worker import MOMENTS
 from tests.live.kill_matrix import SPEC, Blow, Cell, run_cell, table
+from tui.backup.source import SourceWish
 from tui.lab.laboratory import Laboratory
 
 
-async def run(moments: tuple[str, ...], target: Path) -> list[Cell]:
+async def run(moments: tuple[str, ...], blows: tuple[Blow, ...], target: Path, source: SourceWish) -> list[Cell]:
     """All cells of the given moments on one guest."""
     cells: list[Cell] = []
     async with Laboratory() as lab:
         await lab.add(SPEC)
         await lab.wait_for_agent(SPEC.name)
         for moment in moments:
-            for blow in Blow:
+            for blow in blows:
                 try:
-                    cell = await run_cell(lab, target, moment, blow)
+                    cell = await run_cell(lab, target, moment, blow, source)
                 except Exception as error:  # noqa: BLE001 - a cell that cannot be judged is a lost one
                     cell = Cell(moment, blow, "", (f"{type(error).__name__}: {error}",))
                 cells.append(cell)
@@ -31,16 +35,23 @@ async def run(moments: tuple[str, ...], target: Path) -> list[Cell]:
     return cells
 
 
-def main(moments: tuple[str, ...] = MOMENTS) -> None:
+def main(
+    moments: tuple[str, ...] = MOMENTS, blows: tuple[Blow, ...] = tuple(Blow), source: SourceWish = SourceWish.AUTO
+) -> None:
     """Print the matrix with counts."""
     with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
         os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
         os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
         target = Path(folder) / "backups"
         target.mkdir()
-        cells = asyncio.run(run(moments, target))
+        cells = asyncio.run(run(moments, blows, target, source))
     sys.stdout.write(table(cells) + "\n")
 
 
 if __name__ == "__main__":
-    main(tuple(sys.argv[1:]) or MOMENTS)
+    words = sys.argv[1:]
+    main(
+        tuple(word for word in words if word in MOMENTS) or MOMENTS,
+        tuple(blow for blow in Blow if blow in words) or tuple(Blow),
+        SourceWish.STREAM if SourceWish.STREAM in words else SourceWish.AUTO,
+    )

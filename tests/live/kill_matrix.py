@@ -14,13 +14,14 @@ from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD, launcher_argv
 from tui.backup.chain import Place, place_of, read_guest
 from tui.backup.folder import VOID, result_folder
-from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
+from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy, pool_name
 from tui.backup.proof import prove
 from tui.backup.propose import propose
 from tui.backup.quiesce import is_frozen
 from tui.backup.runs import Run, open_run, runs_folder, worker_alive, worker_pid
 from tui.backup.scan import find_leftovers
 from tui.backup.session import HostSession, Patience
+from tui.backup.source import SourceWish
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
@@ -55,12 +56,14 @@ class Cell:
     problems: tuple[str, ...]
 
 
-async def run_cell(lab: Laboratory, target: Path, moment: str, blow: Blow) -> Cell:
+async def run_cell(
+    lab: Laboratory, target: Path, moment: str, blow: Blow, source: SourceWish = SourceWish.AUTO
+) -> Cell:
     """Stop a backup of SPEC's guest at `moment`, deal the blow, rescue from the command line, look at everything."""
     host = connect(lab.uri)
     await host.open()
     facts = next(each for each in await host.list_domains() if each.name == SPEC.name)
-    plan = (await propose(host, facts, target, quiesce=QuiescePolicy.REQUIRED)).plan
+    plan = (await propose(host, facts, target, quiesce=QuiescePolicy.REQUIRED, source=source)).plan
     await host.close()
     (target / "plan.json").write_text(plan.to_json())
     app = await asyncio.create_subprocess_exec(
@@ -135,7 +138,9 @@ async def what_is_wrong(lab: Laboratory, plan: BackupPlan, before: dict[str, lis
     session = HostSession(connect, lab.uri, Patience())
     await host.open()
     try:
-        return [*await _definitions(session, plan), *await _around(host, plan), *await _writes(lab, before)]
+        wrong = [*await _definitions(session, plan), *await _around(host, plan), *await _writes(lab, before)]
+        pools = (await lab.virsh("pool-list", "--all", "--name")).split()
+        return wrong + [f"the pool {name} is still there" for name in pools if name.startswith(pool_name(plan))]
     finally:
         await session.close()
         await host.close()

@@ -5,24 +5,34 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.live.kill_matrix import LOGS, SPEC, what_is_wrong, written
+from tests.live.backup_fixtures import end_of, facts_of, host, laboratory_of_one, log_of, target
+from tests.live.backup_process import WORKER
+from tests.live.held_worker import HELD
+from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, run_cell, until, what_is_wrong, written
 from tui.backup.folder import result_folder
-from tui.backup.plan import BackupPlan, read_plan
+from tui.backup.launch import launch
+from tui.backup.plan import BackupPlan, QuiescePolicy, Source, read_plan
+from tui.backup.propose import propose
+from tui.backup.runstate import EXIT_DONE
+from tui.backup.source import SourceWish
+from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 
 STRANGER = pwd.getpwnam("daemon")
 """A user other than root and the laboratory's; libvirt asks for one that has a name."""
 REPOSITORY = Path(__file__).parents[2]
-LONG_S = 120.0
+
+__all__ = ["host", "target"]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
@@ -52,6 +62,33 @@ class Stranger:
         process = await self.start(*words)
         out, _ = await process.communicate()
         return process.returncode or 0, out.decode()
+
+    async def held_backup(self, moment: str) -> tuple[Path, BackupPlan]:
+        """The run and the plan of a backup whose worker waits at `moment`."""
+        code, said = await self.run("backup", SPEC.name, "--to", str(self.target), "--dry-run", "--json")
+        assert code == 0, said
+        plan = read_plan(json.dumps(json.loads(said)["plan"]))
+        assert plan.source is Source.STREAM
+        path = self.home / "plan.json"
+        path.write_text(plan.to_json())
+        launcher = await asyncio.create_subprocess_exec(
+            *as_stranger(self.python, "-m", "tests.live.held_worker", "launcher", moment, str(path)),
+            cwd="/",
+            env=environment(self.home),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await launcher.communicate(b"")
+        assert out == b"launched\n"
+        run = self.home / "state/qga-tui/runs" / plan.run_id
+        await until(lambda: (run / HELD).exists())
+        return run, plan
+
+    async def kill(self, run: Path) -> None:
+        """End the run's worker as a crash would."""
+        pid = int(json.loads((run / "worker.json").read_text())["pid"])
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not Path(f"/proc/{pid}").exists())
 
     def runs(self) -> list[Path]:
         folder = self.home / "state/qga-tui/runs"
@@ -88,9 +125,7 @@ def python_of_strangers(home: Path) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab() -> AsyncIterator[Laboratory]:
-    async with Laboratory() as laboratory:
-        await laboratory.add(SPEC)
-        await laboratory.wait_for_agent(SPEC.name)
+    async with laboratory_of_one() as laboratory:
         yield laboratory
 
 
@@ -112,13 +147,6 @@ def stranger(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield Stranger(python_of_strangers(home), home, lab.uri)
     shutil.rmtree(home)
     images.chmod(0o755)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Another process brings the condition about: there is no event to await here."""
-    async with asyncio.timeout(LONG_S):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 async def assert_untouched(lab: Laboratory, plan: BackupPlan, before: dict[str, list[int]]) -> None:
@@ -147,3 +175,84 @@ async def test_the_copy_of_images_that_may_not_be_read_is_the_same_bytes(lab: La
     assert await sums.wait() == 0
     code, said = await stranger.run("verify", str(result))
     assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("moment", "blow"),
+    [
+        ("copy-mid", Blow.ALL),
+        ("copy-mid", Blow.LIBVIRTD),
+        ("pivoted", Blow.WORKER),
+    ],
+)
+async def test_whatever_dies_leaves_a_guest_that_is_well(
+    lab: Laboratory, target: Path, moment: str, blow: Blow
+) -> None:
+    cell = await run_cell(lab, target, moment, blow, SourceWish.STREAM)
+    assert cell.problems == ()
+    assert cell.copy == ("void" if blow is Blow.ALL else "good")
+
+
+async def streamed(lab: Laboratory, host: Host, target: Path, disks: tuple[str, ...], *, compact: bool) -> BackupPlan:
+    """A backup through streams that was done as asked."""
+    facts = await facts_of(host, SPEC.name)
+    proposal = await propose(
+        host,
+        facts,
+        target,
+        disks,
+        quiesce=QuiescePolicy.REQUIRED,
+        compact=compact,
+        source=SourceWish.STREAM,
+    )
+    assert proposal.may_begin, proposal.checks
+    run = launch(proposal.plan, WORKER)
+    state = await end_of(run)
+    assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), log_of(run)
+    assert await copy_of(proposal.plan) == ("good", [])
+    assert [path.name for path in state.result.iterdir() if path.name.startswith("scratch")] == []
+    assert (await facts_of(host, SPEC.name)).disks == facts.disks
+    assert "qga-tui" not in await lab.virsh("pool-list", "--all")
+    return proposal.plan
+
+
+async def test_compact_copies_and_chains_come_through_streams_too(lab: Laboratory, host: Host, target: Path) -> None:
+    plan = await streamed(lab, host, target, ("vda", "vdb"), compact=True)
+    assert await what_is_wrong(lab, plan, {log: [] for log in LOGS}) == []
+    assert {path.name for path in (result_folder(plan).final / "disks").iterdir()} == {"vda.qcow2", "vdb.qcow2"}
+    top = lab.disk(SPEC.name, "vdb").with_name("users-own.qcow2")
+    words = ("--diskspec", f"vdb,snapshot=external,file={top}", "--diskspec", "vda,snapshot=no")
+    await lab.virsh("snapshot-create-as", SPEC.name, "--disk-only", "--no-metadata", *words)
+    try:
+        plan = await streamed(lab, host, target, ("vdb",), compact=False)
+        assert plan.disks[0].below == (str(lab.disk(SPEC.name, "vdb")),)
+        assert plan.disks[0].base == str(top)
+    finally:
+        await lab.virsh("blockcommit", SPEC.name, "vdb", "--active", "--pivot", "--wait")
+        top.unlink()
+
+
+async def test_a_stranger_whose_worker_was_killed_sets_it_right(lab: Laboratory, stranger: Stranger) -> None:
+    before = {log: await written(lab, log) for log in LOGS}
+    run, plan = await stranger.held_backup("copied")
+    copies = result_folder(plan).partial / "disks"
+    for disk in plan.disks:
+        words = ("-f", disk.format, "-F", disk.format, disk.base, str(copies / plan.copy_name(disk)))
+        compared = await asyncio.create_subprocess_exec("qemu-img", "compare", "-q", *words)
+        assert await compared.wait() == 0
+        assert (copies / plan.copy_name(disk)).read_bytes() == Path(disk.base).read_bytes()
+    await stranger.kill(run)
+    code, said = await stranger.run("rescue", SPEC.name, "--apply")
+    assert code == 0, said
+    assert "is on its own disks" in said
+    await assert_untouched(lab, plan, before)
+    assert (result_folder(plan).final / "SHA256SUMS").is_file()
+
+    run, plan = await stranger.held_backup("copy-mid")
+    assert "qga-tui" in await lab.virsh("pool-list", "--all")
+    await stranger.kill(run)
+    code, said = await stranger.run("rescue", "--json", "--apply")
+    assert code == 0, said
+    (told,) = json.loads(said)
+    assert (told["way"], told["copy"]) == ("merge", "void")
+    await assert_untouched(lab, plan, before)
