@@ -54,6 +54,16 @@ async def test_agent_calls_of_a_driver_without_agents_fail_as_agent_errors() -> 
         await host.work_line(facts.uuid).send('{"execute":"guest-ping"}', 1)
 
 
+async def test_no_pool_is_ever_made_over_devices() -> None:
+    host = LibvirtHost("test:///default", "test")
+    await host.open()
+    for path in ("/dev/vg/lv", "/dev/sda"):
+        with pytest.raises(HostError) as caught:
+            await host.storage("qga-tui-0").volume(path)
+        assert "No storage pool holds the devices" in caught.value.title
+    await host.storage("qga-tui-0").close()
+
+
 async def test_a_uri_nobody_listens_on_is_explained(tmp_path: Path) -> None:
     host = LibvirtHost(f"qemu:///session?socket={tmp_path}/none", "gone")
     with pytest.raises(HostUnreachableError) as caught:

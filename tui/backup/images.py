@@ -141,7 +141,13 @@ async def run_program(*argv: str) -> tuple[int, str, str]:
         )
     except FileNotFoundError as error:
         raise ImageError(f"{argv[0]} is missing", next_step="Install the package qemu-utils (or qemu-img).") from error
-    out, err = await process.communicate()
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            # Given up by whoever waited: it must not hold the lock of an image any longer.
+            process.kill()
+            await process.wait()
     return (
         process.returncode if process.returncode is not None else -1,
         out[:_OUTPUT_LIMIT].decode("utf-8", "replace"),

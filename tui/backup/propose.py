@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,7 +141,7 @@ async def propose(
             next_step="Wait for it to end, or cancel it.",
         )
     plan = await plan_for(host, facts, target, disks, quiesce)
-    way, why = choose_source(source, host.uri, plan.disks)
+    way, why = await asyncio.to_thread(choose_source, source, host.uri, plan.disks)
     plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted, source=way, source_reason=why)
     reach = passing_reach(host, plan)
     try:

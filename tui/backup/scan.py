@@ -175,6 +175,7 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
     if not disks:
         return None
     stamp = _STAMP.search(Path(disks[0].overlay).name)
+    source, _ = await asyncio.to_thread(choose_source, SourceWish.AUTO, host.uri, disks)
     return BackupPlan(
         run_id=(run_id_of(mark) if mark else "") or NO_RUN,
         stamp=stamp.group(1) if stamp else "",
@@ -184,7 +185,7 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
         guest=facts.name,
         target="/",
         disks=tuple(disks),
-        source=choose_source(SourceWish.AUTO, host.uri, disks)[0],
+        source=source,
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import libvirt
@@ -118,8 +119,14 @@ def _pool_over(connection: Any, pool_name: str, folder: str) -> Any:
     try:
         return connection.storagePoolLookupByTargetPath(folder)
     except libvirt.libvirtError as error:
-        if error.get_error_code() != faults.NO_STORAGE_POOL:
+        if error.get_error_code() not in (faults.NO_STORAGE_POOL, faults.NO_SUPPORT):
             raise
+    if PurePosixPath(folder).is_relative_to("/dev"):
+        # A pool of files over devices would open each of them, a watchdog included.
+        raise HostError(
+            f"No storage pool holds the devices in {folder}",
+            next_step="Define a pool of their kind (virsh pool-define-as NAME logical), or run as root on the host.",
+        )
     suffix = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
     try:
         return connection.storagePoolCreateXML(folder_pool_xml(f"{pool_name}-{suffix}", folder), 0)
@@ -128,6 +135,8 @@ def _pool_over(connection: Any, pool_name: str, folder: str) -> Any:
             # Somebody else was faster.
             return connection.storagePoolLookupByTargetPath(folder)
         text = error.get_error_message() or str(error)
+        if faults.is_connection_loss(error.get_error_code() or 0, error.get_error_domain() or 0, text):
+            raise
         step = "Start that pool: virsh pool-start NAME." if "conflict with pool" in text else "Run as root."
         raise HostError(f"libvirt's storage cannot open {folder}", cause=text, next_step=step, original=text) from error
 
