@@ -7,7 +7,7 @@ from tests.unit.backup_values import UUID, a_plan, domain_xml
 from tui.backup.confinement import Confinement, confinement_of, denial_advice
 from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
 from tui.backup.images import Header
-from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, overlay_beside
+from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source, overlay_beside
 from tui.backup.preflight import Verdict, checks_of, size_text
 from tui.backup.reach import FileSystem
 from tui.backup.selection import choices_of
@@ -213,3 +213,19 @@ def test_a_denied_image_tells_where_to_look(model: str, hint: str) -> None:
 
 
 LABEL = "<seclabel type='dynamic' model='{}' relabel='yes'><label>libvirt-1</label></seclabel>"
+
+
+def test_images_on_another_machine_are_no_obstacle_to_streams() -> None:
+    far = replace(WELL, is_local=False, nvram="/nvram/web.fd")
+    plan = replace(PLAN, source=Source.STREAM, source_reason="the images are on another machine", accepted=("nvram",))
+    assert verdicts(far, plan) == {"Not in this backup": Verdict.WARNING}
+    (source,) = (check for check in checks_of(plan, far) if check.title == "Source")
+    assert source.evidence.endswith(": the images are on another machine")
+    assert verdicts(far)["Host"] is Verdict.FAILED
+
+
+def test_an_image_that_is_converted_from_a_stream_needs_room_twice() -> None:
+    tight = replace(WELL, target_file_system=FileSystem(2, 5 * GIB // 2, writable=True))
+    plan = replace(PLAN, compact=True)
+    assert verdicts(tight, plan) == {}
+    assert verdicts(tight, replace(plan, source=Source.STREAM)) == {"Target": Verdict.FAILED}

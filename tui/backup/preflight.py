@@ -20,7 +20,7 @@ MARGIN_BYTES = 64 * 1024 * 1024
 RED_TITLE = "Not in this backup"
 SOURCE_WORDS = {
     Source.FILE: "the images are read as files",
-    Source.STREAM: "the images come through libvirt's storage streams, which also removes the overlays",
+    Source.STREAM: "the images come through libvirt's storage streams, and libvirt removes the overlays",
 }
 OVERLAY_SHARE = 10
 """An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
