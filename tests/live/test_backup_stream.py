@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,15 @@ import pytest_asyncio
 
 from tests.live.backup_fixtures import end_of, facts_of, host, laboratory_of_one, log_of, target
 from tests.live.backup_process import WORKER, connect
-from tests.live.held_worker import HELD
+from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, run_cell, until, what_is_wrong, written
-from tui.backup.folder import result_folder
+from tui.backup.folder import VOID, result_folder
+from tui.backup.journal import RunStage, read_journal
 from tui.backup.launch import launch
 from tui.backup.plan import BackupPlan, QuiescePolicy, Source, read_plan
 from tui.backup.propose import propose
-from tui.backup.runstate import EXIT_DONE
+from tui.backup.runs import cancel, open_run, worker_alive
+from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE
 from tui.backup.source import SourceWish
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
@@ -33,8 +36,6 @@ STRANGER = pwd.getpwnam("daemon")
 REPOSITORY = Path(__file__).parents[2]
 
 __all__ = ["host", "target"]
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,15 @@ class Stranger:
     def target(self) -> Path:
         return self.home / "backups"
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+    async def run(self, *words: str) -> tuple[int, str]:
+        """What `qga-tui` exits with, and says."""
+        process = await asyncio.create_subprocess_exec(
             *as_stranger(self.python, "-m", "tui", "-c", self.uri, *words),
             cwd="/",
             env=environment(self.home),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-
-    async def run(self, *words: str) -> tuple[int, str]:
-        process = await self.start(*words)
         out, _ = await process.communicate()
         return process.returncode or 0, out.decode()
 
@@ -86,9 +85,9 @@ class Stranger:
 
     async def kill(self, run: Path) -> None:
         """End the run's worker as a crash would."""
-        pid = int(json.loads((run / "worker.json").read_text())["pid"])
-        os.kill(pid, signal.SIGKILL)
-        await until(lambda: not Path(f"/proc/{pid}").exists())
+        held = open_run(run)
+        assert cancel(held, signal.SIGKILL)
+        await until(lambda: not worker_alive(held))
 
     def runs(self) -> list[Path]:
         folder = self.home / "state/qga-tui/runs"
@@ -130,23 +129,32 @@ async def lab() -> AsyncIterator[Laboratory]:
 
 
 @pytest.fixture
-def stranger(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
+def stranger(lab: Laboratory) -> Iterator[Stranger]:
     """May connect to the laboratory's daemon; the images are their owner's alone, and so is their folder."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another user")
     socket = Path(lab.uri.partition("socket=")[2])
-    for folder in (lab.folder, *(each for each in socket.parents if lab.folder in each.parents)):
-        folder.chmod(0o711)
-    socket.chmod(0o777)
     images = lab.disk(SPEC.name, "vda").parent
-    images.chmod(0o700)
-    for disk in ("vda", "vdb"):
-        lab.disk(SPEC.name, disk).chmod(0o600)
-    home = Path("/var/tmp") / f"qga-stranger.{os.getpid()}"
-    (home / "backups").mkdir(parents=True)
+    modes = {folder: 0o711 for folder in (lab.folder, *socket.parents) if folder.is_relative_to(lab.folder)}
+    modes |= {socket: 0o777, images: 0o700}
+    modes |= {lab.disk(SPEC.name, disk): 0o600 for disk in ("vda", "vdb")}
+    before = {path: path.stat().st_mode for path in modes}
+    # Not below pytest's own folder, which is closed to others.
+    home = Path(tempfile.mkdtemp(prefix="qga-stranger.", dir="/var/tmp"))
+    (home / "backups").mkdir()
     for path in (home, home / "backups"):
-        os.chown(path, STRANGER.pw_uid, STRANGER.pw_gid)
-    yield Stranger(python_of_strangers(home), home, lab.uri)
-    shutil.rmtree(home)
-    images.chmod(0o755)
+        shutil.chown(path, STRANGER.pw_uid, STRANGER.pw_gid)
+    try:
+        for path, mode in modes.items():
+            path.chmod(mode)
+        stranger = Stranger(python_of_strangers(home), home, lab.uri)
+        yield stranger
+        for run in stranger.runs():
+            cancel(open_run(run), signal.SIGKILL)
+    finally:
+        for path, mode in before.items():
+            path.chmod(mode)
+        shutil.rmtree(home)
 
 
 async def assert_untouched(lab: Laboratory, plan: BackupPlan, before: dict[str, list[int]]) -> None:
@@ -301,4 +309,17 @@ async def test_a_stranger_whose_worker_was_killed_sets_it_right(lab: Laboratory,
     assert code == 0, said
     (told,) = json.loads(said)
     assert (told["way"], told["copy"]) == ("merge", "void")
+    await assert_untouched(lab, plan, before)
+
+
+async def test_a_download_that_is_cancelled_leaves_the_guest_as_before(lab: Laboratory, stranger: Stranger) -> None:
+    before = {log: await written(lab, log) for log in LOGS}
+    folder, plan = await stranger.held_backup("copy-mid")
+    run = open_run(folder)
+    assert cancel(run, signal.SIGTERM)
+    (folder / GO).touch()
+    await until(lambda: not worker_alive(run))
+    last = read_journal(folder)[-1]
+    assert (last.stage, last.details["exit_code"]) == (RunStage.FAILED, EXIT_NOT_DONE)
+    assert (result_folder(plan).partial / VOID).is_file()
     await assert_untouched(lab, plan, before)
