@@ -66,19 +66,32 @@ async def copy(plan_json: str, target: str) -> None:
         await session.close()
 
 
-def cost_of(argv: tuple[str, ...], image: Path, target: Path) -> Cost:
-    """Run a copy from a cold cache; its exit code is not looked at, for the slow one is stopped half way."""
+def resident_peak_kib(pid: int) -> int:
+    """The most memory a process had resident so far (VmHWM), 0 for one that has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def cost_of(argv: tuple[str, ...], image: Path, target: Path, *, is_stopped: bool = False) -> Cost:
+    """Run a copy from a cold cache; raises RuntimeError where it fails, unless it stops itself half way."""
     target.unlink(missing_ok=True)
     cold(image)
     began = time.monotonic()
     pid = os.posix_spawnp(
         argv[0], argv, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]
     )
-    _, _, usage = os.wait4(pid, 0)
+    peak_kib = 0
+    while not (ended := os.wait4(pid, os.WNOHANG))[0]:
+        # The kernel's own maximum (ru_maxrss) begins with that of the process which started it.
+        peak_kib = max(peak_kib, resident_peak_kib(pid))
+        time.sleep(0.05)
+    _, status, usage = ended
+    if status and not is_stopped:
+        raise RuntimeError(f"{argv[0]} failed: wait status {status}")
     descriptor = os.open(target, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-    return Cost(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Cost(time.monotonic() - began, usage.ru_utime + usage.ru_stime, peak_kib / 1024)
 
 
 async def measure() -> None:
@@ -109,7 +122,7 @@ async def measure() -> None:
             )
             tell(f"{title:<28}{words}")
         tell(f"speed against virsh vol-download --sparse: {best['virsh'].seconds / best['ours'].seconds:.2f}")
-        held = await asyncio.to_thread(cost_of, slow, image, target)
+        held = await asyncio.to_thread(cost_of, slow, image, target, is_stopped=True)
         tell(f"held at {SLOW_BYTES_S / 1e6:.0f} MB/s for {SLOW_S} s: {held.memory_mib:.0f} MiB at most")
 
 
