@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,58 +25,69 @@ class PlanStep:
 
 def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
     """The steps of `plan`, in order; the commands can be pasted into a shell."""
-    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
-    folder = result_folder(plan).partial
+    pools = _pools(plan)
+    made = "Have libvirt's storage see the images, where no pool holds them"
+    return (
+        *_switching(plan),
+        *(PlanStep(made, f"{_virsh(plan)} pool-create-as {pool} dir --target {quote(p)}") for p, pool in pools.items()),
+        *_copying(plan),
+        *_merging(plan),
+        *(PlanStep(f"Delete the overlay of {disk.target}", _delete_command(plan, disk, pools)) for disk in plan.disks),
+        *(PlanStep("Remove the pool, where one was made", f"{_virsh(plan)} pool-destroy {p}") for p in pools.values()),
+    )
+
+
+def _virsh(plan: BackupPlan) -> str:
+    return f"virsh -c {quote(plan.uri)}"
+
+
+def _pools(plan: BackupPlan) -> dict[str, str]:
+    """The folders that a stream needs a pool over, with the pools' names."""
+    if plan.source is Source.FILE:
+        return {}
+    folders = dict.fromkeys(str(Path(disk.overlay).parent) for disk in plan.disks)
+    return {folder: f"{pool_name(plan)}-{number}" for number, folder in enumerate(folders, 1)}
+
+
+def _switching(plan: BackupPlan) -> Iterator[PlanStep]:
+    guest = quote(plan.guest)
     specs = [f"{disk.target},snapshot=external,file={disk.overlay.replace(',', ',,')}" for disk in plan.disks]
     specs += [f"{target},snapshot=no" for target in plan.left_out]
-    agent = f"{virsh} qemu-agent-command {guest} --timeout 10"
+    agent = f"{_virsh(plan)} qemu-agent-command {guest} --timeout 10"
     freezing = plan.quiesce is not QuiescePolicy.OFF
-    steps: list[PlanStep] = []
     if freezing:
-        steps.append(PlanStep("Have the guest write out what it holds in memory", f"{agent} '{_SYNC}'"))
-        steps.append(PlanStep("Freeze the file systems", f'{agent} \'{{"execute":"guest-fsfreeze-freeze"}}\''))
-    steps.append(
-        PlanStep(
-            "Let the guest write to overlays",
-            f"{virsh} snapshot-create-as {guest} --disk-only --atomic --no-metadata"
-            + "".join(f" --diskspec {quote(spec)}" for spec in specs),
-        )
+        yield PlanStep("Have the guest write out what it holds in memory", f"{agent} '{_SYNC}'")
+        yield PlanStep("Freeze the file systems", f'{agent} \'{{"execute":"guest-fsfreeze-freeze"}}\'')
+    yield PlanStep(
+        "Let the guest write to overlays",
+        f"{_virsh(plan)} snapshot-create-as {guest} --disk-only --atomic --no-metadata"
+        + "".join(f" --diskspec {quote(spec)}" for spec in specs),
     )
     if freezing:
-        steps.append(PlanStep("Thaw", f'{agent} \'{{"execute":"guest-fsfreeze-thaw"}}\''))
-    folders = dict.fromkeys(str(Path(disk.overlay).parent) for disk in plan.disks)
-    pools = {place: f"{pool_name(plan)}-{number}" for number, place in enumerate(folders, 1)}
-    if plan.source is Source.STREAM:
-        steps += (
-            PlanStep(
-                "Have libvirt's storage see the images, where no pool holds them",
-                f"{virsh} pool-create-as {name} dir --target {quote(place)}",
-            )
-            for place, name in pools.items()
-        )
+        yield PlanStep("Thaw", f'{agent} \'{{"execute":"guest-fsfreeze-thaw"}}\'')
+
+
+def _copying(plan: BackupPlan) -> Iterator[PlanStep]:
+    disks = result_folder(plan).partial / "disks"
     for disk in plan.disks:
-        copy = folder / "disks" / plan.copy_name(disk)
-        steps.append(PlanStep(f"Copy {disk.target}", _copy_command(plan, disk, str(copy))))
+        yield PlanStep(f"Copy {disk.target}", _copy_command(plan, disk, str(disks / plan.copy_name(disk))))
     for disk in plan.disks:
-        copy = folder / "disks" / plan.copy_name(disk)
-        steps.append(PlanStep(f"Verify {disk.target}", _verify_command(plan, disk, str(copy))))
-    steps += (
-        PlanStep(
-            f"Merge {disk.target} back",
-            f"{virsh} blockcommit {guest} {disk.target} --active --shallow --wait --pivot",
-        )
-        for disk in plan.disks
-    )
-    steps.append(PlanStep("See that the guest is on its own disks", f"{virsh} domblklist {guest}"))
-    remove = f"{virsh} vol-delete" if plan.source is Source.STREAM else "rm"
-    steps += (
-        PlanStep(f"Delete the overlay of {disk.target}", f"{remove} {quote(disk.overlay)}") for disk in plan.disks
-    )
-    if plan.source is Source.STREAM:
-        steps += (
-            PlanStep("Remove the pool, where one was made", f"{virsh} pool-destroy {name}") for name in pools.values()
-        )
-    return tuple(steps)
+        yield PlanStep(f"Verify {disk.target}", _verify_command(plan, disk, str(disks / plan.copy_name(disk))))
+
+
+def _merging(plan: BackupPlan) -> Iterator[PlanStep]:
+    guest = quote(plan.guest)
+    for disk in plan.disks:
+        merge = f"{_virsh(plan)} blockcommit {guest} {disk.target} --active --shallow --wait --pivot"
+        yield PlanStep(f"Merge {disk.target} back", merge)
+    yield PlanStep("See that the guest is on its own disks", f"{_virsh(plan)} domblklist {guest}")
+
+
+def _delete_command(plan: BackupPlan, disk: PlannedDisk, pools: dict[str, str]) -> str:
+    pool = pools.get(str(Path(disk.overlay).parent))
+    if pool is None:
+        return f"rm {quote(disk.overlay)}"
+    return f"{_virsh(plan)} pool-refresh {pool} && {_virsh(plan)} vol-delete {quote(disk.overlay)}"
 
 
 def _verify_command(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
@@ -118,7 +130,7 @@ def _cp(base: str, copy: str) -> str:
 
 
 def _download(plan: BackupPlan, base: str, copy: str) -> str:
-    return f"virsh -c {quote(plan.uri)} vol-download --sparse {quote(base)} {quote(copy)}"
+    return f"{_virsh(plan)} vol-download --sparse {quote(base)} {quote(copy)}"
 
 
 def _convert(plan: BackupPlan, disk: PlannedDisk, copy: str) -> str:
