@@ -19,7 +19,7 @@ from tui.backup.mark import run_id_of
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy
 from tui.backup.quiesce import is_frozen
-from tui.backup.runs import active_run, find_run, worker_alive
+from tui.backup.runs import active_run, find_any_run, worker_alive
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host
@@ -105,7 +105,7 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
     uuid = plan.uuid
     facts = await host.read_domain(uuid)
     live, stored = await host.live_xml(uuid), await host.stored_xml(uuid)
-    users = await _users_of_images(host, uuid)
+    users = await users_of_images(host, uuid)
     mark = await host.run_metadata(uuid)
     nvram = nvram_path(live)
     other = active_run(uuid, besides=plan.run_id)
@@ -113,7 +113,7 @@ async def gather(host: Host, plan: BackupPlan) -> Evidence:
         facts=facts,
         images=tuple([await _image(host, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
         agent=await _agent(host.probe_line(uuid)) if _asks_agent(plan, facts) else None,
-        target_file_system=await asyncio.to_thread(_file_system, plan.target),
+        target_file_system=await asyncio.to_thread(file_system, plan.target),
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
         domain_job=await host.domain_job_active(uuid),
@@ -136,7 +136,7 @@ def _asks_agent(plan: BackupPlan, facts: DomainFacts) -> bool:
 
 
 def _is_stale(mark: str) -> bool:
-    run = find_run(run_id_of(mark))
+    run = find_any_run(run_id_of(mark))
     return run is not None and not worker_alive(run)
 
 
@@ -145,7 +145,7 @@ def is_local(uri: str) -> bool:
     return urlsplit(uri).netloc == ""
 
 
-async def _users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
+async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
     """Image paths of all other domains, running and stored, with the names of the domains that use them."""
     users: dict[str, tuple[str, ...]] = {}
     for facts in await host.list_domains():
@@ -168,7 +168,7 @@ async def _image(
         virtual_bytes=virtual,
         data_bytes=data,
         header=header,
-        file_system=await asyncio.to_thread(_file_system, str(Path(disk.overlay).parent)),
+        file_system=await asyncio.to_thread(file_system, str(Path(disk.overlay).parent)),
         overlay_exists=await asyncio.to_thread(os.path.lexists, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
@@ -188,7 +188,8 @@ def _look_at(disk: PlannedDisk) -> tuple[str, int, int, Header | None]:
     return "", header.virtual_bytes if header is not None else size, data, header
 
 
-def _file_system(folder: str) -> FileSystem | None:
+def file_system(folder: str) -> FileSystem | None:
+    """Where a folder lies, None where there is no such folder."""
     try:
         if not Path(folder).is_dir():
             return None

@@ -20,11 +20,11 @@ PLAN_LIMIT = 1024 * 1024
 STEM_LIMIT = 160
 """Bytes of a base's stem that are kept in its overlay's name, so that the name stays under NAME_MAX (255)."""
 
-_RUN_ID = re.compile(r"[0-9a-f]{8}")
-_STAMP = re.compile(r"\d{8}T\d{6}Z")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RUN_ID = re.compile(r"[0-9a-f]{8}")
+STAMP = re.compile(r"\d{8}T\d{6}Z")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z\.[A-Za-z0-9]{1,16}\.qcow2", re.DOTALL)
-_TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
+TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
 
 
 class QuiescePolicy(StrEnum):
@@ -164,17 +164,17 @@ def read_plan(text: str) -> BackupPlan:
 
 
 def _plan(raw: Any) -> BackupPlan:
-    stamp = a_text_like(raw["stamp"], _STAMP)
+    stamp = a_text_like(raw["stamp"], STAMP)
     return BackupPlan(
-        run_id=a_text_like(raw["run_id"], _RUN_ID),
+        run_id=a_text_like(raw["run_id"], RUN_ID),
         stamp=stamp,
         host=a_text(raw["host"]),
         uri=a_text(raw["uri"]),
-        uuid=a_text_like(raw["uuid"], _UUID),
+        uuid=a_text_like(raw["uuid"], UUID),
         guest=a_text(raw["guest"]),
         target=a_path(raw["target"]),
         disks=tuple(_disk(disk) for disk in a_list(raw["disks"])),
-        left_out=tuple(a_text_like(target, _TARGET) for target in a_list(raw["left_out"])),
+        left_out=tuple(a_text_like(target, TARGET) for target in a_list(raw["left_out"])),
         quiesce=QuiescePolicy(raw["quiesce"]),
         limit_bytes_s=a_count(raw.get("limit_bytes_s", 0)),
         compact=raw.get("compact", False) is True,
@@ -184,7 +184,7 @@ def _plan(raw: Any) -> BackupPlan:
 
 def _disk(raw: Any) -> PlannedDisk:
     return PlannedDisk(
-        target=a_text_like(raw["target"], _TARGET),
+        target=a_text_like(raw["target"], TARGET),
         base=a_path(raw["base"]),
         format=ImageFormat(raw["format"]),
         overlay=a_path(raw["overlay"]),

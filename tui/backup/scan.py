@@ -20,7 +20,7 @@ from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover
 from tui.backup.mark import host_of, run_id_of
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
 from tui.backup.quiesce import is_frozen
-from tui.backup.runs import Run, list_runs, worker_pid
+from tui.backup.runs import AnyRun, Run, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
 from tui.hosts.port import Host, NoSuchDomainError
 from tui.model.disk import Disk
@@ -99,13 +99,13 @@ async def _evidence(
     )
 
 
-def needs_end(run: Run) -> bool:
+def needs_end(run: AnyRun) -> bool:
     """Whether a run's journal was begun and tells no good end; its worker may still be at it."""
     entries = read_journal(run.folder)
     if not entries:
         return False
     last = entries[-1]
-    if last.stage is RunStage.DONE:
+    if last.stage in (RunStage.DONE, RunStage.UNDONE):
         return False
     return last.stage is not RunStage.FAILED or last.details.get("exit_code") == EXIT_RESCUE
 

@@ -16,7 +16,7 @@ from tui.backup.durable import read_text
 from tui.backup.errors import BackupError
 from tui.backup.folder import PARTIAL, VOID
 from tui.backup.manifest import SCHEMA, Consistency
-from tui.backup.plan import DiskKind, ImageFormat
+from tui.backup.plan import TARGET, UUID, DiskKind, ImageFormat
 from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
 from tui.hosts.domain_xml import XML_LIMIT, MalformedXmlError, read_definition
 
@@ -27,8 +27,6 @@ SUMS_LIMIT = 4 * 1024 * 1024
 
 _SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MODE = re.compile(r"[0-7]{3,4}")
 
 
@@ -214,7 +212,7 @@ def _saved(folder: Path, raw: dict[str, Any], sums: Mapping[str, str]) -> SavedB
     return SavedBackup(
         folder=folder,
         guest=a_text(raw["guest"]["name"]),
-        uuid=a_text_like(raw["guest"]["uuid"], _UUID),
+        uuid=a_text_like(raw["guest"]["uuid"], UUID),
         host=a_text(raw["host"]["name"]),
         uri=a_text(raw["host"]["uri"]),
         hostname=a_text(raw["host"].get("hostname", "?")),
@@ -244,7 +242,7 @@ def _disk(folder: Path, raw: Any) -> SavedDisk:
     if not _stays_inside(file):
         raise ValueError(f"it names a file outside its folder: {file!r:.200}")
     return SavedDisk(
-        target=a_text_like(raw["target"], _TARGET),
+        target=a_text_like(raw["target"], TARGET),
         file=file,
         format=ImageFormat(raw["format"]),
         original_format=ImageFormat(raw.get("original_format", raw["format"])),
