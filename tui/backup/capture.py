@@ -8,11 +8,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import ParamSpec
 
 from tui.backup.clone_xml import clone_xml
-from tui.backup.converting import compare, convert
+from tui.backup.converting import compare, convert, convert_words
 from tui.backup.copying import (
     SourceChangedError,
     copy_file,
@@ -26,20 +25,17 @@ from tui.backup.folder import ResultFolder, checksums
 from tui.backup.images import check_image, image_info
 from tui.backup.manifest import CopiedDisk, FreezeReport, copied_disk, manifest_json
 from tui.backup.meter import Meter, Throttle
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.backup.prepare import GuestRecord
 from tui.backup.progress import Progress, Step
 from tui.backup.restore_notes import restore_notes
+from tui.backup.watched import watched
 from tui.hosts.lanes import Lane
 
 P = ParamSpec("P")
 
-TICK_S = 0.5
 OVERLAY_RESERVE = 32 * 1024 * 1024
 """Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
-FULL_WORDS = "the target is full: make room and it goes on, or cancel"
-LETTING_GO_S = 30
-"""Seconds in which a stopped copy has to end; a thread that hangs in the kernel is left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,9 @@ class Capture:
                     # The extents are shared: what is read when it is verified is what was captured.
                     return ""
                 return await _on_thread(disk, copy_file, disk.base, target, meter)
-            await convert(self.plan, disk, target, lambda share: setattr(meter, "done", int(share * total)), meter)
+            await convert(
+                convert_words(self.plan, disk, target), lambda share: setattr(meter, "done", int(share * total)), meter
+            )
             return await _on_thread(disk, hash_file, target, Meter(stop=meter.stop))
 
         digest = await self._watched(Step.COPY, disk, total, work)
@@ -97,7 +95,7 @@ class Capture:
                 next_step="Check the target's disk and the machine's memory.",
             )
         if self.plan.is_converted(disk):
-            await compare(disk, path)
+            await compare(disk.base, disk.format, path, ImageFormat.QCOW2)
         return replace(copy, sha256=digest), await check_image(path, self.plan.copy_format(disk))
 
     async def _watched(
@@ -105,33 +103,15 @@ class Capture:
     ) -> str:
         """Do `work` while telling its progress, obeying the order to stop and watching the room left."""
         meter = Meter(throttle=self.throttle)
-        full_since: float | None = None
-        task = asyncio.create_task(work(meter))
-        while not task.done():
-            full_since = (full_since or monotonic()) if meter.full else None
-            self.progress.tick(step, disk.target, meter.done, total, waiting=FULL_WORDS if meter.full else "")
+
+        def look(waiting: str) -> BackupError | None:
+            self.progress.tick(step, disk.target, meter.done, total, waiting=waiting)
             self.progress.overlay(disk.target, disk.overlay)
-            trouble = self._trouble(disk) or self._out_of_patience(full_since)
-            if trouble is not None:
-                meter.stop.set()
-                await asyncio.wait({task}, timeout=LETTING_GO_S)
-                if not task.cancel():
-                    # It ended as it was told to; its own words add nothing.
-                    task.exception()
-                raise trouble
-            await asyncio.wait({task}, timeout=TICK_S)
-        digest = task.result()
+            return self._trouble(disk)
+
+        digest = await watched(work(meter), meter, look, self.folder.final.parent, self.room_s)
         self.progress.tick(step, disk.target, meter.done, meter.done)
         return digest
-
-    def _out_of_patience(self, full_since: float | None) -> BackupError | None:
-        if full_since is None or monotonic() - full_since < self.room_s:
-            return None
-        return BackupError(
-            "The target is full",
-            cause=f"{self.folder.final.parent} had no room for {self.room_s:.0f} s",
-            next_step="Make room there, or choose another folder, and try again.",
-        )
 
     def _trouble(self, disk: PlannedDisk) -> BackupError | None:
         if self.stop.is_set():

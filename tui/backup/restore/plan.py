@@ -107,10 +107,10 @@ class RestoredFile:
 class RestorePlan:
     """Everything a worker needs to know; `stamp` is the UTC second of the plan, `folder` the backup's.
 
-    `guest` and `uuid` are those of the guest that is made, replaced, or given the disk; `source` is the name of the
-    guest that was backed up. `own_folder` is made for the files and removed with them, empty where they lie among
-    others; `attach_as` the disk's target in the other guest. `accepted` names disks and files that are restored though
-    they are not what was saved.
+    `guest` and `uuid` are those of the guest that is made, replaced, or given the disk; one disk alone concerns none
+    and has a UUID that is nobody's. `source` is the name of the guest that was backed up. `own_folder` is made for the
+    files and removed with them, empty where they lie among others; `attach_as` the disk's target in the other guest.
+    `accepted` names disks and files that are restored though they are not what was saved.
     """
 
     run_id: str

@@ -91,6 +91,7 @@ async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
             guest = next((facts.name for facts in domains if facts.uuid == saved.uuid), saved.guest)
             files = await asyncio.to_thread(_original_files, saved, run_id)
         case RestoreWay.DISK:
+            guest_uuid = str(uuid.uuid4())
             disk = _the_disk(saved, wishes)
             to = await asyncio.to_thread(_image_path, saved, disk, wishes.to or str(Path.cwd()))
             files = (_restored(disk, run_id, to, disk.format, owner=os.geteuid(), group=os.getegid(), mode=0o600),)
