@@ -128,7 +128,7 @@ def _after_await(owner: Any, name: str, act: Callable[[], None], **added: Any) -
 def main(verb: str, moment: str, path: Path) -> int:
     if verb == "worker":
         hold_at(moment, Hold(path))
-        return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8)))
+        return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8, room_s=3)))
     launch(read_plan(path.read_text("utf-8")), argv(moment))
     sys.stdout.write("launched\n")
     sys.stdout.flush()
