@@ -15,6 +15,7 @@ from tests.live import held_worker
 from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import until
+from tests.live.restore_matrix import run_cell
 from tests.live.restoring import NAME, SPEC, back_up, end_of, facts_of, log_of, proposed, qga_tui, restored
 from tests.unit.saved_folder import change_manifest
 from tui.backup.launch import launch
@@ -213,6 +214,25 @@ def test_a_folder_that_may_not_be_read_says_so(folder: Path) -> None:
             read_saved(folder)
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("way", "moment"),
+    [
+        (RestoreWay.IN_PLACE, "copied"),
+        (RestoreWay.IN_PLACE, "rename-1"),
+        (RestoreWay.IN_PLACE, "rename-2"),
+        (RestoreWay.IN_PLACE, "defined"),
+        (RestoreWay.CLONE, "copy-mid"),
+        (RestoreWay.CLONE, "rename-1"),
+        (RestoreWay.CLONE, "defining"),
+        (RestoreWay.BOOT_TEST, "started"),
+    ],
+)
+async def test_a_worker_that_is_killed_leaves_the_old_state_or_the_new_one(
+    lab: Laboratory, host: Host, whole: Path, way: RestoreWay, moment: str
+) -> None:
+    assert (await run_cell(lab, host, whole, way, moment)).problems == ()
 
 
 async def test_the_backup_of_a_guest_that_was_off_boots(lab: Laboratory, host: Host, whole: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from tui.backup.meter import Meter
 from tui.backup.errors import BackupError
+from tui.backup.meter import Meter
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tui.backup.clone_xml import clone_xml
+from tui.backup.clone_xml import DISKS_WORD, clone_xml
 from tui.backup.restore.plan import NVRAM_NAME, Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay
 from tui.hosts.domain_xml import parse_tree
 
@@ -34,14 +34,16 @@ class ExplainedChange:
 def restored_xml(plan: RestorePlan, stored: str) -> str:
     """The definition to define; raises MalformedXmlError."""
     if plan.way is not RestoreWay.IN_PLACE:
-        stored = clone_xml(stored, {disk.name: Path(disk.to).name for disk in plan.disks})
+        has_nvram = any(file.name == NVRAM_NAME for file in plan.files)
+        stored = clone_xml(stored, {disk.name: Path(disk.to).name for disk in plan.disks}, has_nvram=has_nvram)
     root = parse_tree(stored)
+    for nvram in root.findall("./os/nvram"):
+        nvram.text = (nvram.text or "").replace(DISKS_WORD, plan.own_folder) or None
     _set_text(root, "name", plan.guest)
     _set_text(root, "uuid", plan.uuid)
     for disk in plan.disks:
         for element in _disks(root, disk.name):
             _put_on(element, disk, keeps_name=plan.way is RestoreWay.IN_PLACE)
-    _own_nvram(root, next((file.to for file in plan.files if file.name == NVRAM_NAME), ""), plan.way)
     for change in plan.changes:
         _apply(root, change)
     if plan.way is RestoreWay.CLONE and not plan.link_down:
@@ -108,20 +110,6 @@ def _name_by_path(element: ET.Element, path: str) -> None:
     element.set("type", "file")
     _remove(element, "source")
     ET.SubElement(element, "source", file=path)
-
-
-def _own_nvram(root: ET.Element, path: str, way: RestoreWay) -> None:
-    """In place the file stays where it was; a clone without a copy gets one from the template, by libvirt."""
-    nvram = root.find("./os/nvram")
-    if nvram is None or way is RestoreWay.IN_PLACE:
-        return
-    _remove(nvram, "source")
-    nvram.attrib.pop("type", None)
-    nvram.text = path or None
-    if not path and not nvram.attrib:
-        os_element = root.find("os")
-        if os_element is not None:
-            os_element.remove(nvram)
 
 
 def _apply(root: ET.Element, change: Change) -> None:

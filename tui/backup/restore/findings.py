@@ -213,7 +213,7 @@ def _lost(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator
         yield _warned("Not in the backup", words)
     if not plan.defines:
         return
-    if saved.nvram and not saved.has_nvram:
+    if now.needs.has_nvram and saved.nvram is None:
         yield _warned("UEFI variables", "they are not in the backup", "Boot entries may have to be made anew.")
     if now.needs.has_tpm and plan.way is not RestoreWay.IN_PLACE:
         yield _warned("TPM", "the clone's is empty", "Disks sealed to it (BitLocker) ask for their recovery key.")

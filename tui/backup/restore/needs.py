@@ -27,6 +27,7 @@ class Needs:
     networks: tuple[str, ...]
     bridges: tuple[str, ...]
     host_interfaces: tuple[str, ...]
+    has_nvram: bool
     has_tpm: bool
     has_hostdev: bool
 
@@ -50,6 +51,7 @@ def needs_of(xml: str) -> Needs:
         networks=_interfaces(root, "network"),
         bridges=_interfaces(root, "bridge"),
         host_interfaces=_interfaces(root, "direct"),
+        has_nvram=root.find("./os/nvram") is not None,
         has_tpm=root.find("./devices/tpm") is not None,
         has_hostdev=root.find("./devices/hostdev") is not None,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from tui.backup.clone_xml import clone_name
 from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.folder import folder_name
+from tui.backup.nvram import NVRAM_FILE, Nvram
 from tui.backup.plan import DiskKind, ImageFormat, new_run_id, stamp_now
 from tui.backup.preflight import Verdict
 from tui.backup.propose import IMAGES
@@ -29,7 +29,7 @@ from tui.backup.restore.plan import (
     partial_of,
     read_restore_plan,
 )
-from tui.backup.restore.saved import NVRAM, SavedBackup, SavedDisk
+from tui.backup.restore.saved import SavedBackup, SavedDisk
 from tui.backup.restore.steps import plan_steps
 from tui.backup.restore.wishes import Finding, Wishes
 from tui.hosts.port import Host
@@ -136,14 +136,14 @@ def _images_of(saved: SavedBackup) -> str:
 
 def _clone_files(saved: SavedBackup, run_id: str, folder: str) -> tuple[RestoredFile, ...]:
     disks = tuple(_restored(disk, run_id, f"{folder}/{disk.target}.{disk.format}", disk.format) for disk in saved.disks)
-    if not saved.has_nvram:
+    if saved.nvram is None:
         return disks
-    return (*disks, _nvram(saved, run_id, f"{folder}/vars.fd"))
+    return (*disks, _nvram(saved, saved.nvram, run_id, f"{folder}/{Path(NVRAM_FILE).name}"))
 
 
 def _original_files(saved: SavedBackup, run_id: str) -> tuple[RestoredFile, ...]:
     disks = tuple(_restored(disk, run_id, disk.original, disk.original_format) for disk in saved.disks)
-    nvram = (_nvram(saved, run_id, saved.nvram),) if saved.has_nvram and saved.nvram else ()
+    nvram = () if saved.nvram is None else (_nvram(saved, saved.nvram, run_id, saved.nvram.path),)
     return tuple(_moved_aside(file, run_id) for file in (*disks, *nvram))
 
 
@@ -177,25 +177,18 @@ def _restored(
     )
 
 
-def _nvram(saved: SavedBackup, run_id: str, to: str) -> RestoredFile:
-    """The UEFI variables belong to whom they belong now, else to the owner of the first disk."""
-    first = saved.disks[0]
-    try:
-        status = Path(to).stat()
-        owner, group, mode = status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
-    except OSError:
-        owner, group, mode = first.owner, first.group, 0o600
-    size = saved.path(NVRAM).stat().st_size if saved.path(NVRAM).is_file() else 0
+def _nvram(saved: SavedBackup, nvram: Nvram, run_id: str, to: str) -> RestoredFile:
+    path = saved.path(NVRAM_FILE)
     return RestoredFile(
         name=NVRAM_NAME,
-        file=NVRAM,
-        sha256=saved.sums[NVRAM],
+        file=NVRAM_FILE,
+        sha256=saved.sums[NVRAM_FILE],
         to=to,
         partial=partial_of(to, run_id),
-        data_bytes=size,
-        owner=owner,
-        group=group,
-        mode=mode,
+        data_bytes=path.stat().st_size if path.is_file() else 0,
+        owner=nvram.owner,
+        group=nvram.group,
+        mode=int(nvram.mode, 8),
     )
 
 

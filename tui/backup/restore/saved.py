@@ -16,11 +16,12 @@ from tui.backup.durable import read_text
 from tui.backup.errors import BackupError
 from tui.backup.folder import PARTIAL, VOID
 from tui.backup.manifest import SCHEMA, Consistency
+from tui.backup.nvram import NVRAM_FILE, Nvram
 from tui.backup.plan import TARGET, UUID, DiskKind, ImageFormat
 from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
 from tui.hosts.domain_xml import XML_LIMIT, MalformedXmlError, read_definition
 
-MANIFEST, SUMS, NVRAM = "manifest.json", "SHA256SUMS", "nvram/vars.fd"
+MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 STORED_XML, LIVE_XML, CLONE_XML = "vm.xml", "vm.live.xml", "vm.clone.xml"
 MANIFEST_LIMIT = 4 * 1024 * 1024
 SUMS_LIMIT = 4 * 1024 * 1024
@@ -66,8 +67,8 @@ class SavedDisk:
 class SavedBackup:
     """What a backup's folder says of itself. Definitions hold secrets; texts are foreign and raw.
 
-    `missing` is what the backup was made without, `left_out` the targets of disks not taken; `nvram` is where the UEFI
-    variables were, `has_nvram` whether they are in the folder; `void` says why it is no whole backup, empty for one.
+    `missing` is what the backup was made without, `left_out` the targets of disks not taken. `nvram` is where and whose
+    the UEFI variables were, None where they are not here; `void` says why it is no whole backup, empty for one.
     """
 
     folder: Path
@@ -88,8 +89,7 @@ class SavedBackup:
     missing: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     autostart: bool = False
-    nvram: str = ""
-    has_nvram: bool = False
+    nvram: Nvram | None = None
     tool: str = ""
     hypervisor: str = ""
     void: str = ""
@@ -228,8 +228,7 @@ def _saved(folder: Path, raw: dict[str, Any], sums: Mapping[str, str]) -> SavedB
         missing=tuple(a_text(each) for each in a_list(raw.get("missing", []))),
         checkpoints=tuple(a_text(each) for each in a_list(raw.get("checkpoints", []))),
         autostart=raw.get("autostart") is True,
-        nvram=a_path(raw["nvram"]) if raw.get("nvram") else "",
-        has_nvram=NVRAM in sums,
+        nvram=_nvram(raw["nvram"]) if raw.get("nvram") and NVRAM_FILE in sums else None,
         tool=a_text(raw.get("tool", {}).get("version", "?")),
         hypervisor=a_text(raw.get("versions", {}).get("hypervisor", "?")),
         void=_void(folder),
@@ -257,6 +256,11 @@ def _disk(folder: Path, raw: Any) -> SavedDisk:
         mode=int(a_text_like(raw["mode"], _MODE), 8),
         problem=_problem(inside(folder, file)),
     )
+
+
+def _nvram(raw: Any) -> Nvram:
+    mode = int(a_text_like(raw["mode"], _MODE), 8)
+    return Nvram(a_path(raw["path"]), a_count(raw["owner"]), a_count(raw["group"]), f"{mode:04o}")
 
 
 def _problem(path: Path) -> str:
