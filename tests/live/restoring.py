@@ -35,9 +35,11 @@ async def facts_of(host: Host, name: str) -> DomainFacts:
     return next(facts for facts in await host.list_domains() if facts.name == name)
 
 
-async def back_up(host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED) -> Path:
-    """The folder of a backup of the guest that was made as asked."""
-    proposal = await propose(host, await facts_of(host, NAME), target, quiesce=policy)
+async def back_up(
+    host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED, *, name: str = NAME
+) -> Path:
+    """The folder of a backup of a guest that was made as asked."""
+    proposal = await propose(host, await facts_of(host, name), target, quiesce=policy)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, WORKER)
     state = await end_of(run)

@@ -27,7 +27,9 @@ from tests.live.restoring import (
     saved_numbers,
     written,
 )
+from tests.live.uefi import set_variable, variables
 from tui.backup.errors import BackupError
+from tui.backup.nvram import nvram_path
 from tui.backup.plan import QuiescePolicy
 from tui.backup.restore.boot_test import read_note
 from tui.backup.restore.plan import RestoreWay, StopWay
@@ -40,6 +42,7 @@ from tui.backup.scan import find_leftovers
 from tui.backup.session import HostSession, Patience
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
+from tui.lab.spec import UEFI_MEMORY_MIB, GuestSpec
 from tui.model.guest import PowerState
 
 
@@ -292,3 +295,35 @@ async def test_the_plan_is_told_with_its_commands_and_nothing_is_done(lab: Labor
     assert sorted(lab.disk(NAME, "vda").parent.iterdir()) == images
     proposal = await proposed(host, kept.folder, Wishes())
     assert proposal.plan.guest.startswith(f"{NAME}-restored")
+
+
+async def test_uefi_variables_come_back_and_a_clone_has_its_own(lab: Laboratory, host: Host, kept: Kept) -> None:
+    name = "vault-uefi"
+    await lab.add(GuestSpec(name, memory_mib=UEFI_MEMORY_MIB, uefi=True))
+    await lab.wait_for_agent(name)
+    await set_variable(lab, name, "Before")
+    folder = await back_up(host, kept.folder.parents[2], name=name)
+    await set_variable(lab, name, "After")
+    await lab.virsh("destroy", name)
+    ours = lab.nvram(name)
+    with_after = ours.read_bytes()
+    assert with_after != (folder / "nvram/vars.fd").read_bytes()
+
+    state = await restored(host, folder, Wishes(name="vault-uefi2"))
+    clone = await facts_of(host, "vault-uefi2")
+    try:
+        assert nvram_path(await host.stored_xml(clone.uuid)) == str(state.result / "vars.fd")
+        assert (state.result / "vars.fd").read_bytes() == (folder / "nvram/vars.fd").read_bytes()
+        await lab.virsh("start", "vault-uefi2")
+        await lab.wait_for_agent("vault-uefi2")
+        assert await variables(lab, "vault-uefi2") == {"Before"}
+        assert ours.read_bytes() == with_after
+    finally:
+        await lab.virsh("destroy", "vault-uefi2")
+        await lab.virsh("undefine", "vault-uefi2", "--keep-nvram")
+
+    await restored(host, folder, Wishes(RestoreWay.IN_PLACE))
+    assert ours.read_bytes() == (folder / "nvram/vars.fd").read_bytes()
+    code, said = await qga_tui(lab, "restore", str(folder), "--undo")
+    assert code == EXIT_DONE, said
+    assert ours.read_bytes() == with_after
