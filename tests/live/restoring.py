@@ -36,10 +36,10 @@ async def facts_of(host: Host, name: str) -> DomainFacts:
 
 
 async def back_up(
-    host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED, *, name: str = NAME
+    host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED, *, name: str = NAME, compact: bool = False
 ) -> Path:
     """The folder of a backup of a guest that was made as asked."""
-    proposal = await propose(host, await facts_of(host, name), target, quiesce=policy)
+    proposal = await propose(host, await facts_of(host, name), target, quiesce=policy, compact=compact)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, WORKER)
     state = await end_of(run)

@@ -62,6 +62,12 @@ async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> As
 
 
 @pytest.fixture
+def target(whole: Path) -> Path:
+    """Where more backups are kept."""
+    return whole.parents[2]
+
+
+@pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
     """A copy of the backup, to be damaged."""
     return Path(shutil.copytree(whole, tmp_path / "copy"))
@@ -214,6 +220,22 @@ def test_a_folder_that_may_not_be_read_says_so(folder: Path) -> None:
             read_saved(folder)
     finally:
         os.seteuid(0)
+
+
+async def test_a_compact_copy_goes_back_into_the_format_it_came_from(lab: Laboratory, host: Host, target: Path) -> None:
+    image = lab.disk(NAME, "vdb")
+    with image.open("r+b") as file:
+        file.write(os.urandom(MIB))
+    before, mode = image.read_bytes(), image.stat().st_mode
+    folder = await back_up(host, target, compact=True)
+    image.write_bytes(b"ruined")
+    await restored(host, folder, Wishes(RestoreWay.IN_PLACE))
+    assert image.read_bytes() == before
+    assert image.stat().st_mode == mode
+    code, said = await qga_tui(lab, "restore", str(folder), "--undo")
+    assert code == EXIT_DONE, said
+    assert image.read_bytes() == b"ruined"
+    image.write_bytes(before)
 
 
 @pytest.mark.parametrize(

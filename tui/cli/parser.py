@@ -66,6 +66,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _check_restore(owner: Parser, options: argparse.Namespace) -> None:
+    if len(options.disk) > 1:
+        owner.error("one --disk at a time")
     if options.name and (options.in_place or options.disk or options.undo):
         owner.error("--as is for a clone")
     if options.attach and not options.disk:
@@ -182,7 +184,9 @@ def _add_restore(add_verb: VerbAdder) -> None:
     restore.add_argument("folder", metavar="FOLDER", help="the backup's")
     way = restore.add_mutually_exclusive_group()
     way.add_argument("--in-place", action="store_true", help="in place of its guest; the present images are kept aside")
-    way.add_argument("--disk", metavar="TARGET", default="", help="one disk alone (vda), with --to or --attach")
+    way.add_argument(
+        "--disk", metavar="TARGET", action="append", default=[], help="one disk alone (vda), with --to or --attach"
+    )
     way.add_argument("--boot-test", action="store_true", help="boot a clone without network, ask its agent, remove it")
     way.add_argument("--undo", action="store_true", help="put back what the last restore of this backup replaced")
     restore.add_argument(

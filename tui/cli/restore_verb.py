@@ -49,7 +49,7 @@ class RestoreWish:
         wishes = Wishes(
             way=way,
             name=options.name,
-            disk=options.disk,
+            disk="".join(options.disk),
             to=str(Path(options.to).absolute()) if options.to else "",
             attach=options.attach,
             link_down=not options.link_up,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tui.backup.evidence import FileSystem, file_system, is_local, users_of_images
@@ -59,17 +59,16 @@ class Circumstances:
     managed_save: bool = False
     snapshots: int = 0
     active_run: str = ""
-    free_names: tuple[str, ...] = field(default=())
 
 
 async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumstances:
     """Look at everything that `plan` needs; raises HostError."""
     domains = await host.list_domains()
     guest = next((facts for facts in domains if facts.uuid == plan.uuid), None)
-    touches = guest is not None and plan.way in (RestoreWay.IN_PLACE, RestoreWay.ATTACH)
     users = await users_of_images(host, plan.uuid) if plan.way is RestoreWay.IN_PLACE else {}
-    other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id) if touches else None
+    other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id)
     needs = needs_of(saved.stored_xml)
+    is_off = guest is not None and guest.power is PowerState.OFF
     return Circumstances(
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
@@ -80,10 +79,8 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         places=tuple([await asyncio.to_thread(_place, file, plan, users) for file in plan.files]),
         own_folder_exists=bool(plan.own_folder) and await asyncio.to_thread(os.path.lexists, plan.own_folder),
         misfits=await _misfits(host, needs, plan) if plan.defines else (),
-        managed_save=touches and guest.power is PowerState.OFF and await host.has_managed_save(plan.uuid)
-        if guest is not None
-        else False,
-        snapshots=len(await host.snapshot_xmls(plan.uuid)) if touches else 0,
+        managed_save=is_off and await host.has_managed_save(plan.uuid),
+        snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
         active_run="" if other is None else other.plan.run_id,
     )
 
