@@ -12,15 +12,20 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.live import held_worker
 from tests.live.backup_process import connect
+from tests.live.held_worker import GO, HELD
+from tests.live.kill_matrix import until
 from tests.live.restoring import (
     LOGS,
     NAME,
     SPEC,
     back_up,
+    end_of,
     facts_of,
     fixes_offered,
     is_unbroken,
+    log_of,
     proposed,
     qga_tui,
     restored,
@@ -29,6 +34,7 @@ from tests.live.restoring import (
 )
 from tests.live.uefi import set_variable, variables
 from tui.backup.errors import BackupError
+from tui.backup.launch import launch
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import QuiescePolicy
 from tui.backup.restore.boot_test import read_note
@@ -186,6 +192,29 @@ async def test_a_running_guest_is_shut_down_only_once_the_copies_are_ready(
     assert (await facts_of(host, NAME)).power is PowerState.OFF
     await lab.start(NAME)
     await lab.wait_for_agent(NAME)
+
+
+async def test_a_guest_that_was_put_off_in_vain_runs_again_on_its_own_images(
+    lab: Laboratory, host: Host, kept: Kept
+) -> None:
+    images = [lab.disk(NAME, target) for target in ("vda", "vdb")]
+    inodes = [image.stat().st_ino for image in images]
+    plan = (await proposed(host, kept.folder, Wishes(RestoreWay.IN_PLACE, stop=StopWay.FORCE_OFF))).plan
+    run = launch(plan, held_worker.argv("copied"))
+    await until(lambda: (run.folder / HELD).exists())
+    in_the_way = Path(plan.disks[1].aside)
+    in_the_way.write_text("mine")
+    (run.folder / GO).touch()
+    state = await end_of(run)
+    assert (state.exit_code, state.shortfalls) == (EXIT_NOT_DONE, ()), log_of(run)
+    assert state.error is not None
+    assert "changed" in state.error.title
+    assert in_the_way.read_text() == "mine"
+    in_the_way.unlink()
+    assert [image.stat().st_ino for image in images] == inodes
+    assert not any(Path(name).exists() for file in plan.files for name in (file.partial, file.aside))
+    await lab.wait_for_agent(NAME)
+    assert await find_leftovers(host) == ()
 
 
 async def test_the_notes_alone_bring_a_guest_back_in_place(lab: Laboratory, kept: Kept) -> None:

@@ -120,6 +120,8 @@ def test_what_somebody_changed_meanwhile_is_not_overwritten(
     with pytest.raises(BackupError):
         put_in(file)
     assert contents(tmp_path) == before
+    take_back(file, RUN, keep=False)
+    assert contents(tmp_path) == before
 
 
 def test_a_file_that_came_into_being_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

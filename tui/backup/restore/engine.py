@@ -33,6 +33,7 @@ from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.telling import outcome_of
 from tui.backup.restore.turning import (
     Definitions,
+    define_former,
     hand_over,
     keep_definitions,
     put_files_in,
@@ -61,6 +62,7 @@ class Restore:
         self._shortfalls: list[str] = []
         self._stage: RunStage | None = None
         self._boot: BootNote | None = None
+        self._was_put_off = False
 
     async def run(self) -> int:
         """Do the restore; returns the exit code, which the journal has too."""
@@ -85,7 +87,8 @@ class Restore:
             self._note(RunStage.COPIED)
         if self._plan.way is RestoreWay.IN_PLACE:
             with self._step(Step.STOP):
-                await put_off(self._session, self._plan, self._orders.stop, self._patience.stop_s)
+                stop, patience_s = self._orders.stop, self._patience.stop_s
+                self._was_put_off = await put_off(self._session, self._plan, stop, patience_s)
         self._refuse_if_cancelled()
         with self._step(Step.PLACE):
             self._note(RunStage.MOVING)
@@ -165,6 +168,10 @@ class Restore:
             if moved:
                 self._journal.write(RunStage.UNDOING, keep=False)
             await turn_back(self._session, self._run, moved=moved, keep=False)
+            if self._was_put_off:
+                # A transient guest is gone with its end; what is started again is what it was.
+                await define_former(self._session, self._run)
+                await self._session.ask(lambda host: host.start(self._plan.uuid))
         except Exception as trouble:  # noqa: BLE001 - told beside the first error; nothing is deleted
             self._shortfalls.append(f"the former state could not be put back: {explained(trouble).title}")
             _log(trouble)

@@ -51,14 +51,11 @@ def take_back(file: RestoredFile, run_id: str, *, keep: bool) -> None:
     Without effect where that is done. Raises OSError.
     """
     is_in = os.path.lexists(file.to) and not os.path.lexists(file.partial)
-    if file.aside:
-        if not os.path.lexists(file.aside):
-            return
-        if os.path.lexists(file.to):
-            _rename(file.to, undone_of(file.to, run_id) if keep else file.partial)
-        _rename(file.aside, file.to)
-    elif is_in:
+    has_former = bool(file.aside) and os.path.lexists(file.aside)
+    if is_in and (has_former or not file.aside):
         _rename(file.to, undone_of(file.to, run_id) if keep else file.partial)
+    if has_former and not os.path.lexists(file.to):
+        _rename(file.aside, file.to)
 
 
 def remove_partials(files: Iterable[RestoredFile]) -> None:

@@ -34,10 +34,10 @@ async def is_off(session: HostSession, uuid: str) -> bool:
     return facts is None or facts.power is PowerState.OFF
 
 
-async def put_off(session: HostSession, plan: RestorePlan, stop: asyncio.Event, patience_s: float) -> None:
-    """Put the plan's guest off the way the plan says; raises BackupError where it stays on."""
+async def put_off(session: HostSession, plan: RestorePlan, stop: asyncio.Event, patience_s: float) -> bool:
+    """Put the plan's guest off as the plan says; returns whether it was on. Raises BackupError where it stays on."""
     if await is_off(session, plan.uuid):
-        return
+        return False
     if plan.stop is StopWay.FORCE_OFF:
         await session.ask(lambda host: host.force_off(plan.uuid))
     elif plan.stop is StopWay.SHUT_DOWN:
@@ -51,6 +51,7 @@ async def put_off(session: HostSession, plan: RestorePlan, stop: asyncio.Event, 
                 next_step="Shut it down yourself, or force it off (--stop force), and try again.",
             )
         await session.wait_for_news(POLL_S)
+    return True
 
 
 async def require_off(session: HostSession, plan: RestorePlan) -> None:

@@ -81,7 +81,7 @@ async def turn_back(session: HostSession, run: RestoreRun, *, moved: bool, keep:
         for file in plan.files:
             await asyncio.to_thread(take_back, file, plan.run_id, keep=keep)
         if plan.way is RestoreWay.IN_PLACE:
-            await _define_former(session, run)
+            await define_former(session, run)
     await asyncio.to_thread(remove_partials, plan.files)
     await asyncio.to_thread(remove_folder, plan)
 
@@ -110,7 +110,8 @@ async def remove_guest(session: HostSession, plan: RestorePlan) -> None:
     await undefine(session, plan.uuid)
 
 
-async def _define_former(session: HostSession, run: RestoreRun) -> None:
+async def define_former(session: HostSession, run: RestoreRun) -> None:
+    """Define the guest as it was before the run, or forget it where there was none; raises HostError, BackupError."""
     before, uuid = read_definitions(run).before, run.plan.uuid
     if not before:
         await undefine(session, uuid)
