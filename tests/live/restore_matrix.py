@@ -4,7 +4,8 @@ import hashlib
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,8 +52,25 @@ class Cell:
 
 async def run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
     """Ruin the guest's images, begin a restore, kill its worker at `moment`, rescue, and look at everything."""
-    for target in ("vda", "vdb"):
-        lab.disk(NAME, target).write_bytes(RUINED + target.encode())
+    with ruined_images(lab):
+        return await _run_cell(lab, host, folder, way, moment)
+
+
+@contextmanager
+def ruined_images(lab: Laboratory) -> Iterator[None]:
+    """Put something else in the place of the guest's images meanwhile."""
+    images = {target: lab.disk(NAME, target) for target in ("vda", "vdb")}
+    for target, image in images.items():
+        image.rename(lab.folder / image.name)
+        image.write_bytes(RUINED + target.encode())
+    try:
+        yield
+    finally:
+        for image in images.values():
+            (lab.folder / image.name).replace(image)
+
+
+async def _run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
     before = await everything(lab, host)
     plan = (await proposed(host, folder, Wishes(way))).plan
     run = launch(plan, held_worker.argv(moment))
@@ -82,12 +100,14 @@ async def run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, m
 
 
 async def everything(lab: Laboratory, host: Host) -> tuple[object, ...]:
-    """Definitions, power, and every file beside the guest's images with its content."""
+    """All that a restore could change: definitions, power, and every file beside the guest's images by its content.
+
+    What an undo has kept, and a guest's console, may stay.
+    """
     place = lab.disk(NAME, "vda").parent
-    files = {str(path.relative_to(place)): sum_of(path) for path in place.rglob("*") if path.is_file()}
     domains = {facts.name: (facts.power, await host.stored_xml(facts.uuid)) for facts in await host.list_domains()}
-    images = {name: sums for name, sums in files.items() if name.startswith(NAME) and ".console" not in name}
-    return domains, {name: sums for name, sums in images.items() if ".undone-restore-" not in name}
+    files = [path for path in place.rglob("*") if ".undone-restore-" not in path.name and path.suffix != ".console"]
+    return domains, {str(path): sum_of(path) if path.is_file() else "" for path in files}
 
 
 async def what_is_not_new(lab: Laboratory, host: Host, plan: RestorePlan, folder: Path) -> list[str]:

@@ -5,24 +5,27 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
-from tests.live.backup_process import connect
+from tests.live.backup_process import WORKER, connect
 from tests.live.held_worker import GO, HELD
-from tests.live.kill_matrix import until
-from tests.live.restore_matrix import run_cell
-from tests.live.restoring import NAME, SPEC, back_up, end_of, facts_of, log_of, proposed, qga_tui, restored
+from tests.live.kill_matrix import rescue_by_hand, until
+from tests.live.restore_matrix import OFF_SPEC, everything, ruined_images, run_cell
+from tests.live.restoring import NAME, back_up, end_of, facts_of, log_of, proposed, qga_tui, restored
 from tests.unit.saved_folder import change_manifest
+from tui.backup.journal import Journal, RunStage
 from tui.backup.launch import launch
+from tui.backup.leftovers import Way
+from tui.backup.restore.files import take_back
 from tui.backup.restore.plan import RestoreWay
 from tui.backup.restore.saved import DamagedBackupError, read_saved
 from tui.backup.restore.wishes import Wishes
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
+from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB
@@ -35,7 +38,7 @@ NOBODY = 65534
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab() -> AsyncIterator[Laboratory]:
     async with Laboratory() as laboratory:
-        await laboratory.add(replace(SPEC, start=False))
+        await laboratory.add(OFF_SPEC)
         yield laboratory
 
 
@@ -117,13 +120,6 @@ def lead_out(file: str) -> Callable[[Path], None]:
         change_manifest(folder, disks=[disks[0] | {"file": file}])
 
     return change
-
-
-async def everything(lab: Laboratory, host: Host) -> tuple[object, ...]:
-    """All that a restore could change: definitions, and the images' folder."""
-    place = lab.disk(NAME, "vda").parent
-    stored = [await host.stored_xml(facts.uuid) for facts in await host.list_domains()]
-    return stored, {path.name: path.stat().st_mtime_ns for path in place.rglob("*")}
 
 
 @pytest.mark.parametrize(
@@ -255,6 +251,20 @@ async def test_a_worker_that_is_killed_leaves_the_old_state_or_the_new_one(
     lab: Laboratory, host: Host, whole: Path, way: RestoreWay, moment: str
 ) -> None:
     assert (await run_cell(lab, host, whole, way, moment)).problems == ()
+
+
+async def test_an_undo_that_died_half_way_is_finished(lab: Laboratory, host: Host, whole: Path) -> None:
+    with ruined_images(lab):
+        before = await everything(lab, host)
+        run = launch((await proposed(host, whole, Wishes(RestoreWay.IN_PLACE))).plan, WORKER)
+        assert (await end_of(run)).exit_code == EXIT_DONE, log_of(run)
+        Journal(run.folder).write(RunStage.UNDOING, keep=True)
+        take_back(run.plan.files[0], run.plan.run_id, keep=True)
+        assert (await find_leftovers(host))[0].way is Way.UNDO
+        code, said = await rescue_by_hand(lab)
+        assert (code, "is as before the restore" in said) == (EXIT_DONE, True), said
+        assert await everything(lab, host) == before
+        assert await find_leftovers(host) == ()
 
 
 async def test_the_backup_of_a_guest_that_was_off_boots(lab: Laboratory, host: Host, whole: Path) -> None:
