@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -175,6 +176,26 @@ async def test_a_name_that_is_taken_and_a_path_that_is_there_are_refused(
     assert (code, "something by that name" in said) == (EXIT_NOT_DONE, True), said
     assert there.read_text() == "mine"
     assert await everything(lab, host) == before
+
+
+async def test_what_this_host_lacks_is_found_beforehand_and_changed_as_offered(
+    lab: Laboratory, host: Host, folder: Path
+) -> None:
+    stored = (folder / "vm.xml").read_text()
+    stored = re.sub("machine='pc-q35-[0-9.]+'", "machine='pc-q35-99.9'", stored)
+    stored = stored.replace("<interface type='user'>", "<interface type='bridge'><source bridge='nowhere0'/>")
+    (folder / "vm.xml").write_text(stored)
+    change_manifest(folder)
+    before = await everything(lab, host)
+    code, said = await qga_tui(lab, "restore", str(folder), "--as", "vault2", "--dry-run", "--json")
+    findings = {finding["title"]: finding for finding in json.loads(said)["findings"] if finding["verdict"] == "failed"}
+    assert (code, set(findings)) == (EXIT_NOT_DONE, {"Bridge", "Machine"}), said
+    (fix,) = findings["Machine"]["fixes"]
+    assert fix["option"] == "--change machine=q35"
+    assert await everything(lab, host) == before
+    changes = ("--change", "machine=q35", "--change", "bridge:nowhere0=lo")
+    code, said = await qga_tui(lab, "restore", str(folder), "--as", "vault2", "--dry-run", *changes)
+    assert "changed: machine=q35" in said, said
 
 
 @needs_root
