@@ -1,5 +1,6 @@
 """The definition a restore makes, what it finds beforehand, and how it ends; without a host."""
 
+import subprocess
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -232,8 +233,22 @@ def test_the_steps_are_in_order_and_nothing_is_deleted_in_place(saved: SavedBack
     words = [command.split()[0] for command in commands]
     assert "rm" not in words
     assert words.index("cd") < words.index("cp") < words.index("virsh") < words.index("mv")
-    assert commands[-2].endswith("define definition.xml")
+    assert commands[-2].endswith("define vm.xml")
     assert sum(aside_of(file.to, RUN) in command for file in plan.files for command in commands) == 2
+
+
+def test_the_commands_of_a_clone_define_what_the_program_defines(saved: SavedBackup, tmp_path: Path) -> None:
+    guest, folder = "a & b|c", tmp_path / "it's a [folder]&|"
+    folder.mkdir()
+    files = _clone_files(saved, RUN, str(folder))
+    plan = replace(a_plan(saved, RestoreWay.CLONE), guest=guest, files=files, own_folder=str(folder))
+    (command,) = (step.command for step in plan_steps(plan) if " define " in step.command)
+    shell = f"virsh() {{ :; }}; {command}"
+    subprocess.run(["bash", "-c", shell], cwd=saved.folder, check=True)
+    by_hand, ours = ET.parse(folder / "vm.xml").getroot(), ET.fromstring(restored_xml(plan, saved.stored_xml))
+    assert by_hand.findtext("name") == guest
+    names = [[s.get("file") for s in root.findall("./devices/disk/source")] for root in (by_hand, ours)]
+    assert names[0] == names[1]
 
 
 def test_only_what_is_restored_and_was_not_accepted_by_name_is_refused(saved: SavedBackup) -> None:

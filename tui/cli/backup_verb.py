@@ -226,5 +226,5 @@ class LineTeller:
         for shortfall in state.shortfalls:
             print(f"qga-tui: {printable(shortfall)}", file=sys.stderr)
         print(printable(headline(state)), flush=True)
-        if state.result.is_dir():
+        if state.way is None and state.result.is_dir():
             print(printable(str(state.result)), flush=True)

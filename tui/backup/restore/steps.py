@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
+from xml.sax.saxutils import escape
 
+from tui.backup.clone_xml import DISKS_WORD, clone_name
 from tui.backup.equivalents import PlanStep
 from tui.backup.plan import ImageFormat
 from tui.backup.restore.plan import RestoredFile, RestorePlan, RestoreWay, StopWay
-
-DEFINITION = "definition.xml"
-"""The name of the restored definition, in the run's folder."""
+from tui.backup.restore.saved import CLONE_XML, STORED_XML
 
 
 def plan_steps(plan: RestorePlan) -> tuple[PlanStep, ...]:
@@ -64,11 +65,27 @@ def _place(plan: RestorePlan) -> Iterator[PlanStep]:
         yield PlanStep(f"Put {file.name} in its place", f"mv {quote(file.partial)} {quote(file.to)}")
 
 
+def _define_command(plan: RestorePlan) -> str:
+    if plan.way is RestoreWay.IN_PLACE:
+        return f"{virsh(plan)} define {STORED_XML}"
+    ours = (
+        (DISKS_WORD, escape(plan.own_folder, {'"': "&quot;"})),
+        (f"<name>{escape(clone_name(plan.source))}</name>", f"<name>{escape(plan.guest)}</name>"),
+    )
+    words = " ".join(f"-e {quote(f's|{_for_sed(old)}|{_for_sed(new)}|g')}" for old, new in ours)
+    xml = quote(f"{plan.own_folder}/{STORED_XML}")
+    return f"(umask 077; sed {words} {CLONE_XML} > {xml}) && {virsh(plan)} define {xml}"
+
+
+def _for_sed(text: str) -> str:
+    return re.sub(r"([|&\\.*\[\]^$])", r"\\\1", text)
+
+
 def _use(plan: RestorePlan) -> Iterator[PlanStep]:
     guest = quote(plan.guest)
     if plan.defines:
-        how = "vm.xml" if plan.way is RestoreWay.IN_PLACE else "vm.xml, with the changes told"
-        yield PlanStep(f"Define {plan.guest} ({how})", f"{virsh(plan)} define {DEFINITION}")
+        edited = ", with the changes told" if plan.changes else ""
+        yield PlanStep(f"Define {plan.guest}{edited}", _define_command(plan))
         yield PlanStep("See that it is on the restored images", f"{virsh(plan)} domblklist {guest} --inactive")
     if plan.way is RestoreWay.ATTACH:
         yield PlanStep(f"Attach it to {plan.guest}, read-only", attach_words(plan))

@@ -12,12 +12,13 @@ from tui.backup.durable import read_text, write_new
 from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
 from tui.backup.restore.guest import attach, define, detach, find, is_attached, require_off, undefine
 from tui.backup.restore.plan import RestorePlan, RestoreWay
-from tui.backup.restore.steps import DEFINITION
 from tui.backup.runs import RestoreRun
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import XML_LIMIT
 from tui.model.guest import PowerState
 
+DEFINITION = "definition.xml"
+"""The definition that is restored, in the run's folder."""
 BEFORE = "before.xml"
 """The guest's definition before it was restored in place, in the run's folder; absent where there was none."""
 
