@@ -68,6 +68,8 @@ def well(saved: SavedBackup, plan: RestorePlan) -> Circumstances:
         taken_names=frozenset(),
         places=places,
         own_folder_exists=False,
+        user=0,
+        hostname=saved.hostname,
     )
 
 
@@ -169,6 +171,13 @@ def test_an_ejected_medium_leaves_its_drive(saved: SavedBackup) -> None:
 def test_where_all_is_well_nothing_forbids_the_restore(saved: SavedBackup, way: RestoreWay) -> None:
     plan = a_plan(saved, way)
     assert failed(found_for(saved, plan, well(saved, plan))) == []
+
+
+def test_another_machine_and_other_owners_are_worth_a_word(saved: SavedBackup) -> None:
+    plan = a_plan(saved, RestoreWay.CLONE)
+    now = replace(well(saved, plan), user=1000, hostname="elsewhere")
+    warned = [each.title for each in found_for(saved, plan, now) if each.verdict is Verdict.WARNING]
+    assert warned == ["Backup", "Rights"]
 
 
 def test_a_running_guest_is_offered_to_be_put_off(saved: SavedBackup) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """All facts that the findings are made of.
+    """All facts that the findings are made of; `user` is the number of the one who restores, `hostname` this machine's.
 
     `guest` is the domain that the plan's UUID means, None where there is none; `by_name` the one that has the name.
     """
@@ -55,6 +56,8 @@ class Circumstances:
     taken_names: frozenset[str]
     places: tuple[PlaceEvidence, ...]
     own_folder_exists: bool
+    user: int
+    hostname: str
     misfits: tuple[Misfit, ...] = ()
     managed_save: bool = False
     snapshots: int = 0
@@ -78,6 +81,8 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         taken_names=frozenset(facts.name for facts in domains),
         places=tuple([await asyncio.to_thread(_place, file, plan, users) for file in plan.files]),
         own_folder_exists=bool(plan.own_folder) and await asyncio.to_thread(os.path.lexists, plan.own_folder),
+        user=os.geteuid(),
+        hostname=socket.gethostname(),
         misfits=await _misfits(host, needs, plan) if plan.defines else (),
         managed_save=is_off and await host.has_managed_save(plan.uuid),
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,

@@ -19,7 +19,6 @@ from tui.backup.errors import BackupError, CancelledBackupError, explained
 from tui.backup.journal import Journal, RunStage
 from tui.backup.preflight import Verdict
 from tui.backup.progress import Progress, Step, StepStatus
-from tui.backup.proof import Reading
 from tui.backup.proof_note import prove_and_note
 from tui.backup.restore.boot_test import BootNote, boot_and_ask, keep_note
 from tui.backup.restore.circumstances import gather
@@ -125,11 +124,7 @@ class Restore:
 
     async def _verify(self) -> None:
         ticks = VerifyTicks(self._plan, self._progress)
-
-        def tell(reading: Reading) -> None:
-            ticks.tell(reading)
-
-        proof = await self._unless_cancelled(prove_and_note(Path(self._plan.folder), tell))
+        proof = await self._unless_cancelled(prove_and_note(Path(self._plan.folder), ticks.tell))
         self._shortfalls += refuse_broken(self._plan, proof)
         self._shortfalls += proof.remarks
 

@@ -29,22 +29,24 @@ _MEANING = {
 def findings_of(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> tuple[Finding, ...]:
     """All findings in the order a user should read them."""
     return (
-        *_backup(saved, plan),
+        *_backup(saved, plan, now),
         _host(now),
         *_guest(saved, plan, wishes, now),
         *_places(saved, plan, now),
         *_space(now),
-        *_rights(plan),
+        *_rights(plan, now),
         *(_misfit(misfit, plan, wishes) for misfit in now.misfits),
         *_lost(saved, plan, now),
     )
 
 
-def _backup(saved: SavedBackup, plan: RestorePlan) -> Iterator[Finding]:
+def _backup(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
     if saved.void:
         yield _failed("Backup", saved.void, "Choose a finished one.")
         return
     yield _passed("Backup", f"{saved.stamp}, {saved.consistency}: {_MEANING[saved.consistency]}")
+    if saved.hostname != now.hostname:
+        yield _warned("Backup", f"it was made on another machine, {saved.hostname}")
     for disk in saved.disks:
         if disk.problem and any(file.name == disk.target for file in plan.files):
             yield _failed(f"Disk {disk.target}", f"{disk.file}: {disk.problem}", "Restore another disk, or find it.")
@@ -179,10 +181,9 @@ def _space(now: Circumstances) -> Iterator[Finding]:
         yield _passed("Space", words) if enough else _failed("Space", words, "Make room, or choose another folder.")
 
 
-def _rights(plan: RestorePlan) -> Iterator[Finding]:
-    user = os.geteuid()
-    others = sorted({file.owner for file in plan.files if file.owner != user})
-    if user != 0 and others:
+def _rights(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+    others = sorted({file.owner for file in plan.files if file.owner != now.user})
+    if now.user != 0 and others:
         words = f"the images were user {others[0]}'s and will be yours"
         yield _warned("Rights", words, "libvirt as root sets them right at the guest's start; else: chown.")
 
