@@ -12,6 +12,7 @@ from tui.backup.errors import BackupError
 from tui.backup.evidence import FileSystem
 from tui.backup.journal import Entry, RunStage
 from tui.backup.leftovers import RestoreEvidence, Way, restore_leftover
+from tui.backup.plan import overlay_beside
 from tui.backup.preflight import Verdict
 from tui.backup.progress import Step
 from tui.backup.proof import DiskProof, Proof
@@ -27,6 +28,7 @@ from tui.backup.restore.verifying import BrokenBackupError, refuse_broken
 from tui.backup.restore.wishes import Finding, Wishes
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, first_state, with_entry, without_worker
 from tui.backup.telling import headline
+from tui.model.disk import Disk
 from tui.model.guest import Channel, DomainFacts, PowerState
 
 RUN, NEW = "0123abcd", "11111111-2222-3333-4444-555555555555"
@@ -194,7 +196,9 @@ def test_saved_memory_a_rival_name_and_shared_images_forbid_it(saved: SavedBacku
     off = facts(saved, PowerState.OFF)
     rival = replace(off, uuid=NEW)
     users = tuple(replace(place, users=("other",)) for place in now.places)
+    overlay = Disk("vda", "disk", "file", overlay_beside("/images/web.qcow2", plan.stamp, "vda"), "qcow2")
     for worse in (
+        replace(now, guest=replace(off, disks=(overlay,))),
         replace(now, guest=off, managed_save=True),
         replace(now, by_name=rival),
         replace(now, guest=off, places=users),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tui.backup.manifest import Consistency
-from tui.backup.plan import DiskKind
+from tui.backup.plan import DiskKind, is_overlay_name
 from tui.backup.preflight import MARGIN_BYTES, Verdict, size_text
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.plan import Change, RestorePlan, RestoreWay, StopWay
@@ -114,6 +114,9 @@ def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circum
     else:
         how = "shut down" if plan.stop is StopWay.SHUT_DOWN else "forced off"
         yield _warned("Guest", f"it is {guest.power}, and is {how} once the copies are ready")
+    if any(is_overlay_name(disk.source) for disk in guest.disks):
+        words = "a backup left it on its overlays, which need the present images"
+        yield _failed("Images", words, f"Bring it home first: qga-tui rescue {guest.name} --apply")
     if now.snapshots:
         yield _warned("Snapshots", f"it has {now.snapshots}, which do not fit the restored images")
     elsewhere = [
