@@ -1,4 +1,4 @@
-"""A backup's worker that stops at a chosen moment until it is told to go on, and the program that launches it."""
+"""A worker that stops at a chosen moment until it is told to go on, and the program that launches it for a backup."""
 
 import asyncio
 import sys
@@ -13,6 +13,7 @@ from tui.backup.capture import Capture
 from tui.backup.journal import Journal, RunStage
 from tui.backup.launch import launch
 from tui.backup.plan import read_plan
+from tui.backup.restore import files
 from tui.backup.session import Patience
 from tui.backup.worker import run_worker
 from tui.hosts.libvirt_host import LibvirtHost
@@ -86,6 +87,12 @@ def hold_at(moment: str, hold: Hold) -> None:
         _after_await(LibvirtHost, "commit_active", hold, **speed)
     if moment == "pivot-asked":
         _after_await(LibvirtHost, "pivot", hold)
+    if moment.startswith("rename-"):
+        renames = iter(range(1, 10**9))
+        wanted = int(moment.removeprefix("rename-"))
+        _after(files, "_rename", lambda *words: hold() if next(renames) == wanted else None)
+    if moment in ("defined", "started"):
+        _after_await(LibvirtHost, "define" if moment == "defined" else "start", hold)
 
 
 def _fail(*words: Any) -> None:
@@ -128,7 +135,7 @@ def _after_await(owner: Any, name: str, act: Callable[[], None], **added: Any) -
 def main(verb: str, moment: str, path: Path) -> int:
     if verb == "worker":
         hold_at(moment, Hold(path))
-        return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8)))
+        return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8, room_s=3)))
     launch(read_plan(path.read_text("utf-8")), argv(moment))
     sys.stdout.write("launched\n")
     sys.stdout.flush()

@@ -16,6 +16,7 @@ import pytest_asyncio
 from tests.live import held_worker
 from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.kill_matrix import LONG_S, SPEC, copy_of, until
+from tests.live.uefi import set_variable, variables
 from tui.backup.folder import result_folder
 from tui.backup.images import run_program
 from tui.backup.launch import launch
@@ -191,22 +192,6 @@ async def test_uefi_variables_are_kept_and_the_copy_starts_with_its_own(
         assert second.read_bytes() != kept.read_bytes()
     finally:
         await remove(lab, "uefi1", "uefi1-restored")
-
-
-VENDOR = "5d1c2f7e-5b0e-4c7e-9c7b-3f2f0d6a1b11"
-
-
-async def set_variable(lab: Laboratory, name: str, variable: str) -> None:
-    """Make a UEFI variable; the first four of its bytes are its attributes (UEFI 2.10, section 8.2)."""
-    path = f"/sys/firmware/efi/efivars/{variable}-{VENDOR}"
-    made = await lab.shell(name, f"printf '\\7\\0\\0\\0x' >{path}")
-    assert made.code == 0, made.output
-
-
-async def variables(lab: Laboratory, name: str) -> set[str]:
-    """The variables that `set_variable` made in the guest, or in the one it was copied from."""
-    files = (await lab.shell(name, "ls /sys/firmware/efi/efivars")).output.split()
-    return {file.removesuffix(f"-{VENDOR}") for file in files if file.endswith(VENDOR)}
 
 
 async def nvram_of(host: Host, name: str) -> str:

@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.saved_folder import change_manifest, write_backup
 from tui.backup.folder import checksums
 from tui.backup.proof import SMALL, Reading, prove
 from tui.backup.proof_note import VERIFIED, prove_and_note, read_note
@@ -23,21 +25,19 @@ def make_qcow2(path: Path, size: int, *options: str) -> None:
 
 
 def a_backup(folder: Path) -> Path:
-    """A folder with one raw disk larger than what is read at once, one qcow2 disk, and their sums."""
+    """A backup with a qcow2 disk, and a raw one that is larger than what is read at once and ends within a sector."""
+    write_backup(folder)
     disks = folder / "disks"
-    disks.mkdir(parents=True)
-    (disks / "vda.raw").write_bytes(os.urandom(BIG))
-    make_qcow2(disks / "vdb.qcow2", 8 * MIB)
-    subprocess.run(
-        ("qemu-io", "-c", "write -q 1M 64k", str(disks / "vdb.qcow2")), check=True, stdout=subprocess.DEVNULL
-    )
-    values = [("vda", "raw", BIG), ("vdb", "qcow2", 8 * MIB)]
-    described = [
-        {"target": name, "file": f"disks/{name}.{kind}", "format": kind, "virtual_bytes": size}
-        for name, kind, size in values
-    ]
-    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "disks": described}))
-    sum_up(folder)
+    (disks / "vdb.raw").write_bytes(os.urandom(BIG - 100))
+    make_qcow2(disks / "vda.qcow2", 8 * MIB)
+    write = ("qemu-io", "-c", "write -q 1M 64k", str(disks / "vda.qcow2"))
+    subprocess.run(write, check=True, stdout=subprocess.DEVNULL)
+    described = json.loads((folder / "manifest.json").read_text())["disks"]
+    sizes = {"vda": 8 * MIB, "vdb": BIG}
+    for each in described:
+        content = (folder / each["file"]).read_bytes()
+        each |= {"virtual_bytes": sizes[each["target"]], "sha256": hashlib.sha256(content).hexdigest()}
+    change_manifest(folder, disks=described)
     return folder
 
 
@@ -53,11 +53,11 @@ async def test_a_whole_backup_is_proven_and_every_byte_is_told_of(tmp_path: Path
     assert [(disk.target, disk.is_good) for disk in proof.disks] == [("vda", True), ("vdb", True)]
     assert [each.done for each in told] == sorted(each.done for each in told)
     assert told[-1].done == told[-1].total == proof.bytes > BIG
-    assert {each.file for each in told} == {"disks/vda.raw", "disks/vdb.qcow2", "manifest.json"}
+    assert {each.file for each in told} >= {"disks/vdb.raw", "disks/vda.qcow2", "manifest.json"}
 
 
 def flip(folder: Path) -> None:
-    with (folder / "disks/vda.raw").open("r+b") as file:
+    with (folder / "disks/vdb.raw").open("r+b") as file:
         file.seek(17 * MIB)
         byte = file.read(1)
         file.seek(17 * MIB)
@@ -65,7 +65,7 @@ def flip(folder: Path) -> None:
 
 
 def cut(folder: Path) -> None:
-    os.truncate(folder / "disks/vda.raw", BIG - 512)
+    os.truncate(folder / "disks/vdb.raw", BIG - 612)
 
 
 def cut_before_the_sums(folder: Path) -> None:
@@ -74,22 +74,22 @@ def cut_before_the_sums(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    (folder / "disks/vda.raw").unlink()
+    (folder / "disks/vdb.raw").unlink()
 
 
 def put_a_pipe(folder: Path) -> None:
     remove(folder)
-    os.mkfifo(folder / "disks/vda.raw")
+    os.mkfifo(folder / "disks/vdb.raw")
 
 
 def lead_out(folder: Path) -> None:
     remove(folder)
-    (folder / "disks/vda.raw").symlink_to("/etc/passwd")
+    (folder / "disks/vdb.raw").symlink_to("/etc/passwd")
 
 
 def leave_out_of_the_sums(folder: Path) -> None:
     sums = folder / "SHA256SUMS"
-    sums.write_text("".join(line for line in sums.read_text().splitlines(True) if "vda" not in line))
+    sums.write_text("".join(line for line in sums.read_text().splitlines(True) if "vdb" not in line))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,7 @@ def leave_out_of_the_sums(folder: Path) -> None:
         (flip, "was changed"),
         (cut, "was changed"),
         (cut_before_the_sums, "the disk had"),
+        (cut_before_the_sums, "another one in SHA256SUMS"),
         (remove, "No such file"),
         (put_a_pipe, "no plain file"),
         (lead_out, "no plain file"),
@@ -108,26 +109,24 @@ async def test_damage_is_named_with_its_disk(tmp_path: Path, damage: Callable[[P
     folder = a_backup(tmp_path / "b")
     damage(folder)
     proof = await prove(folder)
-    assert proof.broken == ("vda",)
-    assert words in " ".join(proof.disks[0].problems)
-    assert set(proof.disks[0].problems) <= set(proof.problems)
+    assert proof.broken == ("vdb",)
+    assert words in " ".join(proof.disks[1].problems)
+    assert set(proof.disks[1].problems) <= set(proof.problems)
 
 
 async def test_an_image_that_reads_another_one_is_refused(tmp_path: Path) -> None:
     folder = a_backup(tmp_path / "b")
-    image = folder / "disks/vdb.qcow2"
+    image = folder / "disks/vda.qcow2"
     make_qcow2(image, 8 * MIB, "-F", "raw", "-b", "/etc/passwd")
     sum_up(folder)
     proof = await prove(folder)
-    assert proof.broken == ("vdb",)
-    assert "/etc/passwd" in proof.problems[0]
+    assert proof.broken == ("vda",)
+    assert "/etc/passwd" in " ".join(proof.problems)
 
 
 async def test_damage_beside_the_disks_breaks_no_disk(tmp_path: Path) -> None:
     folder = a_backup(tmp_path / "b")
-    (folder / "vm.xml").write_text("<domain/>")
-    sum_up(folder)
-    (folder / "vm.xml").write_text("<domain />")
+    (folder / "vm.xml").write_text((folder / "vm.xml").read_text() + "\n")
     (folder / "VOID").touch()
     proof = await prove(folder)
     assert proof.broken == ()
@@ -138,7 +137,7 @@ async def test_damage_beside_the_disks_breaks_no_disk(tmp_path: Path) -> None:
 
 async def test_a_look_that_is_given_up_stops_reading(tmp_path: Path) -> None:
     folder = a_backup(tmp_path / "b")
-    os.truncate(folder / "disks/vda.raw", 2**40)
+    os.truncate(folder / "disks/vdb.raw", 2**40)
     begun = asyncio.Event()
     task = asyncio.create_task(prove(folder, lambda told: begun.set() if told.done else None))
     await begun.wait()
@@ -162,7 +161,7 @@ async def test_what_a_look_found_is_kept_until_the_backup_changes(tmp_path: Path
     await prove_and_note(folder)
     note = read_note(folder)
     assert note is not None
-    assert (note.good, note.broken) == (False, ("vda",))
+    assert (note.good, note.broken) == (False, ("vdb",))
     sum_up(folder)
     assert read_note(folder) is None
 

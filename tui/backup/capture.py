@@ -8,10 +8,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 
 from tui.backup.clone_xml import clone_xml
-from tui.backup.converting import compare, convert
+from tui.backup.converting import compare, convert, convert_words
 from tui.backup.copying import (
     SourceChangedError,
     data_bytes,
@@ -28,13 +27,10 @@ from tui.backup.progress import Progress, Step
 from tui.backup.reach import ImageLook, OverlaySize, Reach
 from tui.backup.reach_files import on_thread
 from tui.backup.restore_notes import restore_notes
+from tui.backup.watched import watched
 
-TICK_S = 0.5
 OVERLAY_RESERVE = 32 * 1024 * 1024
 """Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
-FULL_WORDS = "the target is full: make room and it goes on, or cancel"
-LETTING_GO_S = 30
-"""Seconds in which a stopped copy has to end; a thread that hangs in the kernel is left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +80,9 @@ class Capture:
         scratch = self.folder.partial / f"scratch-{disk.target}"
         opened = await self.reach.opened(disk, scratch, meter)
         before = meter.done
-        await convert(
-            self.plan, opened, target, lambda share: setattr(meter, "done", before + int(share * total)), meter
-        )
-        await compare(opened, target)
+        words = convert_words(self.plan, opened, target)
+        await convert(words, lambda share: setattr(meter, "done", before + int(share * total)), meter)
+        await compare(opened.base, opened.format, target, ImageFormat.QCOW2)
         if await asyncio.to_thread(scratch.is_dir):
             await asyncio.to_thread(shutil.rmtree, scratch)
         return await on_thread(disk, hash_file, target, Meter(stop=meter.stop))
@@ -116,35 +111,17 @@ class Capture:
     ) -> str:
         """Do `work` while telling its progress, obeying the order to stop and watching the room left."""
         meter = Meter(throttle=self.throttle)
-        full_since: float | None = None
-        task = asyncio.create_task(work(meter))
-        while not task.done():
-            full_since = (full_since or monotonic()) if meter.full else None
-            self.progress.tick(step, disk.target, meter.done, total, waiting=FULL_WORDS if meter.full else "")
+
+        async def look(waiting: str) -> BackupError | None:
+            self.progress.tick(step, disk.target, meter.done, total, waiting=waiting)
             overlay = await self.reach.overlay_size(disk)
             if overlay is not None:
                 self.progress.overlay(disk.target, overlay.bytes, overlay.free)
-            trouble = self._trouble(disk, overlay) or self._out_of_patience(full_since)
-            if trouble is not None:
-                meter.stop.set()
-                await asyncio.wait({task}, timeout=LETTING_GO_S)
-                if not task.cancel():
-                    # It ended as it was told to; its own words add nothing.
-                    task.exception()
-                raise trouble
-            await asyncio.wait({task}, timeout=TICK_S)
-        digest = task.result()
+            return self._trouble(disk, overlay)
+
+        digest = await watched(work(meter), meter, look, self.folder.final.parent, self.room_s)
         self.progress.tick(step, disk.target, meter.done, meter.done)
         return digest
-
-    def _out_of_patience(self, full_since: float | None) -> BackupError | None:
-        if full_since is None or monotonic() - full_since < self.room_s:
-            return None
-        return BackupError(
-            "The target is full",
-            cause=f"{self.folder.final.parent} had no room for {self.room_s:.0f} s",
-            next_step="Make room there, or choose another folder, and try again.",
-        )
 
     def _trouble(self, disk: PlannedDisk, overlay: OverlaySize | None) -> BackupError | None:
         if self.stop.is_set():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tui.backup.errors import BackupError
 from tui.backup.meter import Throttle
-from tui.backup.runs import Run
+from tui.backup.runs import AnyRun
 from tui.settings import PRIVATE_FILE
 
 SOCKET = "control"
@@ -30,7 +30,7 @@ class Orders:
 
 
 @asynccontextmanager
-async def listening(run: Run, orders: Orders) -> AsyncIterator[None]:
+async def listening(run: AnyRun, orders: Orders) -> AsyncIterator[None]:
     """Take orders for `run` while the body runs; a socket that cannot be made is no reason not to back up."""
     folder = os.open(run.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     path = run.folder / SOCKET
@@ -50,7 +50,7 @@ async def listening(run: Run, orders: Orders) -> AsyncIterator[None]:
         os.close(folder)
 
 
-async def order(run: Run, line: str) -> None:
+async def order(run: AnyRun, line: str) -> None:
     """Give an order to the worker of `run`: `cancel`, `settle`, or `limit BYTES_PER_SECOND`. Raises BackupError."""
     folder = os.open(run.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.images import run_program
 from tui.backup.meter import Meter
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 
 _PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")
 COROUTINES = 8
@@ -24,16 +24,14 @@ def convert_words(plan: BackupPlan, disk: PlannedDisk, target: str) -> tuple[str
     return ("convert", *how, "-O", "qcow2", "-f", disk.format, disk.base, target)
 
 
-async def convert(
-    plan: BackupPlan, disk: PlannedDisk, target: str, tick: Callable[[float], None], meter: Meter
-) -> None:
-    """Make the copy; `tick` hears how much is done, from 0 to 1.
+async def convert(words: Sequence[str], tick: Callable[[float], None], meter: Meter) -> None:
+    """Run `qemu-img` with the words of a conversion that tells its progress (-p).
 
-    Raises BackupError, and CancelledBackupError when `meter.stop` is set.
+    `tick` hears how much is done, from 0 to 1. Raises BackupError, and CancelledBackupError when `meter.stop` is set.
     """
     process = await asyncio.create_subprocess_exec(
         "qemu-img",
-        *convert_words(plan, disk, target),
+        *words,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -64,9 +62,9 @@ async def convert(
         raise BackupError("qemu-img could not copy the disk", cause=said.strip(), original=said)
 
 
-async def compare(disk: PlannedDisk, copy: str) -> None:
-    """Compare what guests see in the base and in the copy; raises BackupError where it differs."""
-    code, out, err = await run_program("qemu-img", "compare", "-f", disk.format, "-F", "qcow2", disk.base, copy)
+async def compare(one: str, one_format: ImageFormat, other: str, other_format: ImageFormat) -> None:
+    """Compare what guests see in a disk and in its copy; raises BackupError where it differs."""
+    code, out, err = await run_program("qemu-img", "compare", "-f", one_format, "-F", other_format, one, other)
     if code != 0:
         raise BackupError(
             "The copy does not hold what the disk holds",

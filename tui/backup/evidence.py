@@ -20,7 +20,7 @@ from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
 from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
 from tui.backup.reach_files import file_system
-from tui.backup.runs import active_run, find_run, worker_alive
+from tui.backup.runs import active_run, find_any_run, worker_alive
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host, HostError, HostUnreachableError
@@ -98,7 +98,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
     uuid = plan.uuid
     facts = await host.read_domain(uuid)
     live, stored = await host.live_xml(uuid), await host.stored_xml(uuid)
-    users = await _users_of_images(host, uuid)
+    users = await users_of_images(host, uuid)
     mark = await host.run_metadata(uuid)
     nvram = nvram_path(live)
     other = active_run(uuid, besides=plan.run_id)
@@ -129,7 +129,7 @@ def _asks_agent(plan: BackupPlan, facts: DomainFacts) -> bool:
 
 
 def _is_stale(mark: str) -> bool:
-    run = find_run(run_id_of(mark))
+    run = find_any_run(run_id_of(mark))
     return run is not None and not worker_alive(run)
 
 
@@ -138,7 +138,7 @@ def is_local(uri: str) -> bool:
     return not is_remote(uri)
 
 
-async def _users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
+async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
     """Image paths of all other domains, running and stored, with the names of the domains that use them."""
     users: dict[str, tuple[str, ...]] = {}
     for facts in await host.list_domains():

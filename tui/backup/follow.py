@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tui.backup.journal import JOURNAL, read_entry, read_object
 from tui.backup.progress import PROGRESS
-from tui.backup.runs import Run, worker_alive
+from tui.backup.runs import AnyRun, worker_alive
 from tui.backup.runstate import RunState, first_state, with_entry, with_progress, without_worker
 
 POLL_S = 0.25
@@ -45,7 +45,7 @@ class _Tail:
 class Follower:
     """A run's state, brought up to date by reading what is new."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: AnyRun) -> None:
         self._run = run
         self._journal = _Tail(run.folder / JOURNAL)
         self._progress = _Tail(run.folder / PROGRESS)
@@ -66,12 +66,12 @@ class Follower:
         return self.state
 
 
-def read_state(run: Run) -> RunState:
+def read_state(run: AnyRun) -> RunState:
     """The state of a run now."""
     return Follower(run).read()
 
 
-async def follow(run: Run) -> AsyncIterator[RunState]:
+async def follow(run: AnyRun) -> AsyncIterator[RunState]:
     """Every new state of a run, the present one first, until it has ended; leaving has no effect on the run."""
     folding = Follower(run)
     shown: RunState | None = None

@@ -1,4 +1,4 @@
-"""The backups of this user as a list: running, finished, failed and stranded ones, with what each of them needs."""
+"""The backups and restores of this user as a list, with what each of them needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from tui.backup.follow import read_state
 from tui.backup.progress import StepStatus
-from tui.backup.runs import Run, list_runs, worker_pid
+from tui.backup.runs import AnyRun, list_any_runs, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
 from tui.backup.telling import STEP_WORDS, step_facts
 
@@ -28,9 +28,9 @@ class JobWord(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One backup with its state; `pid` is its worker's, None once it is gone."""
+    """One backup or restore with its state; `pid` is its worker's, None once it is gone."""
 
-    run: Run
+    run: AnyRun
     state: RunState
     pid: int | None
 
@@ -51,7 +51,7 @@ class Job:
             return "starting" if step is None else f"{STEP_WORDS[step.step]} {step_facts(self.state, step)}".strip()
         if self.state.error is not None:
             return self.state.error.title
-        return self.state.consistency
+        return self.state.consistency or self.state.outcome
 
     @property
     def folder(self) -> str:
@@ -61,10 +61,10 @@ class Job:
 
 
 def list_jobs() -> tuple[Job, ...]:
-    """All backups of this user, newest first."""
-    return tuple(job_of(run) for run in list_runs())
+    """All runs of this user, newest first."""
+    return tuple(job_of(run) for run in list_any_runs())
 
 
-def job_of(run: Run) -> Job:
-    """One backup as it stands now."""
+def job_of(run: AnyRun) -> Job:
+    """One run as it stands now."""
     return Job(run, read_state(run), worker_pid(run))

@@ -16,7 +16,7 @@ LINE_LIMIT = 64 * 1024
 
 
 class RunStage(StrEnum):
-    """How far a run has come; each is written before the acts it stands for."""
+    """How far a run has come; each is written before the acts it stands for. A restore has stages of its own."""
 
     PLANNED = "planned"
     FREEZING = "freezing"
@@ -32,9 +32,20 @@ class RunStage(StrEnum):
     FAILED = "failed"
     VOID = "void"
     """The copy is worth nothing; the guest still has to come back from its overlays."""
+    COPYING = "copying"
+    """A restore: files are written under names of their own; nothing that was there is touched."""
+    MOVING = "moving"
+    """A restore: every copy is whole; former files are moved aside, the copies get their names."""
+    DEFINING = "defining"
+    """A restore: the files are in their places; the guest is defined, or given its disk."""
+    TESTING = "testing"
+    """A boot test: the guest runs without network and is asked; all of it is removed afterwards."""
+    UNDOING = "undoing"
+    """A restore: the former state is put back."""
+    UNDONE = "undone"
 
 
-ENDED = frozenset({RunStage.DONE, RunStage.FAILED})
+ENDED = frozenset({RunStage.DONE, RunStage.FAILED, RunStage.UNDONE})
 
 
 @dataclass(frozen=True, slots=True)

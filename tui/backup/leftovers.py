@@ -9,6 +9,7 @@ from shlex import quote
 
 from tui.backup.chain import Place
 from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.model.guest import PowerState
 
 
@@ -27,6 +28,10 @@ class Way(StrEnum):
     """The guest is on its own disks; overlays, mark or journal are to be closed."""
     MERGE_CONFIRMED = "merge-confirmed"
     """Nothing of ours: merge, after the guest's name was typed; the overlay's file is kept."""
+    FINISH = "finish"
+    """A restore had begun to move files, whole copies all: go on to the new state."""
+    UNDO = "undo"
+    """A restore is put back to the old state."""
     EXPLAIN = "explain"
     """Nothing is done: the words say what to do by hand."""
 
@@ -41,7 +46,7 @@ class Urgency(StrEnum):
     WHENEVER = "whenever"
 
 
-APPLICABLE = frozenset({Way.THAW, Way.MERGE, Way.PIVOT, Way.TIDY})
+APPLICABLE = frozenset({Way.THAW, Way.MERGE, Way.PIVOT, Way.TIDY, Way.FINISH, Way.UNDO})
 """The ways that need no confirmation."""
 
 
@@ -86,10 +91,25 @@ class GuestEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreEvidence:
+    """A restore that has no end: how far its journal came, and where its files are by now, in words.
+
+    `is_turning_back` where it was on its way to the old state; `has_moved` where files may have been moved.
+    """
+
+    plan: RestorePlan
+    stage: str
+    places: tuple[str, ...]
+    worker: int | None = None
+    has_moved: bool = False
+    is_turning_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Leftover:
     """What was found on one guest, in words, with the way on and the commands that do the same by hand."""
 
-    evidence: GuestEvidence
+    evidence: GuestEvidence | RestoreEvidence
     way: Way
     urgency: Urgency
     title: str
@@ -111,12 +131,38 @@ def leftover_of(evidence: GuestEvidence) -> Leftover | None:
     return _ours(evidence) if evidence.is_ours else _foreign(evidence)
 
 
-def _attach(evidence: GuestEvidence) -> Leftover:
+def restore_leftover(evidence: RestoreEvidence) -> Leftover:
+    """What a restore without an end means, and the way on."""
+    plan = evidence.plan
+    if evidence.worker is not None:
+        return _attach(evidence)
+    back = evidence.is_turning_back or plan.way in (RestoreWay.BOOT_TEST, RestoreWay.ATTACH)
+    if evidence.has_moved and not back:
+        return Leftover(
+            evidence,
+            Way.FINISH,
+            Urgency.SOON if plan.way is RestoreWay.IN_PLACE else Urgency.WHENEVER,
+            "A restore was left half done: on to the new state",
+            f"Every copy of run {plan.run_id} is whole, and their names were being changed. It can be finished; the "
+            f"former images are kept. Start {plan.guest} only afterwards.",
+        )
+    touched = "what it changed is put back" if evidence.has_moved else "nothing that was there was touched"
+    return Leftover(
+        evidence,
+        Way.UNDO,
+        Urgency.SOON if evidence.has_moved else Urgency.WHENEVER,
+        "A restore was left half done: back to the old state",
+        f"Run {plan.run_id} ended before its end; {touched}, and its unfinished copies are removed.",
+    )
+
+
+def _attach(evidence: GuestEvidence | RestoreEvidence) -> Leftover:
+    what = "A restore" if isinstance(evidence, RestoreEvidence) else "A backup"
     return Leftover(
         evidence,
         Way.ATTACH,
         Urgency.WHENEVER,
-        "A backup is running",
+        f"{what} is running",
         f"Run {evidence.plan.run_id} works on this guest in process {evidence.worker}; it ends by itself.",
     )
 

@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from tui.backup.errors import BackupError
+from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
 
 PLAN_LIMIT = 1024 * 1024
 """Bytes of a plan file; a plan of 256 disks with the longest paths stays below."""
-DISK_LIMIT = 256
-TEXT_LIMIT = 4096
 STEM_LIMIT = 160
 """Bytes of a base's stem that are kept in its overlay's name, so that the name stays under NAME_MAX (255)."""
 
-_RUN_ID = re.compile(r"[0-9a-f]{8}")
-_STAMP = re.compile(r"\d{8}T\d{6}Z")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RUN_ID = re.compile(r"[0-9a-f]{8}")
+STAMP = re.compile(r"\d{8}T\d{6}Z")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z\.[A-Za-z0-9]{1,16}\.qcow2", re.DOTALL)
-_TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
+TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
 
 
 class QuiescePolicy(StrEnum):
@@ -181,35 +180,35 @@ def read_plan(text: str) -> BackupPlan:
 
 
 def _plan(raw: Any) -> BackupPlan:
-    stamp = _matching(raw["stamp"], _STAMP)
+    stamp = a_text_like(raw["stamp"], STAMP)
     return BackupPlan(
-        run_id=_matching(raw["run_id"], _RUN_ID),
+        run_id=a_text_like(raw["run_id"], RUN_ID),
         stamp=stamp,
-        host=_text(raw["host"]),
-        uri=_text(raw["uri"]),
-        uuid=_matching(raw["uuid"], _UUID),
-        guest=_text(raw["guest"]),
-        target=_path(raw["target"]),
-        disks=tuple(_disk(disk) for disk in _list(raw["disks"])),
-        left_out=tuple(_matching(target, _TARGET) for target in _list(raw["left_out"])),
+        host=a_text(raw["host"]),
+        uri=a_text(raw["uri"]),
+        uuid=a_text_like(raw["uuid"], UUID),
+        guest=a_text(raw["guest"]),
+        target=a_path(raw["target"]),
+        disks=tuple(_disk(disk) for disk in a_list(raw["disks"])),
+        left_out=tuple(a_text_like(target, TARGET) for target in a_list(raw["left_out"])),
         quiesce=QuiescePolicy(raw["quiesce"]),
-        limit_bytes_s=_count(raw.get("limit_bytes_s", 0)),
+        limit_bytes_s=a_count(raw.get("limit_bytes_s", 0)),
         compact=raw.get("compact", False) is True,
-        accepted=tuple(_text(name) for name in _list(raw.get("accepted", []))),
+        accepted=tuple(a_text(name) for name in a_list(raw.get("accepted", []))),
         source=Source(raw.get("source", Source.FILE)),
-        source_reason=_text(raw["source_reason"]) if raw.get("source_reason") else "",
+        source_reason=a_text(raw["source_reason"]) if raw.get("source_reason") else "",
     )
 
 
 def _disk(raw: Any) -> PlannedDisk:
     return PlannedDisk(
-        target=_matching(raw["target"], _TARGET),
-        base=_path(raw["base"]),
+        target=a_text_like(raw["target"], TARGET),
+        base=a_path(raw["base"]),
         format=ImageFormat(raw["format"]),
-        overlay=_path(raw["overlay"]),
+        overlay=a_path(raw["overlay"]),
         kind=DiskKind(raw.get("kind", DiskKind.FILE)),
-        named=_text(raw["named"]) if raw.get("named") else "",
-        below=tuple(_path(path) for path in _list(raw.get("below", []))),
+        named=a_text(raw["named"]) if raw.get("named") else "",
+        below=tuple(a_path(path) for path in a_list(raw.get("below", []))),
     )
 
 
@@ -222,35 +221,3 @@ def _check_disks(plan: BackupPlan) -> None:
     for disk in plan.disks:
         if not is_own_overlay(disk, plan.stamp):
             raise InvalidPlanError("The backup's plan names a foreign overlay", cause=disk.overlay)
-
-
-def _list(raw: Any) -> list[Any]:
-    if not isinstance(raw, list) or len(raw) > DISK_LIMIT:
-        raise ValueError("a list is missing or too long")
-    return raw
-
-
-def _count(raw: Any) -> int:
-    if not isinstance(raw, int) or isinstance(raw, bool) or not 0 <= raw < 2**50:
-        raise ValueError(f"not a count: {raw!r:.80}")
-    return raw
-
-
-def _text(raw: Any) -> str:
-    if not isinstance(raw, str) or not 0 < len(raw) <= TEXT_LIMIT or "\0" in raw:
-        raise ValueError(f"not a plain text: {raw!r:.80}")
-    return raw
-
-
-def _matching(raw: Any, pattern: re.Pattern[str]) -> str:
-    text = _text(raw)
-    if not pattern.fullmatch(text):
-        raise ValueError(f"{text!r:.80} is not of the form {pattern.pattern}")
-    return text
-
-
-def _path(raw: Any) -> str:
-    text = _text(raw)
-    if not text.startswith("/") or os.path.normpath(text) != text:
-        raise ValueError(f"not an absolute, plain path: {text!r:.200}")
-    return text

@@ -16,7 +16,7 @@ RATE_WINDOW_S = 5.0
 
 
 class Step(StrEnum):
-    """The parts of a backup a user sees, in their order."""
+    """The parts of a run that a user sees."""
 
     PREPARE = "prepare"
     FREEZE = "freeze"
@@ -24,6 +24,13 @@ class Step(StrEnum):
     VERIFY = "verify"
     COMMIT = "commit"
     TIDY = "tidy"
+    STOP = "stop"
+    PLACE = "place"
+    DEFINE = "define"
+    BOOT = "boot"
+
+
+BACKUP_STEPS = (Step.PREPARE, Step.FREEZE, Step.COPY, Step.VERIFY, Step.COMMIT, Step.TIDY)
 
 
 class StepStatus(StrEnum):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -20,13 +18,13 @@ from tui.backup.images import ImageError, check_image, image_info
 from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat
 from tui.backup.progress import RateMeter
+from tui.backup.restore.saved import SUMS, SavedBackup, SavedDisk, read_saved
 from tui.hosts.lanes import Lane
 
-SUMS = "SHA256SUMS"
-_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 SMALL = 16 * 1024 * 1024
 """Bytes below which a file is read at once."""
 TICK_S = 0.25
+SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +81,6 @@ class Proof:
         return tuple(disk.target for disk in self.disks if not disk.is_good)
 
 
-@dataclass(frozen=True, slots=True)
-class _Promised:
-    """A disk as the manifest has it."""
-
-    target: str
-    file: str
-    format: str
-    virtual_bytes: int
-
-
 Tell = Callable[[Reading], None]
 
 
@@ -103,33 +91,36 @@ def unheard(_: Reading) -> None:
 async def prove(folder: Path, tell: Tell = unheard) -> Proof:
     """Read everything in a backup's folder anew, off the event loop; `tell` hears how far that is.
 
-    Cancelling it stops the reading. Raises BackupError where it is no backup's folder at all.
+    Cancelling it stops the reading. Raises BackupError where it is no backup's folder, or one whose
+    manifest cannot be trusted.
     """
-    try:
-        sums = _sums((folder / SUMS).read_text("utf-8"))
-        disks = _promised(json.loads((folder / "manifest.json").read_text("utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackupError(
-            "This is no finished backup",
-            cause=f"{folder}: {error}",
-            next_step="A folder that ends in .partial is a copy that was given up; look beside it.",
-        ) from error
     with closing(Lane("verify", 1)) as lane:
-        found, read = await _Reader(folder, lane, tell).read(sums)
-    proofs: list[DiskProof] = []
-    remarks: list[str] = []
-    for disk in disks:
-        problems = [f"{disk.file} is not in {SUMS}"] if disk.file not in sums else list(found.get(disk.file, ()))
-        try:
-            remarks.append(await _check(folder, disk))
-        except (BackupError, OSError, ValueError) as error:
-            problems.append(_words(disk.file, error))
-        proofs.append(DiskProof(disk.target, disk.file, tuple(problems)))
+        saved = await lane.call(read_saved, folder)
+        found, read = await _Reader(folder, lane, tell).read(saved.sums)
+    looked = [await _look(saved, disk, found.get(disk.file, ())) for disk in saved.disks]
+    proofs = tuple(proof for proof, _ in looked)
+    of_disks = {disk.file for disk in saved.disks}
     general = ["it is marked as void"] if (folder / VOID).exists() else []
-    of_disks = {disk.file for disk in disks}
     general += [problem for name, each in found.items() if name not in of_disks for problem in each]
-    everything = (*(problem for disk in proofs for problem in disk.problems), *general)
-    return Proof(folder, len(sums), read, everything, tuple(filter(None, remarks)), tuple(proofs))
+    everything = (*(problem for proof in proofs for problem in proof.problems), *general)
+    return Proof(folder, len(saved.sums), read, everything, tuple(remark for _, remark in looked if remark), proofs)
+
+
+async def _look(saved: SavedBackup, disk: SavedDisk, found: tuple[str, ...]) -> tuple[DiskProof, str]:
+    """Look at one disk of which reading it found `found`; returns a remark too, empty where there is none."""
+    problems, remark = list(found), ""
+    if disk.file not in saved.sums:
+        problems.append(f"{disk.file} is not in {SUMS}")
+    elif saved.sums[disk.file] != disk.sha256:
+        problems.append(f"{disk.file} has one sum in the manifest and another one in {SUMS}")
+    if not disk.problem:
+        try:
+            remark = await _check(saved.path(disk.file), disk)
+        except (BackupError, OSError) as error:
+            problems.append(_words(disk.file, error))
+    elif not found:
+        problems.append(f"{disk.file}: {disk.problem}")
+    return DiskProof(disk.target, disk.file, tuple(problems)), remark
 
 
 class _Reader:
@@ -192,24 +183,23 @@ def _data_bytes(path: Path) -> int:
         return 0
 
 
-async def _check(folder: Path, disk: _Promised) -> str:
+async def _check(path: Path, disk: SavedDisk) -> str:
     """Look at an image's structure; returns a remark. Raises BackupError and OSError where it is not what it has to be.
 
     An image that reads another one would show that file's bytes to the guest in place of the disk's.
     """
-    path, image_format = folder / disk.file, ImageFormat(disk.format)
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise BackupError("It is no plain file")
-    if image_format is ImageFormat.RAW:
-        if byte_length(str(path)) != disk.virtual_bytes:
-            raise BackupError(f"It has {byte_length(str(path))} bytes, the disk had {disk.virtual_bytes}")
+    if disk.format is ImageFormat.RAW:
+        length = byte_length(str(path))
+        # A raw image is shown to the guest in whole sectors.
+        if -(-length // SECTOR) * SECTOR != disk.virtual_bytes:
+            raise BackupError(f"It has {length} bytes, the disk had {disk.virtual_bytes}")
         return ""
-    info = await image_info(str(path), image_format)
+    info = await image_info(str(path), disk.format)
     if info.backing:
         raise ImageError(f"It needs another image, which is not part of the backup: {info.backing}")
     if info.virtual_bytes != disk.virtual_bytes:
         raise ImageError(f"The disk in it has {info.virtual_bytes} bytes, the manifest says {disk.virtual_bytes}")
-    return await check_image(str(path), image_format)
+    return await check_image(str(path), disk.format)
 
 
 def _words(name: str, error: Exception) -> str:
@@ -220,24 +210,3 @@ def _words(name: str, error: Exception) -> str:
 
 def _plain(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _promised(manifest: dict[str, list[dict[str, object]]]) -> tuple[_Promised, ...]:
-    """The disks of a manifest; raises KeyError, TypeError and ValueError for what is none."""
-    return tuple(
-        _Promised(str(disk["target"]), str(disk["file"]), str(disk["format"]), int(str(disk["virtual_bytes"])))
-        for disk in manifest["disks"]
-    )
-
-
-def _sums(text: str) -> dict[str, str]:
-    """The names below the folder and their sums; raises ValueError for a line that is none, or leads out of it."""
-    sums: dict[str, str] = {}
-    for line in text.splitlines():
-        found = _LINE.fullmatch(line)
-        if found is None or found[2].startswith("/") or ".." in Path(found[2]).parts:
-            raise ValueError(f"not a line of sums: {line!r:.80}")
-        sums[found[2]] = found[1]
-    if not sums:
-        raise ValueError("no sums")
-    return sums

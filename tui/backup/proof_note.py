@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tui.backup.durable import read_text, replace_file
 from tui.backup.journal import LINE_LIMIT, read_object
-from tui.backup.proof import SUMS, Proof, Tell, prove, unheard
+from tui.backup.proof import Proof, Tell, prove, unheard
+from tui.backup.restore.saved import SUMS, SUMS_LIMIT
 
 logger = logging.getLogger(__name__)
 VERIFIED = "verified.json"
@@ -64,7 +65,7 @@ def _keep(proof: Proof) -> None:
 
 
 def _sum_of_sums(folder: Path) -> str:
-    return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()
+    return hashlib.sha256(read_text(folder / SUMS, SUMS_LIMIT).encode()).hexdigest()
 
 
 def _is_time(at: float) -> bool:

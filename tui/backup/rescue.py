@@ -15,14 +15,16 @@ from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.folder import result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
 from tui.backup.journal import Journal, RunStage, read_journal
-from tui.backup.leftovers import APPLICABLE, Leftover, Way
+from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
 from tui.backup.lock import guest_lock
 from tui.backup.mark import clear_mark
 from tui.backup.merge import Tick
 from tui.backup.plan import BackupPlan
 from tui.backup.proof import prove
 from tui.backup.quiesce import thaw_once, until_thawed
-from tui.backup.runs import Run, find_run, worker_alive
+from tui.backup.restore.plan import RestorePlan
+from tui.backup.restore.settle import settle_restore
+from tui.backup.runs import RestoreRun, Run, find_any_run, find_run, worker_alive
 from tui.backup.runstate import DIED, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.scan import NO_RUN
 from tui.backup.session import HostSession, Patience
@@ -36,11 +38,20 @@ _WORTH_PROVING = frozenset({RunStage.COPIED, RunStage.COMMITTING, RunStage.PIVOT
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """How a rescue ended: the guest is home when this exists; `copy` says what became of the backup."""
+    """How a rescue ended: the guest is home when this exists; `copy` says what became of the backup.
+
+    `outcome` is the whole of it in one sentence.
+    """
 
     guest: str
     copy: str
     remarks: tuple[str, ...] = ()
+    outcome: str = ""
+
+    @property
+    def words(self) -> str:
+        """What to tell."""
+        return self.outcome or f"{self.guest} is on its own disks; its backup: {self.copy}"
 
 
 async def rescue(
@@ -50,6 +61,8 @@ async def rescue(
 
     Raises BackupError where it is not to be done, NeedsRescueError where it did not succeed, and HostError.
     """
+    if isinstance(leftover.evidence, RestoreEvidence):
+        return await _settle_restore(session, leftover, leftover.evidence.plan)
     plan = leftover.evidence.plan
     if leftover.way is Way.MERGE_CONFIRMED:
         if confirmed != plan.guest:
@@ -68,6 +81,14 @@ async def rescue(
         if not leftover.evidence.is_ours:
             return await _merge_foreign(session, plan, tick, patience)
         return await _settle(session, plan, run, tick, patience)
+
+
+async def _settle_restore(session: HostSession, leftover: Leftover, plan: RestorePlan) -> Rescued:
+    with guest_lock(plan.uuid):
+        run = find_any_run(plan.run_id)
+        if leftover.way not in APPLICABLE or not isinstance(run, RestoreRun) or worker_alive(run):
+            raise BackupError(leftover.title, cause=leftover.explanation)
+        return Rescued(plan.guest, "untouched", outcome=await settle_restore(session, run))
 
 
 async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick: Tick, patience: Patience) -> Rescued:

@@ -1,4 +1,4 @@
-"""The runs this user has started: where they are kept, and whether their workers live."""
+"""The runs this user has started, backups and restores: where they are kept, and whether their workers live."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from tui.backup.durable import read_text, replace_file, write_new
 from tui.backup.errors import BackupError
 from tui.backup.journal import ENDED, read_journal, read_object
 from tui.backup.plan import PLAN_LIMIT, BackupPlan, InvalidPlanError, read_plan
+from tui.backup.restore.plan import RestorePlan, is_restore, read_restore_plan
 from tui.settings import PRIVATE_FOLDER, private_folder, state_folder
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreRun:
+    """A restore that was started, running or not."""
+
+    folder: Path
+    plan: RestorePlan
+
+
+AnyRun = Run | RestoreRun
+"""A run of either kind: folder, journal, progress, worker and control socket are the same for both."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessMark:
     """What tells a process from a later one with the same number; `started` in clock ticks since boot."""
 
@@ -43,12 +57,21 @@ def runs_folder() -> Path:
     return state_folder() / "runs"
 
 
-def create_run(plan: BackupPlan, stand_in: int | None = None) -> Run:
+@overload
+def create_run(plan: BackupPlan, stand_in: int | None = None) -> Run: ...
+
+
+@overload
+def create_run(plan: RestorePlan, stand_in: int | None = None) -> RestoreRun: ...
+
+
+def create_run(plan: BackupPlan | RestorePlan, stand_in: int | None = None) -> AnyRun:
     """Make the folder of a run with its plan; raises OSError.
 
     `stand_in` is the process that stands for the worker until that is noted: nobody finds the run abandoned meanwhile.
     """
-    run = Run(private_folder(runs_folder()) / plan.run_id, plan)
+    folder = private_folder(runs_folder()) / plan.run_id
+    run = RestoreRun(folder, plan) if isinstance(plan, RestorePlan) else Run(folder, plan)
     run.folder.mkdir(mode=PRIVATE_FOLDER)
     if stand_in is not None:
         note_worker(run, stand_in)
@@ -58,29 +81,47 @@ def create_run(plan: BackupPlan, stand_in: int | None = None) -> Run:
 
 
 def open_run(folder: Path) -> Run:
+    """The backup's run in a folder; raises BackupError."""
+    run = open_any_run(folder)
+    if not isinstance(run, Run):
+        raise BackupError("That run is a restore", cause=str(folder))
+    return run
+
+
+def open_any_run(folder: Path) -> AnyRun:
     """The run in a folder; raises BackupError."""
     try:
         text = read_text(folder / PLAN, PLAN_LIMIT + 1)
     except OSError as error:
-        raise BackupError("There is no such backup run", cause=str(folder), original=str(error)) from error
-    return Run(folder, read_plan(text))
+        raise BackupError("There is no such run", cause=str(folder), original=str(error)) from error
+    return RestoreRun(folder, read_restore_plan(text)) if is_restore(text) else Run(folder, read_plan(text))
 
 
-def list_runs() -> tuple[Run, ...]:
-    """All runs, newest first; folders without a readable plan are left out."""
+def list_any_runs() -> tuple[AnyRun, ...]:
+    """All runs of both kinds, newest first; folders without a readable plan are left out."""
     try:
         folders = tuple(runs_folder().iterdir())
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
-            logger.warning("the backup runs cannot be listed: %s", error)
+            logger.warning("the runs cannot be listed: %s", error)
         return ()
-    runs: list[Run] = []
+    runs: list[AnyRun] = []
     for folder in folders:
         try:
-            runs.append(open_run(folder))
+            runs.append(open_any_run(folder))
         except (BackupError, InvalidPlanError):
             continue
     return tuple(sorted(runs, key=lambda run: (run.plan.stamp, run.plan.run_id), reverse=True))
+
+
+def list_runs() -> tuple[Run, ...]:
+    """All backups, newest first."""
+    return tuple(run for run in list_any_runs() if isinstance(run, Run))
+
+
+def list_restores() -> tuple[RestoreRun, ...]:
+    """All restores, newest first."""
+    return tuple(run for run in list_any_runs() if isinstance(run, RestoreRun))
 
 
 def runs_of(host_name: str, uuid: str) -> tuple[Run, ...]:
@@ -89,17 +130,22 @@ def runs_of(host_name: str, uuid: str) -> tuple[Run, ...]:
 
 
 def find_run(run_id: str) -> Run | None:
-    """The run of that id, None where this user has none."""
+    """The backup of that id, None where this user has none."""
     return next((run for run in list_runs() if run.plan.run_id == run_id), None)
 
 
-def active_run(uuid: str, besides: str = "") -> Run | None:
+def find_any_run(run_id: str) -> AnyRun | None:
+    """The run of that id, None where this user has none."""
+    return next((run for run in list_any_runs() if run.plan.run_id == run_id), None)
+
+
+def active_run(uuid: str, besides: str = "") -> AnyRun | None:
     """The run that works on a guest now, by whatever name its host went; not the one of id `besides`."""
-    candidates = (run for run in list_runs() if run.plan.uuid == uuid and run.plan.run_id != besides)
+    candidates = (run for run in list_any_runs() if run.plan.uuid == uuid and run.plan.run_id != besides)
     return next((run for run in candidates if is_active(run)), None)
 
 
-def is_active(run: Run) -> bool:
+def is_active(run: AnyRun) -> bool:
     """Whether a run's worker lives and has not come to its end."""
     entries = read_journal(run.folder)
     return worker_alive(run) and not (entries and entries[-1].stage in ENDED)
@@ -116,7 +162,7 @@ def process_mark(pid: int) -> ProcessMark | None:
     return None if fields[0] in "ZX" else ProcessMark(pid, int(fields[19]), boot)
 
 
-def note_worker(run: Run, pid: int) -> None:
+def note_worker(run: AnyRun, pid: int) -> None:
     """Record which process works on a run; raises OSError."""
     mark = process_mark(pid)
     if mark is not None:
@@ -124,7 +170,7 @@ def note_worker(run: Run, pid: int) -> None:
         replace_file(run.folder / WORKER, json.dumps(values))
 
 
-def worker_pid(run: Run) -> int | None:
+def worker_pid(run: AnyRun) -> int | None:
     """The process that works on a run, None when it is gone."""
     try:
         raw = read_object(read_text(run.folder / WORKER, PLAN_LIMIT))
@@ -137,12 +183,12 @@ def worker_pid(run: Run) -> int | None:
     return pid if alive else None
 
 
-def worker_alive(run: Run) -> bool:
+def worker_alive(run: AnyRun) -> bool:
     """Whether the process that works on a run is there."""
     return worker_pid(run) is not None
 
 
-def cancel(run: Run, signal_number: int) -> bool:
+def cancel(run: AnyRun, signal_number: int) -> bool:
     """Send a signal to a run's worker; whether there was one."""
     pid = worker_pid(run)
     if pid is None:

@@ -11,7 +11,8 @@ from tui.backup.errors import Explained
 from tui.backup.folder import result_folder
 from tui.backup.journal import ENDED, Entry, RunStage
 from tui.backup.plan import BackupPlan
-from tui.backup.progress import Step, StepStatus
+from tui.backup.progress import BACKUP_STEPS, Step, StepStatus
+from tui.backup.restore.plan import RestorePlan, RestoreWay, StopWay
 
 EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE = 0, 1, 2, 3
 """Done as asked; done with less than asked; not done and the guest is as before; the guest needs rescue."""
@@ -20,6 +21,12 @@ DIED = Explained(
     "The backup's process died",
     cause="it was killed, or the machine went down",
     next_step="Delete nothing. See which images the guest is on: virsh domblklist GUEST.",
+)
+
+RESTORE_DIED = Explained(
+    "The restore's process died",
+    cause="it was killed, or the machine went down",
+    next_step="Delete nothing. Finish or undo it: qga-tui rescue --apply.",
 )
 
 
@@ -102,7 +109,8 @@ class RunState:
     """Everything a screen or the command line shows of a run.
 
     `stage` is None before the journal begins. `result` is where the copy is, or will be; `frozen_ms` an upper bound
-    of the time for which the guest was frozen. `exit_code` is None until the run has ended.
+    of the time for which the guest was frozen. `exit_code` is None until the run has ended. `way` is a restore's, None
+    for a backup; `outcome` says in a sentence what a restore has led to.
     """
 
     run_id: str
@@ -111,7 +119,7 @@ class RunState:
     uuid: str
     result: Path
     stage: RunStage | None = None
-    steps: tuple[StepState, ...] = tuple(StepState(step) for step in Step)
+    steps: tuple[StepState, ...] = tuple(StepState(step) for step in BACKUP_STEPS)
     consistency: str = ""
     frozen_ms: float | None = None
     void: bool = False
@@ -119,6 +127,8 @@ class RunState:
     error: Explained | None = None
     exit_code: int | None = None
     overlays: tuple[OverlayState, ...] = ()
+    way: RestoreWay | None = None
+    outcome: str = ""
 
     @property
     def ended(self) -> bool:
@@ -130,12 +140,37 @@ class RunState:
         return {**asdict(self), "result": str(self.result), "ended": self.ended}
 
 
-def first_state(plan: BackupPlan) -> RunState:
+def first_state(plan: BackupPlan | RestorePlan) -> RunState:
     """The state of a run of which nothing was heard yet; every planned disk is named in the steps with bytes."""
+    if isinstance(plan, RestorePlan):
+        return _first_restore_state(plan)
     with_bytes = (Step.COPY, Step.VERIFY, Step.COMMIT)
     disks = tuple(DiskProgress(disk.target) for disk in plan.disks)
-    steps = tuple(StepState(step, disks=disks if step in with_bytes else ()) for step in Step)
+    steps = tuple(StepState(step, disks=disks if step in with_bytes else ()) for step in BACKUP_STEPS)
     return RunState(plan.run_id, plan.host, plan.guest, plan.uuid, result_folder(plan).final, steps=steps)
+
+
+def _first_restore_state(plan: RestorePlan) -> RunState:
+    disks = tuple(DiskProgress(disk.name, total=disk.data_bytes) for disk in plan.disks)
+    steps = tuple(
+        StepState(step, disks=disks if step in (Step.VERIFY, Step.COPY) else ()) for step in restore_steps(plan)
+    )
+    result = Path(plan.own_folder) if plan.own_folder else Path(plan.disks[0].to).parent
+    return RunState(plan.run_id, plan.host, plan.guest, plan.uuid, result, steps=steps, way=plan.way)
+
+
+def restore_steps(plan: RestorePlan) -> tuple[Step, ...]:
+    """The parts of a restore that a user sees, in their order."""
+    wanted = (
+        (Step.PREPARE, True),
+        (Step.VERIFY, True),
+        (Step.COPY, True),
+        (Step.STOP, plan.stop is not StopWay.NONE),
+        (Step.PLACE, True),
+        (Step.DEFINE, plan.defines or plan.way is RestoreWay.ATTACH),
+        (Step.BOOT, plan.way is RestoreWay.BOOT_TEST),
+    )
+    return tuple(step for step, holds in wanted if holds)
 
 
 def with_entry(state: RunState, entry: Entry) -> RunState:
@@ -158,9 +193,11 @@ def with_entry(state: RunState, entry: Entry) -> RunState:
             shortfalls=tuple(str(text) for text in shortfalls) if isinstance(shortfalls, list) else (),
             error=_explained(details.get("error")),
             exit_code=code if isinstance(code, int) else EXIT_RESCUE,
+            outcome=str(details.get("outcome", "")),
         )
         return _with_failed_step(state) if entry.stage is RunStage.FAILED else state
-    return state
+    # A restore that had ended is taken up again to be undone.
+    return replace(state, exit_code=None, error=None) if entry.stage is RunStage.UNDOING else state
 
 
 def with_progress(state: RunState, line: Mapping[str, object]) -> RunState:
@@ -185,6 +222,10 @@ def without_worker(state: RunState) -> RunState:
     """The state of a run whose worker is gone; unchanged where the run had come to its end."""
     if state.ended:
         return state
+    if state.way is not None:
+        untouched = state.stage in (None, RunStage.PLANNED)
+        code = EXIT_NOT_DONE if untouched else EXIT_RESCUE
+        return _with_failed_step(replace(state, error=RESTORE_DIED, exit_code=code))
     harmless = {None: EXIT_NOT_DONE, RunStage.PLANNED: EXIT_NOT_DONE, RunStage.PIVOTED: EXIT_LESS}
     code = harmless.get(state.stage, EXIT_RESCUE)
     if code == EXIT_LESS and state.void:

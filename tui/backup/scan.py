@@ -17,11 +17,12 @@ from tui.backup.chain import GuestView, Place, disks_by_target, names_path, plac
 from tui.backup.homecoming import proven_merged
 from tui.backup.images import ImageError, image_info
 from tui.backup.journal import RunStage, read_journal
-from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover_of
+from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover_of, restore_leftover
 from tui.backup.mark import host_of, run_id_of
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name, new_run_id
 from tui.backup.quiesce import is_frozen
-from tui.backup.runs import Run, list_runs, worker_pid
+from tui.backup.restore.settle import restore_evidence
+from tui.backup.runs import AnyRun, Run, list_restores, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
 from tui.backup.source import SourceWish, choose_source, passing_reach
 from tui.hosts.port import Host, HostError, HostUnreachableError, NoSuchDomainError
@@ -51,6 +52,7 @@ async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftov
         if leftover is not None:
             found.append(leftover)
     found += _of_guests_that_are_gone(host, domains, runs, wanted)
+    found += await asyncio.to_thread(_of_restores, host.uri, wanted)
     return tuple(sorted(found, key=lambda each: ["now", "soon", "whenever"].index(each.urgency)))
 
 
@@ -137,13 +139,13 @@ def _visible(plan: BackupPlan) -> frozenset[str]:
     return frozenset(disk.target for disk in plan.disks if os.path.lexists(disk.overlay))
 
 
-def needs_end(run: Run) -> bool:
+def needs_end(run: AnyRun) -> bool:
     """Whether a run's journal was begun and tells no good end; its worker may still be at it."""
     entries = read_journal(run.folder)
     if not entries:
         return False
     last = entries[-1]
-    if last.stage is RunStage.DONE:
+    if last.stage in (RunStage.DONE, RunStage.UNDONE):
         return False
     return last.stage is not RunStage.FAILED or last.details.get("exit_code") == EXIT_RESCUE
 
@@ -239,6 +241,12 @@ async def _is_frozen(host: Host, uuid: str) -> bool:
         return await is_frozen(host.probe_line(uuid))
     except AgentError:
         return False
+
+
+def _of_restores(uri: str, wanted: frozenset[str]) -> list[Leftover]:
+    of_host = (run for run in list_restores() if run.plan.uri == uri)
+    named = (run for run in of_host if not wanted or wanted & {run.plan.guest, run.plan.uuid})
+    return [restore_leftover(restore_evidence(run, worker_pid(run))) for run in named if needs_end(run)]
 
 
 def _of_guests_that_are_gone(

@@ -38,6 +38,10 @@ class Patience:
     pivot_s: float = 60
     room_s: float = 600
     """For room on a full target; the copy stands still meanwhile and the guest goes on."""
+    stop_s: float = 180
+    """For a guest that was asked to shut down."""
+    boot_s: float = 300
+    """From a guest's start to its agent's first answer."""
 
 
 class HostSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.backup.journal import RunStage
 from tui.backup.progress import Step, StepStatus
 from tui.backup.proof import Reading
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, StepState
@@ -21,6 +22,10 @@ STEP_WORDS: dict[Step, str] = {
     Step.VERIFY: "verify",
     Step.COMMIT: "commit and pivot",
     Step.TIDY: "clean up",
+    Step.STOP: "put the guest off",
+    Step.PLACE: "put in place",
+    Step.DEFINE: "define and read back",
+    Step.BOOT: "boot, ask the agent",
 }
 
 
@@ -81,14 +86,27 @@ def reading_facts(reading: Reading) -> str:
 
 def headline(state: RunState) -> str:
     """How the run stands, in one sentence."""
+    name = f"{'Backup' if state.way is None else 'Restore'} of {state.guest}"
     if state.exit_code is None:
         running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
         doing = "starting" if running is None else STEP_WORDS[running.step]
-        return f"Backup of {state.guest} is running: {doing}"
+        return f"{name} is running: {doing}"
+    if state.way is not None:
+        return _restore_headline(name, state)
     if state.exit_code == EXIT_DONE:
-        return f"Backup of {state.guest} is done and verified"
+        return f"{name} is done and verified"
     if state.exit_code == EXIT_LESS:
-        return f"Backup of {state.guest} is done, with less than asked"
+        return f"{name} is done, with less than asked"
     if state.exit_code == EXIT_NOT_DONE:
-        return f"Backup of {state.guest} was not made; the guest is as before"
-    return f"Backup of {state.guest} ended badly: the guest needs a look"
+        return f"{name} was not made; the guest is as before"
+    return f"{name} ended badly: the guest needs a look"
+
+
+def _restore_headline(name: str, state: RunState) -> str:
+    if state.exit_code in (EXIT_DONE, EXIT_LESS):
+        how = "was undone" if state.stage is RunStage.UNDONE else "is done"
+        less = ", with less than asked" if state.exit_code == EXIT_LESS else ""
+        return f"{name} {how}{less}{f': {state.outcome}' if state.outcome else ''}"
+    if state.exit_code == EXIT_NOT_DONE:
+        return f"{name} was not made; everything is as before"
+    return f"{name} was left half done: nothing is lost, finish or undo it with qga-tui rescue --apply"

@@ -1,4 +1,4 @@
-"""The process a backup runs in: it belongs to no terminal, and ends only when the guest is on its own disks again."""
+"""The process a backup or a restore runs in: it belongs to no terminal, and leaves no guest in between two states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tui.backup.errors import BackupError, explained
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.lock import guest_lock
 from tui.backup.meter import Throttle
-from tui.backup.runs import note_worker, open_run
+from tui.backup.restore.engine import Restore
+from tui.backup.runs import RestoreRun, note_worker, open_any_run
 from tui.backup.runstate import EXIT_NOT_DONE
 from tui.backup.session import Connect, HostSession, Patience
 
@@ -27,11 +28,11 @@ async def run_worker(
     """The process's main: carry out the plan in `run_folder`; returns the exit code.
 
     `watchdog_argv` is the command that runs `run_watchdog`, to which the run's folder is appended. SIGTERM and SIGINT
-    cancel: the copy is given up and the guest brought back. SIGHUP is ignored. Raises BackupError where the folder
-    holds no plan, or the run has begun before.
+    cancel: the copy is given up and the former state brought back. SIGHUP is ignored. Raises BackupError where the
+    folder holds no plan, or the run has begun before.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    run = open_run(run_folder)
+    run = open_any_run(run_folder)
     orders = Orders(asyncio.Event(), Throttle(run.plan.limit_bytes_s))
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -49,6 +50,8 @@ async def run_worker(
         session = HostSession(connect, run.plan.uri, patience)
         try:
             async with listening(run, orders):
+                if isinstance(run, RestoreRun):
+                    return await Restore(session, run, orders, patience).run()
                 return await Backup(session, run, watchdog_argv, orders, patience).run()
         finally:
             await session.close()

@@ -13,13 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tui.backup import runs
+from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
-from tui.backup.preflight import Verdict
+from tui.backup.preflight import Check, Verdict
 from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
+from tui.backup.restore.wishes import Finding
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.source import SourceWish
 from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, step_facts
@@ -97,11 +99,15 @@ async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
     if wish.dry_run:
         _show(proposal, as_json=wish.as_json)
         return EXIT_DONE if proposal.may_begin else EXIT_NOT_DONE
-    _refuse_failed(proposal)
-    started = launch(proposal.plan, WORKER_ARGV)
+    refuse_failed(f"{proposal.plan.guest} cannot be backed up now", proposal.checks)
+    return await tell_to_the_end(launch(proposal.plan, WORKER_ARGV), as_json=wish.as_json)
+
+
+async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool) -> int:
+    """Tell how a run goes until it has ended; an interrupt cancels it. Returns its exit code."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, runs.cancel, started, signal.SIGTERM)
-    teller = JsonTeller() if wish.as_json else LineTeller()
+    teller = JsonTeller() if as_json else LineTeller()
     state: RunState | None = None
     async for state in follow(started):
         teller.tell(state)
@@ -123,29 +129,36 @@ def _show(proposal: Proposal, *, as_json: bool) -> None:
         }
         print(json.dumps(values, indent=1))
         return
-    signs = {Verdict.PASSED: "✓", Verdict.WARNING: "!", Verdict.FAILED: "✗"}
-    for check in proposal.checks:
-        print(printable(f"{signs[check.verdict]} {check.title}: {check.evidence} {check.next_step}".rstrip()))
+    tell_checks(proposal.checks)
     print(printable(f"About {size(proposal.estimated_bytes)} to copy. Nothing was done; this would be:"))
-    for number, step in enumerate(proposal.steps, 1):
+    tell_steps(proposal.steps)
+
+
+def tell_checks(checks: Sequence[Check | Finding]) -> None:
+    """A line per check: how it is, and what to do if it is not well."""
+    signs = {Verdict.PASSED: "✓", Verdict.WARNING: "!", Verdict.FAILED: "✗"}
+    for check in checks:
+        print(printable(f"{signs[check.verdict]} {check.title}: {check.evidence} {check.next_step}".rstrip()))
+
+
+def tell_steps(steps: Sequence[PlanStep]) -> None:
+    """Two lines per step: what is done, and the command that does the same."""
+    for number, step in enumerate(steps, 1):
         print(printable(f"{number:2d} {step.title}"))
         print(printable(f"   {step.command}"))
 
 
-def _refuse_failed(proposal: Proposal) -> None:
-    failed = [check for check in proposal.checks if check.verdict is Verdict.FAILED]
-    for check in proposal.checks:
+def refuse_failed(title: str, checks: Sequence[Check | Finding]) -> None:
+    """Note the warnings; raises BackupError of that title where a check failed."""
+    failed = [check for check in checks if check.verdict is Verdict.FAILED]
+    for check in checks:
         if check.verdict is Verdict.WARNING:
             words = " ".join((f"{check.title}: {check.evidence}.", check.next_step)).strip()
             print(f"qga-tui: note: {printable(words)}", file=sys.stderr)
     if failed:
         first = failed[0]
         others = "".join(f"; {check.title}: {check.evidence}" for check in failed[1:])
-        raise BackupError(
-            f"{proposal.plan.guest} cannot be backed up now",
-            cause=f"{first.title}: {first.evidence}{others}",
-            next_step=first.next_step,
-        )
+        raise BackupError(title, cause=f"{first.title}: {first.evidence}{others}", next_step=first.next_step)
 
 
 class JsonTeller:
@@ -171,6 +184,7 @@ class JsonTeller:
             "consistency": state.consistency,
             "frozen_ms": state.frozen_ms,
             "shortfalls": list(state.shortfalls),
+            "outcome": state.outcome,
             "error": error,
             "folder": str(state.result) if state.result.is_dir() else None,
         }
@@ -216,5 +230,5 @@ class LineTeller:
         for shortfall in state.shortfalls:
             print(f"qga-tui: {printable(shortfall)}", file=sys.stderr)
         print(printable(headline(state)), flush=True)
-        if state.result.is_dir():
+        if state.way is None and state.result.is_dir():
             print(printable(str(state.result)), flush=True)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 
-from tui.backup.runs import active_run
+from tui.backup.runs import RestoreRun, active_run
 from tui.cli.connect import find_guest, hosts_for, list_all
 from tui.doctor.causes import Cause
 from tui.doctor.examine import examine, examine_all, worst_first
@@ -70,7 +70,8 @@ def _unwatched(host: Host, facts: DomainFacts) -> Patient:
 def held_by_backup(uuid: str) -> str:
     """Who of ours works on a guest, in words; empty for nobody."""
     run = active_run(uuid)
-    return "" if run is None else f"The backup {run.plan.run_id} is at work on this guest"
+    what = "restore" if isinstance(run, RestoreRun) else "backup"
+    return "" if run is None else f"The {what} {run.plan.run_id} is at work on this guest"
 
 
 async def _all(hosts: Sequence[Host], shape: Shape) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tui.backup.control import order
 from tui.backup.errors import BackupError
 from tui.backup.jobs import Job, job_of, list_jobs
-from tui.backup.runs import find_run
+from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
 from tui.model.text import printable
 
@@ -43,7 +43,7 @@ def run_jobs(wish: JobsWish) -> int:
 
 
 def _one(wish: JobsWish) -> int:
-    run = find_run(wish.run)
+    run = find_any_run(wish.run)
     if run is None:
         raise BackupError("There is no such backup", cause=wish.run, next_step="See them with: qga-tui jobs")
     if wish.limit_bytes_s is not None:

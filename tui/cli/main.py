@@ -112,6 +112,10 @@ def _run(options: argparse.Namespace) -> int:
             from tui.cli.verify_verb import run_verify
 
             return run_verify(options.folder, as_json=options.json)
+        case "restore":
+            from tui.cli.restore_verb import RestoreWish, run_restore
+
+            return run_restore(uris, RestoreWish.of(options))
         case "rescue":
             from tui.cli.rescue_verb import RescueWish, run_rescue
 

@@ -58,9 +58,26 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         owner.error("name a guest, or --all")
     if options.verb == "doctor" and options.all and options.watch:
         owner.error("--watch is for one guest")
+    if options.verb == "restore":
+        _check_restore(owner, options)
     options.program = program
     options.uris = (*options.uris, *getattr(options, "verb_uris", ()))
     return options
+
+
+def _check_restore(owner: Parser, options: argparse.Namespace) -> None:
+    if len(options.disk) > 1:
+        owner.error("one --disk at a time")
+    if options.name and (options.in_place or options.disk or options.undo):
+        owner.error("--as is for a clone")
+    if options.attach and not options.disk:
+        owner.error("--attach is for --disk")
+    if options.to and (options.in_place or options.undo):
+        owner.error("--to is for a clone or --disk")
+    if options.disk and not (options.to or options.attach):
+        owner.error("--disk needs --to PATH or --attach GUEST")
+    if options.stop != "none" and not options.in_place:
+        owner.error("--stop is for --in-place")
 
 
 def _split_at_dashes(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
@@ -81,7 +98,8 @@ def build_parser() -> Parser:
     _add_uris(parser, "uris")
     parser.add_argument("--read-only", action="store_true", help="the program refuses whatever changes a guest")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
-    for add_verb in (_add_demo, _add_list, _add_exec, _add_doctor, _add_backup, _add_jobs, _add_verify, _add_rescue):
+    saving = (_add_backup, _add_jobs, _add_verify, _add_restore, _add_rescue)
+    for add_verb in (_add_demo, _add_list, _add_exec, _add_doctor, *saving):
         add_verb(verbs.add_parser)
     for hidden in ("backup-worker", "thaw-watchdog"):
         verbs.add_parser(hidden).add_argument("folder")
@@ -160,6 +178,36 @@ def _add_verify(add_verb: VerbAdder) -> None:
     verify.add_argument("--json", action="store_true", help="for scripts")
 
 
+def _add_restore(add_verb: VerbAdder) -> None:
+    restore = add_verb("restore", help="bring a backup back: beside its guest, in place, or one disk of it")
+    restore.set_defaults(parser=restore)
+    _add_uris(restore, "verb_uris")
+    restore.add_argument("folder", metavar="FOLDER", help="the backup's")
+    way = restore.add_mutually_exclusive_group()
+    way.add_argument("--in-place", action="store_true", help="in place of its guest; the present images are kept aside")
+    way.add_argument(
+        "--disk", metavar="TARGET", action="append", default=[], help="one disk alone (vda), with --to or --attach"
+    )
+    way.add_argument("--boot-test", action="store_true", help="boot a clone without network, ask its agent, remove it")
+    way.add_argument("--undo", action="store_true", help="put back what the last restore of this backup replaced")
+    restore.add_argument(
+        "--as", dest="name", metavar="NAME", default="", help="the clone's name (default: as NAME-restored)"
+    )
+    restore.add_argument(
+        "--to", metavar="PATH", default="", help="of the disk's image; of the folder a clone's is made in"
+    )
+    restore.add_argument("--attach", metavar="GUEST", default="", help="give the disk to this running guest, read-only")
+    restore.add_argument("--link-up", action="store_true", help="leave a clone's network links as they were")
+    restore.add_argument(
+        "--stop", choices=("shutdown", "force"), default="none", help="put the guest off for --in-place"
+    )
+    restore.add_argument("--change", metavar="CHANGE", action="append", default=[], help=CHANGE_HELP)
+    restore.add_argument("--accept", metavar="NAME", action="append", default=[], help="restore it though it is broken")
+    restore.add_argument("--limit", metavar="MB/S", type=_megabytes, default=0, help="bound the copy's rate")
+    restore.add_argument("--dry-run", action="store_true", help="show the findings and the plan, do nothing")
+    restore.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")
+
+
 def _add_rescue(add_verb: VerbAdder) -> None:
     rescue = add_verb("rescue", help="what backups left behind, and setting it right")
     _add_uris(rescue, "verb_uris")
@@ -173,6 +221,7 @@ EXEC_HELP = (
     "Run a program in a guest with exact arguments, no shell; its output streams to standard output and error. "
     "Exits with the program's code, 128 + signal, 124 on timeout, 255 for failures of qga-tui's own."
 )
+CHANGE_HELP = "what is offered where this host lacks something, as in network:default=lan; repeatable"
 QUIESCE_HELP = (
     "freeze the guest's file systems: no backup without it (required, the default), if it can be, or not at all"
 )

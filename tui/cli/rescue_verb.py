@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui.backup.leftovers import APPLICABLE, Leftover, Way
+from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
 from tui.backup.rescue import RESCUE_PATIENCE, Rescued, rescue
 from tui.backup.runstate import EXIT_DONE, EXIT_RESCUE
 from tui.backup.scan import find_leftovers
@@ -61,10 +61,10 @@ async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str,
             print(f"  ✗ {printable(error.one_line())}")
         return fields | {"open": True, "error": error.one_line()}
     if not wish.as_json:
-        print(printable(f"  ✓ {done.guest} is on its own disks; its backup: {done.copy}"))
+        print(printable(f"  ✓ {done.words}"))
         for remark in done.remarks:
             print(printable(f"  ! {remark}"))
-    return fields | {"open": False, "copy": done.copy, "remarks": list(done.remarks)}
+    return fields | {"open": False, "copy": done.copy, "outcome": done.words, "remarks": list(done.remarks)}
 
 
 async def _apply(host: Host, leftover: Leftover, confirmed: str, *, quiet: bool) -> Rescued:
@@ -86,16 +86,22 @@ async def _apply(host: Host, leftover: Leftover, confirmed: str, *, quiet: bool)
 def leftover_fields(host: Host, leftover: Leftover) -> dict[str, object]:
     """A leftover as plain values for JSON."""
     evidence = leftover.evidence
-    return {
+    fields: dict[str, object] = {
         "host": host.name,
         "guest": evidence.plan.guest,
         "uuid": evidence.plan.uuid,
-        "run": evidence.plan.run_id if evidence.is_ours else None,
         "stage": evidence.stage,
         "way": str(leftover.way),
         "urgency": str(leftover.urgency),
         "title": leftover.title,
         "explanation": leftover.explanation,
+        "commands": list(leftover.commands),
+    }
+    if isinstance(evidence, RestoreEvidence):
+        return fields | {"kind": "restore", "run": evidence.plan.run_id, "places": list(evidence.places)}
+    return fields | {
+        "kind": "backup",
+        "run": evidence.plan.run_id if evidence.is_ours else None,
         "frozen": evidence.frozen,
         "disks": [
             {
@@ -107,13 +113,15 @@ def leftover_fields(host: Host, leftover: Leftover) -> dict[str, object]:
             }
             for each in evidence.disks
         ],
-        "commands": list(leftover.commands),
     }
 
 
 def _tell(leftover: Leftover) -> None:
     print(printable(f"{leftover.guest}: {leftover.title} [{leftover.urgency}]"))
     print(printable(f"  {leftover.explanation}"))
+    if isinstance(leftover.evidence, RestoreEvidence):
+        for place in leftover.evidence.places:
+            print(printable(f"    {place}"))
     for command in leftover.commands:
         print(printable(f"    {command}"))
     words = {

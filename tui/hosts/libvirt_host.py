@@ -243,6 +243,22 @@ class LibvirtHost:
         """Replace the stored definition; libvirt validates it first."""
         await self._ask(questions.define, xml)
 
+    async def undefine(self, uuid: str) -> None:
+        """Forget the stored definition, and no file with it."""
+        await self._ask_domain(uuid, questions.undefine)
+
+    async def network_names(self) -> frozenset[str] | None:
+        """The networks of libvirt, running or not."""
+        return await self._ask(questions.network_names)
+
+    async def pool_names(self) -> frozenset[str] | None:
+        """The storage pools, running or not."""
+        return await self._ask(questions.pool_names)
+
+    async def domain_capabilities(self, kind: str, arch: str, machine: str, emulator: str) -> str:
+        """The XML of what a domain of that type may have."""
+        return await self._ask(questions.domain_capabilities, kind, arch, machine, emulator)
+
     async def start(self, uuid: str) -> None:
         """Boot a domain that is off."""
         await self._ask_domain(uuid, questions.start)

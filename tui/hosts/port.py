@@ -194,6 +194,25 @@ class Host(Protocol):
         """Replace the stored definition."""
         ...
 
+    async def undefine(self, uuid: str) -> None:
+        """Forget the stored definition; disks and UEFI variables stay where they are."""
+        ...
+
+    async def network_names(self) -> frozenset[str] | None:
+        """The networks that guests may be plugged into by name, None where the host cannot say."""
+        ...
+
+    async def pool_names(self) -> frozenset[str] | None:
+        """The storage pools, None where the host cannot say."""
+        ...
+
+    async def domain_capabilities(self, kind: str, arch: str, machine: str, emulator: str) -> str:
+        """The XML of what a domain of that type may have; empty words leave the choice to the host.
+
+        Raises HostError where such a domain cannot run.
+        """
+        ...
+
     async def start(self, uuid: str) -> None:
         """Boot a domain that is off."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import libvirt
@@ -163,6 +164,35 @@ def block_sizes(domain: Any, target: str) -> BlockSizes:
     """Capacity, allocation and physical size of the active image."""
     capacity, allocation, physical = domain.blockInfo(target, 0)
     return BlockSizes(int(capacity), int(allocation), int(physical))
+
+
+def undefine(domain: Any) -> None:
+    """Forget the stored definition, and no file with it."""
+    domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+
+
+def network_names(connection: Any) -> frozenset[str] | None:
+    """The networks of libvirt, running or not; None from a daemon without them."""
+    return _names(connection.listAllNetworks)
+
+
+def pool_names(connection: Any) -> frozenset[str] | None:
+    """The storage pools, running or not; None from a daemon without them."""
+    return _names(connection.listAllStoragePools)
+
+
+def _names(listing: Callable[[], list[Any]]) -> frozenset[str] | None:
+    try:
+        return frozenset(str(each.name()) for each in listing())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == faults.NO_SUPPORT:
+            return None
+        raise
+
+
+def domain_capabilities(connection: Any, kind: str, arch: str, machine: str, emulator: str) -> str:
+    """The XML of what a domain of that type may have; empty words leave the choice to libvirt."""
+    return str(connection.getDomainCapabilities(emulator or None, arch or None, machine or None, kind or None))
 
 
 def start(domain: Any) -> None:

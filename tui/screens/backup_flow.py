@@ -12,6 +12,7 @@ from tui.backup.jobs import Job
 from tui.backup.leftovers import Leftover
 from tui.backup.runs import Run
 from tui.backup.scan import find_leftovers
+from tui.backup.telling import headline
 from tui.fleet.fleet import Fleet, Link
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
@@ -67,6 +68,9 @@ class BackupFlow:
 
     def open_job(self, fleet: Fleet, job: Job) -> None:
         """A backup of the list of all."""
+        if not isinstance(job.run, Run):
+            self._app.notify(headline(job.state), title="Restore", markup=False)
+            return
         uuid = job.run.plan.uuid
         guest = next((guest for guest in fleet.guests.values() if guest.id.uuid == uuid), None)
         if guest is None:

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
-from tui.backup.leftovers import Leftover, Way
+from tui.backup.leftovers import Leftover, RestoreEvidence, Way
 from tui.commands import Where
 from tui.model.text import printable
 from tui.screens.jobs import URGENCY_TONES
@@ -28,6 +28,8 @@ WAY_WORDS: dict[Way, str] = {
     Way.PIVOT: "Pivot and tidy up",
     Way.TIDY: "Tidy up",
     Way.MERGE_CONFIRMED: "Merge it",
+    Way.FINISH: "Finish it",
+    Way.UNDO: "Undo it",
 }
 """What the button says; a way that is not here is only explained."""
 
@@ -111,7 +113,7 @@ class RescueScreen(Screen[bool]):
             self._say(str(each.get("error") or each.get("explanation")), "error")
         self._mended = not open_ones
         if self._mended:
-            words = [f"✓ The guest is on its own disks. Its backup: {each.get('copy', 'none')}" for each in told]
+            words = [f"✓ {each.get('outcome', 'Nothing is left behind any more.')}" for each in told]
             words += [f"! {remark}" for each in told for remark in each.get("remarks", ())]
             self._say("\n".join(words) or "✓ Nothing is left behind any more.", "success")
             self.query_one("#leave", Button).label = Text("Back")
@@ -128,6 +130,10 @@ def _words(leftover: Leftover, styles: dict[str, str]) -> Text:
     text.append(f"{printable(leftover.title)}\n", styles[URGENCY_TONES[leftover.urgency]])
     text.append(f"\n{printable(leftover.explanation)}\n")
     text.append("\nDisks\n", "bold")
+    if isinstance(leftover.evidence, RestoreEvidence):
+        for place in leftover.evidence.places:
+            text.append(f"{printable(place)}\n")
+        return text
     for each in leftover.evidence.disks:
         there = "" if each.overlay_exists else " (gone)"
         lines = (

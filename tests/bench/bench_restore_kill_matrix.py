@@ -1,0 +1,50 @@
+"""The whole kill matrix of a restore: every moment of every way that changes a host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.live.backup_process import connect
+from tests.live.restore_matrix import MOMENTS, OFF_SPEC, Cell, run_cell, table
+from tests.live.restoring import back_up
+from tui.lab.laboratory import Laboratory
+
+
+async def run(target: Path) -> list[Cell]:
+    """All cells on one guest, which is off."""
+    cells: list[Cell] = []
+    async with Laboratory() as lab:
+        await lab.add(OFF_SPEC)
+        host = connect(lab.uri)
+        await host.open()
+        folder = await back_up(host, target)
+        for way, moments in MOMENTS.items():
+            for moment in moments:
+                try:
+                    cell = await run_cell(lab, host, folder, way, moment)
+                except Exception as error:  # noqa: BLE001 - a cell that cannot be judged is a lost one
+                    cell = Cell(way, moment, "", (f"{type(error).__name__}: {error}",))
+                cells.append(cell)
+                sys.stdout.write(f"{way} x {moment}: {'; '.join(cell.problems) or cell.state}\n")
+                sys.stdout.flush()
+        await host.close()
+    return cells
+
+
+def main() -> None:
+    """Print the matrix with counts."""
+    with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
+        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
+        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+        target = Path(folder) / "backups"
+        target.mkdir()
+        cells = asyncio.run(run(target))
+    sys.stdout.write(table(cells) + "\n")
+
+
+if __name__ == "__main__":
+    main()

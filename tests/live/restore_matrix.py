@@ -1,0 +1,154 @@
+"""One cell of a restore's kill matrix: stopped at a moment, killed, settled from the command line, looked at."""
+
+import hashlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.live import held_worker
+from tests.live.backup_process import connect
+from tests.live.held_worker import HELD
+from tests.live.kill_matrix import rescue_by_hand, until
+from tests.live.restoring import NAME, SPEC, log_of, proposed
+from tui.backup.chain import disks_by_target
+from tui.backup.follow import read_state
+from tui.backup.launch import launch
+from tui.backup.restore.plan import RestorePlan, RestoreWay
+from tui.backup.restore.settle import undo_restore
+from tui.backup.restore.wishes import Wishes
+from tui.backup.runs import RestoreRun, worker_alive, worker_pid
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
+from tui.backup.scan import find_leftovers
+from tui.backup.session import HostSession, Patience
+from tui.hosts.port import Host
+from tui.lab.laboratory import Laboratory
+
+OFF_SPEC = replace(SPEC, start=False)
+"""Its guest is never booted: images and definitions tell all."""
+STAGES = ("planned", "copying", "copy-mid", "copied", "moving", "rename-1", "rename-2", "rename-3")
+MOMENTS: Mapping[RestoreWay, tuple[str, ...]] = {
+    RestoreWay.IN_PLACE: (*STAGES, "defining", "defined", "done"),
+    RestoreWay.CLONE: (*STAGES[:-2], "defining", "defined", "done"),
+    RestoreWay.BOOT_TEST: ("copy-mid", "moving", "rename-1", "defining", "defined", "testing", "started", "done"),
+}
+"""Every stage that the journal of a way knows, and moments between them: after each file's change of name, after the
+definition, with the clone of a boot test running."""
+RUINED = b"ruined, and never to be lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What came of one cell: `state` is old or new, `problems` in words, none where all is well."""
+
+    way: RestoreWay
+    moment: str
+    state: str
+    problems: tuple[str, ...]
+
+
+async def run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
+    """Ruin the guest's images, begin a restore, kill its worker at `moment`, rescue, and look at everything."""
+    with ruined_images(lab):
+        return await _run_cell(lab, host, folder, way, moment)
+
+
+@contextmanager
+def ruined_images(lab: Laboratory) -> Iterator[None]:
+    """Put something else in the place of the guest's images meanwhile."""
+    images = {target: lab.disk(NAME, target) for target in ("vda", "vdb")}
+    for target, image in images.items():
+        image.rename(lab.folder / image.name)
+        image.write_bytes(RUINED + target.encode())
+    try:
+        yield
+    finally:
+        for image in images.values():
+            (lab.folder / image.name).replace(image)
+
+
+async def _run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
+    before = await everything(lab, host)
+    plan = (await proposed(host, folder, Wishes(way))).plan
+    run = launch(plan, held_worker.argv(moment))
+    await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))
+    if not (run.folder / HELD).exists():
+        raise AssertionError(f"{moment} never came: {log_of(run)}")
+    pid = worker_pid(run)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+    await until(lambda: not worker_alive(run))
+    code, said = await rescue_by_hand(lab)
+    problems = [] if code == 0 else [f"rescue exited with {code}: {said}"]
+    if await find_leftovers(host):
+        problems.append("something is still found")
+    told = {EXIT_DONE: "new", EXIT_LESS: "new", EXIT_NOT_DONE: "old"}.get(read_state(run).exit_code or 0, "neither")
+    if moment == "planned" or way is RestoreWay.BOOT_TEST:
+        told = "old"
+    if told == "old":
+        problems += [] if await everything(lab, host) == before else ["it is not as before"]
+    elif told == "new":
+        problems += await what_is_not_new(lab, host, plan, folder)
+        await clear(host, run)
+        problems += [] if await everything(lab, host) == before else ["undone, it is not as before"]
+    else:
+        problems.append(f"it says neither old nor new: {read_state(run).exit_code}")
+    return Cell(way, moment, told, tuple(problems))
+
+
+async def everything(lab: Laboratory, host: Host) -> tuple[object, ...]:
+    """All that a restore could change: definitions, power, and every file beside the guest's images by its content.
+
+    What an undo has kept, and a guest's console, may stay.
+    """
+    place = lab.disk(NAME, "vda").parent
+    domains = {facts.name: (facts.power, await host.stored_xml(facts.uuid)) for facts in await host.list_domains()}
+    files = [path for path in place.rglob("*") if ".undone-restore-" not in path.name and path.suffix != ".console"]
+    return domains, {str(path): sum_of(path) if path.is_file() else "" for path in files}
+
+
+async def what_is_not_new(lab: Laboratory, host: Host, plan: RestorePlan, folder: Path) -> list[str]:
+    """The guest is defined on the backup's disks; the former images are beside them."""
+    wrong: list[str] = []
+    stored = disks_by_target(await host.stored_xml(plan.uuid))
+    for file in plan.disks:
+        if stored[file.name].source != file.to:
+            wrong.append(f"{file.name} is on {stored[file.name].source}")
+        if sum_of(Path(file.to)) != sum_of(folder / file.file):
+            wrong.append(f"{file.to} is not what was saved")
+        if file.aside and Path(file.aside).read_bytes() != RUINED + file.name.encode():
+            wrong.append(f"the former image of {file.name} is lost")
+        if os.path.lexists(file.partial):
+            wrong.append(f"stray {file.partial}")
+    return wrong
+
+
+async def clear(host: Host, run: RestoreRun) -> None:
+    """Back to the state before, by the order that is there for it, or as any other guest is removed."""
+    plan = run.plan
+    if plan.way is RestoreWay.CLONE:
+        await host.undefine(plan.uuid)
+        shutil.rmtree(plan.own_folder)
+        return
+    session = HostSession(connect, plan.uri, Patience())
+    try:
+        await undo_restore(session, run)
+    finally:
+        await session.close()
+
+
+def sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def table(cells: list[Cell]) -> str:
+    """The matrix in text, with the problems below."""
+    lines = [f"{cell.way:<12}{cell.moment:<12}{'LOST' if cell.problems else cell.state}" for cell in cells]
+    well = sum(not cell.problems for cell in cells)
+    lines.append(f"{well} of {len(cells)} cells are well")
+    lines += [f"{cell.way} x {cell.moment}: {problem}" for cell in cells for problem in cell.problems]
+    return "\n".join(lines)

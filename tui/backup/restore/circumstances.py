@@ -1,0 +1,213 @@
+"""What has to be known before a restore: facts of the host, its guests and its file systems. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.backup.evidence import is_local, users_of_images
+from tui.backup.reach import FileSystem
+from tui.backup.reach_files import file_system
+from tui.backup.restore.needs import Needs, needs_of
+from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay
+from tui.backup.restore.saved import SavedBackup
+from tui.backup.runs import active_run
+from tui.hosts.domain_xml import parse_tree
+from tui.hosts.port import Host, HostError, HostUnreachableError
+from tui.model.guest import DomainFacts, PowerState
+
+_NETWORK_DEVICES = Path("/sys/class/net")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceEvidence:
+    """Where one file of the plan goes: what is there now, in which file system, and which other guests use it."""
+
+    file: RestoredFile
+    exists: bool
+    taken_names: tuple[str, ...]
+    folder: FileSystem | None
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Something the definition needs and the host lacks, with the change that would do; None where there is none."""
+
+    title: str
+    evidence: str
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """All facts that the findings are made of; `user` is the number of the one who restores, `hostname` this machine's.
+
+    `guest` is the domain that the plan's UUID means, None where there is none; `by_name` the one that has the name.
+    """
+
+    is_local: bool
+    has_qemu_img: bool
+    needs: Needs
+    guest: DomainFacts | None
+    by_name: DomainFacts | None
+    taken_names: frozenset[str]
+    places: tuple[PlaceEvidence, ...]
+    own_folder_exists: bool
+    user: int
+    hostname: str
+    misfits: tuple[Misfit, ...] = ()
+    managed_save: bool = False
+    snapshots: int = 0
+    active_run: str = ""
+
+
+async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumstances:
+    """Look at everything that `plan` needs; raises HostError."""
+    domains = await host.list_domains()
+    guest = next((facts for facts in domains if facts.uuid == plan.uuid), None)
+    users = await users_of_images(host, plan.uuid) if plan.way is RestoreWay.IN_PLACE else {}
+    other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id)
+    needs = needs_of(saved.stored_xml)
+    is_off = guest is not None and guest.power is PowerState.OFF
+    return Circumstances(
+        is_local=is_local(host.uri),
+        has_qemu_img=shutil.which("qemu-img") is not None,
+        needs=needs,
+        guest=guest,
+        by_name=next((facts for facts in domains if facts.name == plan.guest), None),
+        taken_names=frozenset(facts.name for facts in domains),
+        places=tuple([await asyncio.to_thread(_place, file, plan, users) for file in plan.files]),
+        own_folder_exists=bool(plan.own_folder) and await asyncio.to_thread(os.path.lexists, plan.own_folder),
+        user=os.geteuid(),
+        hostname=socket.gethostname(),
+        misfits=await _misfits(host, needs, plan) if plan.defines else (),
+        managed_save=is_off and await host.has_managed_save(plan.uuid),
+        snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
+        active_run="" if other is None else other.plan.run_id,
+    )
+
+
+def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ...]]) -> PlaceEvidence:
+    folder = Path(file.to).parent
+    if plan.own_folder and str(folder) == plan.own_folder:
+        folder = folder.parent
+    names = (file.partial, *((file.aside,) if file.aside else ()))
+    return PlaceEvidence(
+        file=file,
+        exists=os.path.lexists(file.to),
+        taken_names=tuple(name for name in names if os.path.lexists(name)),
+        folder=file_system(str(folder)),
+        users=users.get(file.to, ()),
+    )
+
+
+async def _misfits(host: Host, needs: Needs, plan: RestorePlan) -> tuple[Misfit, ...]:
+    networks, pools = await host.network_names(), await host.pool_names()
+    found = [
+        Misfit("Network", f"there is no network {name}", _other(ChangeKind.NETWORK, name, networks))
+        for name in needs.networks
+        if networks is not None and name not in networks
+    ]
+    found += [
+        Misfit("Bridge", f"there is no bridge {name}", _other(ChangeKind.BRIDGE, name, _bridges()))
+        for name in needs.bridges
+        if not (_NETWORK_DEVICES / name).exists()
+    ]
+    found += [
+        Misfit("Network", f"there is no interface {name} on this host", None)
+        for name in needs.host_interfaces
+        if not (_NETWORK_DEVICES / name).exists()
+    ]
+    if plan.way is RestoreWay.IN_PLACE:
+        found += _missing_media(needs) + _missing_pools(needs, pools, plan)
+    if needs.loader and not await asyncio.to_thread(os.path.exists, needs.loader):
+        found.append(Misfit("Firmware", f"{needs.loader} is missing: install the package ovmf (or edk2)"))
+    return (*found, *await _machine_misfits(host, needs))
+
+
+def _missing_media(needs: Needs) -> list[Misfit]:
+    return [
+        Misfit("Medium", f"{path} in {target} is not there", Change(ChangeKind.EJECT, target))
+        for target, path in needs.media.items()
+        if not Path(path).exists()
+    ]
+
+
+def _missing_pools(needs: Needs, pools: frozenset[str] | None, plan: RestorePlan) -> list[Misfit]:
+    paths = {disk.name: disk.to for disk in plan.disks}
+    return [
+        Misfit(
+            "Storage pool",
+            f"{target} is a volume of the pool {pool}, which is not there",
+            Change(ChangeKind.POOL, target, paths[target]) if target in paths else Change(ChangeKind.EJECT, target),
+        )
+        for target, pool in needs.volumes.items()
+        if pools is not None and pool not in pools
+    ]
+
+
+def _other(kind: ChangeKind, name: str, there: frozenset[str] | None) -> Change | None:
+    """The one to take instead: libvirt's default where it is there, else any."""
+    if not there:
+        return None
+    return Change(kind, name, "default" if "default" in there else min(there))
+
+
+def _bridges() -> frozenset[str]:
+    try:
+        return frozenset(each.name for each in _NETWORK_DEVICES.iterdir() if (each / "bridge").is_dir())
+    except OSError:
+        return frozenset()
+
+
+async def _machine_misfits(host: Host, needs: Needs) -> tuple[Misfit, ...]:
+    """What of virtualization, emulator, machine and processor this host cannot give, found by asking for less."""
+    xml, problem = await _capabilities(host, needs.kind, needs.arch, needs.machine, needs.emulator)
+    if xml:
+        return _cpu_misfits(needs, xml)
+    xml, _ = await _capabilities(host, needs.kind, needs.arch, needs.machine, "")
+    if xml and needs.emulator:
+        path = (parse_tree(xml).findtext("path") or "").strip()
+        change = Change(ChangeKind.EMULATOR, value=path) if path else None
+        return (Misfit("Emulator", f"{needs.emulator}: {problem}", change),)
+    xml, _ = await _capabilities(host, needs.kind, needs.arch, "", "")
+    if xml:
+        alias = "q35" if "q35" in needs.machine else (parse_tree(xml).findtext("machine") or "pc").strip()
+        return (Misfit("Machine", f"{needs.machine}: {problem}", Change(ChangeKind.MACHINE, value=alias)),)
+    xml, _ = await _capabilities(host, "", needs.arch, "", "")
+    kind = (parse_tree(xml).findtext("domain") or "").strip() if xml else ""
+    return (Misfit("Virtualization", problem, Change(ChangeKind.TYPE, value=kind) if kind else None),)
+
+
+async def _capabilities(host: Host, kind: str, arch: str, machine: str, emulator: str) -> tuple[str, str]:
+    """The XML, or why there is none."""
+    try:
+        return await host.domain_capabilities(kind, arch, machine, emulator), ""
+    except HostUnreachableError:
+        raise
+    except HostError as error:
+        return "", error.original or error.one_line()
+
+
+def _cpu_misfits(needs: Needs, xml: str) -> tuple[Misfit, ...]:
+    modes = {mode.get("name", ""): mode for mode in parse_tree(xml).findall("./cpu/mode")}
+    if not modes or not needs.cpu_mode:
+        return ()
+    mode = modes.get(needs.cpu_mode)
+    supported = mode is not None and mode.get("supported") == "yes"
+    if supported and needs.cpu_mode == "custom" and mode is not None:
+        models = {(model.text or "").strip(): model.get("usable", "") for model in mode.findall("model")}
+        if models.get(needs.cpu_model, "no") != "no":
+            return ()
+    elif supported:
+        return ()
+    wanted = needs.cpu_model or needs.cpu_mode
+    usable = (name for name in ("host-model", "maximum") if name in modes and modes[name].get("supported") == "yes")
+    instead = next(usable, "")
+    change = Change(ChangeKind.CPU, value=instead) if instead else None
+    return (Misfit("Processor", f"this host cannot give the guest {wanted}", change),)

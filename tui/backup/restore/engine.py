@@ -1,0 +1,205 @@
+"""The sequence of a restore, and which state it leaves at every point of it.
+
+Up to the first move nothing that was there is touched. From there on it is finished, or all of it is put back; what a
+process that dies leaves undone is settled the same way by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+from tui.backup.control import Orders
+from tui.backup.errors import BackupError, CancelledBackupError, explained
+from tui.backup.journal import Journal, RunStage
+from tui.backup.preflight import Verdict
+from tui.backup.progress import Progress, Step, StepStatus
+from tui.backup.proof_note import prove_and_note
+from tui.backup.restore.boot_test import BootNote, boot_and_ask, keep_note
+from tui.backup.restore.circumstances import gather
+from tui.backup.restore.copies import Copies
+from tui.backup.restore.definition import restored_xml
+from tui.backup.restore.files import make_folder
+from tui.backup.restore.findings import findings_of
+from tui.backup.restore.guest import find, put_off
+from tui.backup.restore.plan import RestoreWay
+from tui.backup.restore.saved import SavedBackup, read_saved
+from tui.backup.restore.telling import outcome_of
+from tui.backup.restore.turning import (
+    Definitions,
+    define_former,
+    hand_over,
+    keep_definitions,
+    put_files_in,
+    turn_back,
+)
+from tui.backup.restore.verifying import VerifyTicks, refuse_broken
+from tui.backup.restore.wishes import Wishes
+from tui.backup.runs import RestoreRun
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.session import HostSession, Patience
+
+T = TypeVar("T")
+
+
+class Restore:
+    """One run, from its plan to its end."""
+
+    def __init__(self, session: HostSession, run: RestoreRun, orders: Orders, patience: Patience) -> None:
+        self._session = session
+        self._run = run
+        self._plan = run.plan
+        self._orders = orders
+        self._patience = patience
+        self._journal = Journal(run.folder)
+        self._progress = Progress(run.folder)
+        self._shortfalls: list[str] = []
+        self._stage: RunStage | None = None
+        self._boot: BootNote | None = None
+        self._was_put_off = False
+
+    async def run(self) -> int:
+        """Do the restore; returns the exit code, which the journal has too."""
+        try:
+            await self._run_all()
+        except Exception as error:  # noqa: BLE001 - whatever it was: the former state is put back, and it is told
+            return await self._end_badly(error)
+        finally:
+            self._progress.close()
+        return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
+
+    async def _run_all(self) -> None:
+        with self._step(Step.PREPARE):
+            await self._prepare()
+        with self._step(Step.VERIFY):
+            await self._verify()
+        with self._step(Step.COPY):
+            self._note(RunStage.COPYING)
+            await asyncio.to_thread(make_folder, self._plan)
+            copies = Copies(self._plan, self._progress, self._orders, self._patience.room_s)
+            self._shortfalls += await copies.write()
+            self._note(RunStage.COPIED)
+        if self._plan.way is RestoreWay.IN_PLACE:
+            with self._step(Step.STOP):
+                stop, patience_s = self._orders.stop, self._patience.stop_s
+                self._was_put_off = await put_off(self._session, self._plan, stop, patience_s)
+        self._refuse_if_cancelled()
+        with self._step(Step.PLACE):
+            self._note(RunStage.MOVING)
+            await put_files_in(self._session, self._plan)
+        if self._plan.way is not RestoreWay.DISK:
+            with self._step(Step.DEFINE):
+                self._note(RunStage.DEFINING)
+                await hand_over(self._session, self._run)
+        if self._plan.way is RestoreWay.BOOT_TEST:
+            with self._step(Step.BOOT):
+                await self._boot_test()
+
+    async def _prepare(self) -> None:
+        saved = await asyncio.to_thread(read_saved, Path(self._plan.folder))
+        await self._refuse_failed(saved)
+        before = ""
+        if self._plan.way is RestoreWay.IN_PLACE and await find(self._session, self._plan.uuid) is not None:
+            before = await self._session.ask(lambda host: host.stored_xml(self._plan.uuid, secrets=True))
+        restored = restored_xml(self._plan, saved.stored_xml) if self._plan.defines else ""
+        await asyncio.to_thread(keep_definitions, self._run, Definitions(restored, before))
+        self._note(RunStage.PLANNED, way=self._plan.way, files=[asdict(file) for file in self._plan.files])
+
+    async def _refuse_failed(self, saved: SavedBackup) -> None:
+        """Look once more: since the plan was made, hours may have gone by."""
+        now = await self._session.ask(lambda host: gather(host, saved, self._plan))
+        found = findings_of(saved, self._plan, Wishes(self._plan.way), now)
+        failed = [finding for finding in found if finding.verdict is Verdict.FAILED]
+        if failed:
+            raise BackupError(
+                "The restore may not begin",
+                cause="; ".join(f"{finding.title}: {finding.evidence}" for finding in failed),
+                next_step=" ".join(finding.next_step for finding in failed if finding.next_step),
+            )
+
+    async def _verify(self) -> None:
+        ticks = VerifyTicks(self._plan, self._progress)
+        proof = await self._unless_cancelled(prove_and_note(Path(self._plan.folder), ticks.tell))
+        self._shortfalls += refuse_broken(self._plan, proof)
+        self._shortfalls += proof.remarks
+
+    async def _boot_test(self) -> None:
+        self._note(RunStage.TESTING)
+        self._boot = await boot_and_ask(self._session, self._plan, self._orders.stop, self._patience.boot_s)
+        if not self._boot.passed:
+            self._shortfalls.append(f"the boot test failed: {self._boot.why}")
+        await turn_back(self._session, self._run, moved=True, keep=False)
+        try:
+            await asyncio.to_thread(keep_note, Path(self._plan.folder), self._boot)
+        except BackupError as error:
+            self._shortfalls.append(error.one_line())
+
+    async def _unless_cancelled(self, work: Coroutine[None, None, T]) -> T:
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._orders.stop.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            self._refuse_if_cancelled()
+            return await task
+        finally:
+            for each in (task, stop):
+                each.cancel()
+            await asyncio.wait({task, stop})
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._orders.stop.is_set():
+            raise CancelledBackupError("The restore was cancelled")
+
+    async def _end_badly(self, error: Exception) -> int:
+        """Put the former state back; where that fails, say so and leave it to whoever looks next."""
+        if self._stage in (None, RunStage.PLANNED):
+            return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
+        moved = self._stage not in (RunStage.COPYING, RunStage.COPIED)
+        try:
+            if moved:
+                self._journal.write(RunStage.UNDOING, keep=False)
+            await turn_back(self._session, self._run, moved=moved, keep=False)
+            if self._was_put_off:
+                # A transient guest is gone with its end; what is started again is what it was.
+                await define_former(self._session, self._run)
+                await self._session.ask(lambda host: host.start(self._plan.uuid))
+        except Exception as trouble:  # noqa: BLE001 - told beside the first error; nothing is deleted
+            self._shortfalls.append(f"the former state could not be put back: {explained(trouble).title}")
+            _log(trouble)
+            return self._end(RunStage.FAILED, EXIT_RESCUE, error)
+        return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
+
+    def _end(self, stage: RunStage, exit_code: int, error: Exception | None) -> int:
+        if error is not None:
+            _log(error)
+        self._note(
+            stage,
+            exit_code=exit_code,
+            error=asdict(explained(error)) if error is not None else None,
+            shortfalls=self._shortfalls,
+            outcome="" if error is not None else outcome_of(self._plan, self._boot),
+        )
+        return exit_code
+
+    def _note(self, stage: RunStage, **details: object) -> None:
+        """Write a stage before its acts; raises OSError, and then nothing of it is done."""
+        self._journal.write(stage, **details)
+        self._stage = stage
+
+    @contextmanager
+    def _step(self, step: Step) -> Iterator[None]:
+        self._progress.step(step, StepStatus.RUNNING)
+        try:
+            yield
+        except BaseException:
+            self._progress.step(step, StepStatus.FAILED)
+            raise
+        self._progress.step(step, StepStatus.DONE)
+
+
+def _log(error: Exception) -> None:
+    print(f"restore: {explained(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log

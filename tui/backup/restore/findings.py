@@ -1,0 +1,239 @@
+"""Whether a restore may begin: circumstances turned into findings, each with what to do about it. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tui.backup.manifest import Consistency
+from tui.backup.plan import DiskKind, is_overlay_name
+from tui.backup.preflight import MARGIN_BYTES, Verdict, size_text
+from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
+from tui.backup.restore.plan import Change, RestorePlan, RestoreWay, StopWay
+from tui.backup.restore.saved import SavedBackup
+from tui.backup.restore.wishes import Finding, Fix, Wishes
+from tui.model.guest import PowerState
+
+NAME_MAX = 255
+"""Bytes of a file's name (limits.h)."""
+_MEANING = {
+    Consistency.QUIESCED: "the guest's file systems were frozen at its moment",
+    Consistency.PAUSED: "the guest was paused: what only its memory held is not in it",
+    Consistency.OFFLINE: "the guest was off",
+    Consistency.CRASH: "as after a power cut: the guest was not frozen",
+}
+
+
+def findings_of(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> tuple[Finding, ...]:
+    """All findings in the order a user should read them."""
+    return (
+        *_backup(saved, plan, now),
+        _host(now),
+        *_guest(saved, plan, wishes, now),
+        *_places(saved, plan, now),
+        *_space(now),
+        *_rights(plan, now),
+        *(_misfit(misfit, plan, wishes) for misfit in now.misfits),
+        *_lost(saved, plan, now),
+    )
+
+
+def _backup(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+    if saved.void:
+        yield _failed("Backup", saved.void, "Choose a finished one.")
+        return
+    yield _passed("Backup", f"{saved.stamp}, {saved.consistency}: {_MEANING[saved.consistency]}")
+    if saved.hostname != now.hostname:
+        yield _warned("Backup", f"it was made on another machine, {saved.hostname}")
+    for disk in saved.disks:
+        if disk.problem and any(file.name == disk.target for file in plan.files):
+            yield _failed(f"Disk {disk.target}", f"{disk.file}: {disk.problem}", "Restore another disk, or find it.")
+
+
+def _host(now: Circumstances) -> Finding:
+    if not now.is_local:
+        return _failed("Host", "its images are on another machine", "Run the program on that host.")
+    if not now.has_qemu_img:
+        return _failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
+    return _passed("Host", "its images are on this machine")
+
+
+def _guest(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
+    if now.active_run:
+        yield _failed("Guest", f"run {now.active_run} works on it", "Wait for it to end.")
+    match plan.way:
+        case RestoreWay.CLONE | RestoreWay.BOOT_TEST:
+            yield _name(plan, wishes, now)
+        case RestoreWay.IN_PLACE:
+            yield from _in_place(saved, plan, wishes, now)
+        case RestoreWay.ATTACH:
+            yield _attached(plan, now)
+        case RestoreWay.DISK:
+            return
+
+
+def _name(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Finding:
+    if now.by_name is not None:
+        free = free_name(plan.guest, now.taken_names)
+        fix = Fix(f"Call it {free}", f"--as {free}", replace(wishes, name=free))
+        return _failed("Name", f"there is a guest {plan.guest}", "Choose another name.", fix)
+    if now.own_folder_exists:
+        return _failed("Name", f"{plan.own_folder} exists", "Choose another name, or another folder.")
+    return _passed("Name", f"{plan.guest} is free")
+
+
+def free_name(wanted: str, taken: frozenset[str]) -> str:
+    """`wanted`, or the first of `wanted-2`, `wanted-3` … that no guest has."""
+    names = (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
+
+
+def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
+    guest = now.guest
+    if guest is None:
+        if now.by_name is not None:
+            other = f"a guest {plan.guest} is there, but not the one of the backup (UUID {now.by_name.uuid})"
+            fix = Fix("Restore as a clone", "--as NAME", replace(wishes, way=RestoreWay.CLONE, name=""))
+            yield _failed("Guest", other, "Restore it as a clone, or rename the other guest.", fix)
+        else:
+            yield _warned("Guest", "it is not on this host (any more); it will be defined", "")
+        return
+    if guest.name != saved.guest:
+        yield _warned("Guest", f"it is called {guest.name} by now, and keeps that name")
+    if now.managed_save:
+        words = "it is off with its memory saved, which fits its present disks alone"
+        yield _failed("Guest", words, f"Start it, or remove that: virsh managedsave-remove {guest.name}")
+    elif guest.power is PowerState.OFF:
+        yield _passed("Guest", "it is off")
+    elif plan.stop is StopWay.NONE:
+        yield _failed(
+            "Guest", f"it is {guest.power}", "It has to be off while its images are changed.", *_stops(wishes)
+        )
+    else:
+        how = "shut down" if plan.stop is StopWay.SHUT_DOWN else "forced off"
+        yield _warned("Guest", f"it is {guest.power}, and is {how} once the copies are ready")
+    if any(is_overlay_name(disk.source) for disk in guest.disks):
+        words = "a backup left it on its overlays, which need the present images"
+        yield _failed("Images", words, f"Bring it home first: qga-tui rescue {guest.name} --apply")
+    if now.snapshots:
+        yield _warned("Snapshots", f"it has {now.snapshots}, which do not fit the restored images")
+    elsewhere = [
+        f"{disk.target} on {disk.source}"
+        for disk in guest.disks
+        for file in plan.disks
+        if file.name == disk.target and disk.source_type == "file" and disk.source != file.to
+    ]
+    if elsewhere:
+        yield _warned("Images", f"the guest uses {', '.join(elsewhere)} by now; that stays there, unused")
+
+
+def _stops(wishes: Wishes) -> tuple[Fix, ...]:
+    shut_down = Fix("Shut it down", "--stop shutdown", replace(wishes, stop=StopWay.SHUT_DOWN))
+    return shut_down, Fix("Force it off", "--stop force", replace(wishes, stop=StopWay.FORCE_OFF))
+
+
+def _attached(plan: RestorePlan, now: Circumstances) -> Finding:
+    if now.guest is None or now.guest.power is not PowerState.RUNNING:
+        return _failed("Guest", f"{plan.guest} does not run", "Start it first.")
+    return _passed("Guest", f"{plan.guest} runs and gets the disk as {plan.attach_as}, read-only")
+
+
+def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+    for place in now.places:
+        file = place.file
+        title = f"Disk {file.name}" if file.is_disk else "UEFI variables"
+        why = _objection(place, plan)
+        if why:
+            yield _failed(title, f"{file.to}: {why[0]}", why[1])
+            continue
+        data = f"{size_text(file.data_bytes)} of data" if file.is_disk else "the copy"
+        moved = f"; what is there is moved to {Path(file.aside).name}" if file.aside else ""
+        yield _passed(title, f"{data} to {file.to}{moved}")
+    if plan.way is RestoreWay.IN_PLACE and saved.left_out:
+        yield _warned("Other disks", f"not in the backup, and left as they are: {', '.join(saved.left_out)}")
+
+
+def _objection(place: PlaceEvidence, plan: RestorePlan) -> tuple[str, str] | None:
+    file = place.file
+    longest = max(len(os.fsencode(Path(name).name)) for name in (file.partial, file.aside or file.to))
+    trouble = (
+        (
+            plan.way is RestoreWay.IN_PLACE and file.kind is DiskKind.BLOCK,
+            "a block device cannot be moved aside",
+            "Restore as a clone, or this disk alone to a path.",
+        ),
+        (place.folder is None, "there is no such folder", "Make or mount it, or choose another one: --to FOLDER."),
+        (place.folder is not None and not place.folder.writable, "this user may not write there", "Be root."),
+        (place.exists and not file.aside, "there is something by that name", "Choose another place, or move it."),
+        (bool(file.aside) and not place.exists, "the image that was there is gone", "Plan anew."),
+        (bool(place.taken_names), f"{', '.join(place.taken_names)} exists already", "Plan anew."),
+        (bool(place.users), f"{', '.join(place.users)} uses it, too", "Restore as a clone."),
+        (longest > NAME_MAX, "the name is too long to move it aside", "Restore as a clone."),
+    )
+    return next(((why, next_step) for holds, why, next_step in trouble if holds), None)
+
+
+def _space(now: Circumstances) -> Iterator[Finding]:
+    for folder in {place.folder.device: place.folder for place in now.places if place.folder is not None}.values():
+        there = [p.file for p in now.places if p.folder is not None and p.folder.device == folder.device]
+        needed = sum(file.data_bytes for file in there) + MARGIN_BYTES
+        words = f"{size_text(folder.free_bytes)} free, about {size_text(needed)} needed"
+        enough = folder.free_bytes >= needed
+        yield _passed("Space", words) if enough else _failed("Space", words, "Make room, or choose another folder.")
+
+
+def _rights(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+    others = sorted({file.owner for file in plan.files if file.owner != now.user})
+    if now.user != 0 and others:
+        words = f"the images were user {others[0]}'s and will be yours"
+        yield _warned("Rights", words, "libvirt as root sets them right at the guest's start; else: chown.")
+
+
+def _misfit(misfit: Misfit, plan: RestorePlan, wishes: Wishes) -> Finding:
+    change = misfit.change
+    answered = next((each for each in plan.changes if change is not None and _is_same_place(each, change)), None)
+    if answered is not None:
+        return _warned(misfit.title, f"{misfit.evidence}; changed: {answered.word}")
+    if change is None:
+        return _failed(misfit.title, misfit.evidence, "Make it, or restore one disk alone.")
+    fix = Fix(f"Change it: {change.word}", f"--change {change.word}", _with_change(wishes, change))
+    return _failed(misfit.title, misfit.evidence, f"Make it, or change the definition: --change {change.word}", fix)
+
+
+def _is_same_place(one: Change, other: Change) -> bool:
+    return (one.kind, one.subject) == (other.kind, other.subject)
+
+
+def _with_change(wishes: Wishes, change: Change) -> Wishes:
+    others = tuple(each for each in wishes.changes if not _is_same_place(each, change))
+    return replace(wishes, changes=(*others, change))
+
+
+def _lost(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+    """What the restored guest will be without."""
+    for words in saved.missing:
+        yield _warned("Not in the backup", words)
+    if not plan.defines:
+        return
+    if now.needs.has_nvram and saved.nvram is None:
+        yield _warned("UEFI variables", "they are not in the backup", "Boot entries may have to be made anew.")
+    if now.needs.has_tpm and plan.way is not RestoreWay.IN_PLACE:
+        yield _warned("TPM", "the clone's is empty", "Disks sealed to it (BitLocker) ask for their recovery key.")
+    if now.needs.has_hostdev and plan.way is not RestoreWay.IN_PLACE:
+        yield _warned("Devices", "the host's devices stay with the first guest")
+    if plan.way is RestoreWay.IN_PLACE and now.guest is None and saved.autostart:
+        yield _warned("Autostart", "it was on", f"Set it again: virsh autostart {plan.guest}")
+
+
+def _passed(title: str, evidence: str) -> Finding:
+    return Finding(title, Verdict.PASSED, evidence)
+
+
+def _warned(title: str, evidence: str, next_step: str = "") -> Finding:
+    return Finding(title, Verdict.WARNING, evidence, next_step)
+
+
+def _failed(title: str, evidence: str, next_step: str, *fixes: Fix) -> Finding:
+    return Finding(title, Verdict.FAILED, evidence, next_step, fixes)

@@ -1,0 +1,26 @@
+"""What a restore has led to, in one sentence."""
+
+from __future__ import annotations
+
+from tui.backup.restore.boot_test import BootNote
+from tui.backup.restore.plan import RestorePlan, RestoreWay
+
+
+def outcome_of(plan: RestorePlan, boot: BootNote | None = None) -> str:
+    """What is where now, or what the boot test has shown."""
+    match plan.way:
+        case RestoreWay.CLONE:
+            links = ", its network links down" if plan.link_down else ""
+            return f"{plan.guest} is defined and off{links}; its images are in {plan.own_folder}"
+        case RestoreWay.IN_PLACE:
+            kept = any(file.aside for file in plan.files)
+            beside = f"; the former images lie beside it (*.before-restore-{plan.run_id})" if kept else ""
+            return f"{plan.guest} is as it was then, and off{beside}"
+        case RestoreWay.DISK:
+            return f"{plan.disks[0].name} is in {plan.disks[0].to}"
+        case RestoreWay.ATTACH:
+            return f"{plan.guest} has {plan.disks[0].name} of {plan.source} as {plan.attach_as}, read-only"
+        case RestoreWay.BOOT_TEST:
+            if boot is None or not boot.passed:
+                return "the clone did not come up; it was removed again"
+            return f"it booted and its agent answered after {boot.seconds:.0f} s: {boot.answer}; removed again"

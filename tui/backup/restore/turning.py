@@ -1,0 +1,120 @@
+"""Both ways out of a restore, from wherever it stands: on to the new state, or back to the old one.
+
+Each looks at what is there and may be repeated, so that it also finishes the work of a process that died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from tui.backup.durable import read_text, write_new
+from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
+from tui.backup.restore.guest import attach, define, detach, find, is_attached, require_off, undefine
+from tui.backup.restore.plan import RestorePlan, RestoreWay
+from tui.backup.runs import RestoreRun
+from tui.backup.session import HostSession
+from tui.hosts.domain_xml import XML_LIMIT
+from tui.model.guest import PowerState
+
+DEFINITION = "definition.xml"
+"""The definition that is restored, in the run's folder."""
+BEFORE = "before.xml"
+"""The guest's definition before it was restored in place, in the run's folder; absent where there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """What the run's folder keeps: the definition restored, and the one before, each empty where there is none."""
+
+    restored: str = ""
+    before: str = ""
+
+
+def keep_definitions(run: RestoreRun, definitions: Definitions) -> None:
+    """Write them into the run's folder, open to the user alone: they hold secrets. Raises OSError."""
+    for name, xml in ((DEFINITION, definitions.restored), (BEFORE, definitions.before)):
+        if xml:
+            write_new(run.folder / name, xml)
+
+
+def read_definitions(run: RestoreRun) -> Definitions:
+    """What `keep_definitions` wrote; raises OSError."""
+
+    def read(name: str) -> str:
+        try:
+            return read_text(run.folder / name, XML_LIMIT)
+        except FileNotFoundError:
+            return ""
+
+    return Definitions(read(DEFINITION), read(BEFORE))
+
+
+async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
+    """Give every copy its name, former files aside; raises OSError and BackupError."""
+    if plan.way is RestoreWay.IN_PLACE:
+        await require_off(session, plan)
+    for file in plan.files:
+        await asyncio.to_thread(put_in, file)
+
+
+async def hand_over(session: HostSession, run: RestoreRun) -> None:
+    """Define the guest on its restored images, or give the running guest its disk; raises HostError, BackupError."""
+    plan = run.plan
+    if plan.way is RestoreWay.IN_PLACE:
+        # Somebody may have started it while its images were moved: it would run on the former ones.
+        await require_off(session, plan)
+    if plan.defines:
+        await define(session, read_definitions(run).restored)
+    elif plan.way is RestoreWay.ATTACH and not await is_attached(session, plan):
+        await attach(session, plan)
+
+
+async def turn_back(session: HostSession, run: RestoreRun, *, moved: bool, keep: bool) -> None:
+    """Put the former state back; `moved` says that copies may have got their names already.
+
+    `keep` leaves the restored images under a third name, for they may have been used; without it what the restore made
+    is removed. Raises OSError, HostError, and BackupError where the guest is in the way.
+    """
+    plan = run.plan
+    if moved:
+        await _let_go(session, plan)
+        for file in plan.files:
+            await asyncio.to_thread(take_back, file, plan.run_id, keep=keep)
+        if plan.way is RestoreWay.IN_PLACE:
+            await define_former(session, run)
+    await asyncio.to_thread(remove_partials, plan.files)
+    await asyncio.to_thread(remove_folder, plan)
+
+
+async def _let_go(session: HostSession, plan: RestorePlan) -> None:
+    """See that nobody uses the restored images."""
+    match plan.way:
+        case RestoreWay.IN_PLACE:
+            await require_off(session, plan)
+        case RestoreWay.BOOT_TEST:
+            await remove_guest(session, plan)
+        case RestoreWay.CLONE:
+            await require_off(session, plan)
+            await undefine(session, plan.uuid)
+        case RestoreWay.ATTACH:
+            await detach(session, plan)
+        case RestoreWay.DISK:
+            return
+
+
+async def remove_guest(session: HostSession, plan: RestorePlan) -> None:
+    """Cut the power of a boot test's clone and forget it; raises HostError and BackupError."""
+    facts = await find(session, plan.uuid)
+    if facts is not None and facts.power is not PowerState.OFF:
+        await session.ask(lambda host: host.force_off(plan.uuid))
+    await undefine(session, plan.uuid)
+
+
+async def define_former(session: HostSession, run: RestoreRun) -> None:
+    """Define the guest as it was before the run, or forget it where there was none; raises HostError, BackupError."""
+    before, uuid = read_definitions(run).before, run.plan.uuid
+    if not before:
+        await undefine(session, uuid)
+    elif await find(session, uuid) is None or before != await session.ask(lambda h: h.stored_xml(uuid, secrets=True)):
+        await define(session, before)
