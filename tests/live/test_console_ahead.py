@@ -15,6 +15,7 @@ import pytest_asyncio
 from tests.live.host_agent import HostAgent, until
 from tests.live.test_agent_exec import QUICK, is_alive
 from tui.agent import exec_folder
+from tui.agent.exec_ahead import make_ready
 from tui.agent.exec_model import End, Finished
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.owner import is_abandoned, run_folder_name
@@ -36,7 +37,8 @@ async def session(agent: HostAgent) -> AsyncIterator[Session]:
 def waiting(agent: HostAgent) -> list[int]:
     """The shell that waits for a command, and who holds its FIFOs open; nobody before both are there."""
     found = {number: links for number, links in open_files().items() if any(is_ours(agent, each) for each in links)}
-    return sorted(found) if any(f"{agent.temp}" in links[0] for links in found.values()) else []
+    found.pop(agent.process.pid, None)
+    return sorted(found) if any(is_ours(agent, links[0]) for links in found.values()) else []
 
 
 def is_ours(agent: HostAgent, path: str) -> bool:
@@ -44,16 +46,16 @@ def is_ours(agent: HostAgent, path: str) -> bool:
 
 
 def open_files() -> dict[int, list[str]]:
-    """What the processes of this machine have open, standard output first."""
+    """What the processes of this machine have open, first what is their number 3: the waiting shell's is `go`."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*/fd"):
         try:
             found[int(folder.parent.name)] = [
-                str((folder / "1").readlink()),
+                str((folder / "3").readlink()),
                 *(str(e.readlink()) for e in folder.iterdir()),
             ]
         except OSError:
-            # It has ended meanwhile, or has no standard output.
+            # It has ended meanwhile, or has not so many.
             continue
     return found
 
@@ -133,10 +135,11 @@ async def test_what_a_crashed_console_left_waiting_is_swept(agent: HostAgent, mo
     dead = run_folder_name().replace(mine, f"-{2**22 + 1}-")
     assert is_abandoned(f"{dead}.x")
     monkeypatch.setattr(exec_folder, "run_folder_name", lambda: dead)
-    folder = await exec_folder.make_folder_ahead(agent.line, "")
-    await until(lambda: folder.runner in waiting(agent))
+    ready = await make_ready(agent.line, "")
+    await until(lambda: ready.runner in waiting(agent))
     pids = waiting(agent)
     swept = await sweep_leftovers(agent.line, await read_profile(agent.line))
-    assert swept.folders == 1
+    assert (swept.folders, swept.closed, swept.pinned) == (1, 4, 0)
     assert agent.leftovers() == []
+    assert not [link for link in agent.links() if dead in link]
     await until(lambda: not any(map(is_alive, pids)))

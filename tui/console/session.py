@@ -26,7 +26,7 @@ from tui.agent.exec_shell import ask, survivors, windows_survivors
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
-from tui.console.ahead import FolderAhead
+from tui.console.ahead import RunAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.oem import likely_charset
@@ -69,7 +69,7 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._profile: GuestProfile | None = None
-        self._ahead = FolderAhead(transport)
+        self._ahead = RunAhead(transport)
         self._keeps_ahead = False
         self._surroundings_known = asyncio.Event()
         self._surroundings_known.set()
@@ -103,7 +103,7 @@ class Session:
     def prepare(self) -> None:
         """Learn the guest's shell and encoding and sweep what crashed runs left there, in the background, once.
 
-        From then on a folder waits in the guest for the next command; `close` removes it.
+        From then on a run waits in the guest for the next command; `close` removes it.
         """
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._prepare(), name="console prepared")
