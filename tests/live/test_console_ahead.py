@@ -14,12 +14,13 @@ import pytest_asyncio
 
 from tests.live.host_agent import HostAgent, until
 from tests.live.test_agent_exec import QUICK, is_alive
-from tui.agent import exec_folder
+from tui.agent import exec_folder, exec_scripts
 from tui.agent.exec_ahead import make_ready
 from tui.agent.exec_model import End, Finished
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.owner import is_abandoned, run_folder_name
 from tui.agent.profile import read_profile
+from tui.console import shells
 from tui.console.session import Session
 from tui.console.transcript import OutputLine
 
@@ -143,3 +144,30 @@ async def test_what_a_crashed_console_left_waiting_is_swept(agent: HostAgent, mo
     assert agent.leftovers() == []
     assert not [link for link in agent.links() if dead in link]
     await until(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.parametrize("program", ["dash", "bash"])
+async def test_every_posix_shell_can_wait(
+    agent: HostAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    """Whatever /bin/sh is: here it is a link, as distributions make it. The laboratory's guests have busybox."""
+    found = shutil.which(program)
+    assert found is not None
+    shell = tmp_path / "sh"
+    shell.symlink_to(found)
+    monkeypatch.setattr(exec_scripts, "SHELL", str(shell))
+    monkeypatch.setitem(shells.POSIX_SHELLS, shells.Shell.SH, str(shell))
+    session = Session(agent.line, pace=QUICK)
+    session.prepare()
+    await until(lambda: bool(waiting(agent)))
+    is_program = f"readlink /proc/$$/exe; export SEEN='a b'; cd {tmp_path}; echo err >&2; (exit 7)"
+    before = set(waiting(agent))
+    assert (await ended(session, is_program)).exit_code == 7
+    assert session.last is not None
+    assert session.last.pid in before
+    assert sorted(output(session)) == sorted([str(Path(found).resolve()), "err"])
+    await until(lambda: bool(waiting(agent)))
+    assert (await ended(session, 'pwd; echo "$SEEN"; kill -9 $$')).signal == signal.SIGKILL
+    assert output(session)[2:] == [str(tmp_path), "a b"]
+    await session.close()
+    assert agent.leftovers() == []
