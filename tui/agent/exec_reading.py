@@ -12,9 +12,9 @@ from tui.agent.exec_segments import Segments
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
 
-QUIET_S = 0.03
-"""Seconds after the start in which only the end of a command is asked for: a short one is over by then, and each
-question costs the guest time."""
+_QUIET_S, _QUIET_ANEW_S = 0.03, 0.08
+"""Seconds after the start in which only the end of a command is asked for, where its pumps waited and where they start
+with it: a short one is over by then, and each question costs the guest time."""
 _ASK_S = 0.1
 """Seconds between two questions to the agent about a command whose outputs are open: the shells say most ends."""
 _NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}
@@ -36,7 +36,7 @@ class RunReading:
             stream: Segments(transport, f"{path}/{name}", (firsts or {}).get(name)) for stream, name in _NAMES.items()
         }
         self._clock = asyncio.get_running_loop().time
-        self._quiet_until = self._asked_at = self._clock() + QUIET_S
+        self._quiet_until = self._asked_at = self._clock() + (_QUIET_S if firsts else _QUIET_ANEW_S)
         self._status = ExecStatus(exited=False)
         self._is_kept_by_agent = True
 
