@@ -181,7 +181,14 @@ async def test_windows_code_page_is_detected_and_output_is_read_anew(lab: Labora
     assert (session.shell, session.scrollback.charset.label) == (Shell.CMD, "auto: cp866")
     assert any("Системa".rstrip("a") in line for line in await ran(session, "dir"))
     assert await ran(session, "nonsense")
+    assert await ran(session, r"cd /d C:\Users") == [r"C:\Users"]
+    assert await ran(session, "cd") == [r"C:\Users"]
+    assert await ran(session, "set COLOUR=deep red") == []
+    assert await ran(session, "echo %COLOUR% in %COLOUR%") == ["deep red in deep red"]
+    assert await ran(session, "cd") == [r"C:\Users"]
     session.use_shell(Shell.POWERSHELL)
+    assert await ran(session, "$env:SIZE = 'very large'") == []
+    assert await ran(session, "$env:SIZE") == ["very large"]
     assert any("ноября 2026" in line for line in await ran(session, "Get-Date"))
     await session.scrollback.use_charset("latin-1")
     assert not any("Систем" in line for line in output(session))
