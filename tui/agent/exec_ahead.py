@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tui.agent import exec_scripts as scripts
@@ -17,14 +17,17 @@ from tui.agent.commands import ExecStatus, exec_start, exec_status
 from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
+from tui.agent.exec_shell import forget
 from tui.agent.exec_source import START_TIMEOUT_S, NotStreamableError
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
 
 _log = logging.getLogger(__name__)
+_FILES = {"go": "r+", "end": "r", "o.0": "r", "e.0": "r"}
+"""What is held open of a folder, and how: nobody waits for a reader of a FIFO that is opened for both."""
 _TEXT_LIMIT = 16 * 1024
 """Bytes of a command that a runner is given: a FIFO takes four times as much at once."""
-_RUNNER_ENDS_S, _PAUSE_S = 1.0, 0.05
+_LONGEST_PAUSE_S = 0.05
 _FIRST_LOOK_S, _BEGINS_S = 0.003, 5.0
 """Seconds until a shell that was given a command can have begun with it, and until it must have."""
 _PATIENT_LOOKS = 4
@@ -46,7 +49,7 @@ class ReadyRun:
     runner: int
     go: HeldFile
     end: HeldFile
-    firsts: dict[str, HeldFile]
+    firsts: Mapping[str, HeldFile]
 
     @property
     def is_fresh(self) -> bool:
@@ -68,10 +71,6 @@ async def make_ready(transport: Transport, cwd: str) -> ReadyRun:
         raise
     go, end, out, err = files
     return ReadyRun(folder, made_at, runner, go, end, {"o": out, "e": err})
-
-
-_FILES = {"go": "r+", "end": "r", "o.0": "r", "e.0": "r"}
-"""What is held open of a folder, and how: nobody waits for a reader of a FIFO that is opened for both."""
 
 
 async def _waiting_shell(transport: Transport, folder: RunFolder, files: Sequence[HeldFile]) -> int:
@@ -112,7 +111,7 @@ async def _begun(transport: Transport, runner: int, endings: Endings) -> ExecSta
         await asyncio.sleep(pause)
         if looks >= _PATIENT_LOOKS:
             status = await exec_status(transport, runner)
-            pause = min(2 * pause, _PAUSE_S)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
         await endings.look()
         if endings.has_begun or status.exited:
             break
@@ -130,18 +129,3 @@ async def release(transport: Transport, ready: ReadyRun) -> None:
     await close_handles(ready)
     await remove_folder(transport, ready.folder)
     await forget(transport, ready.runner)
-
-
-async def forget(transport: Transport, pid: int) -> None:
-    """Let the agent give back what it keeps of a process that ends by itself, or has ended."""
-    try:
-        async with asyncio.timeout(_RUNNER_ENDS_S):
-            while not (await exec_status(transport, pid)).exited:  # noqa: ASYNC110
-                await asyncio.sleep(_PAUSE_S)
-    except TimeoutError:
-        _log.info("pid %s still waits in the guest", pid)
-    except CommandUnavailableError:
-        raise
-    except CommandFailedError as error:
-        # An agent that was restarted has forgotten it already.
-        _log.info("pid %s: %s", pid, error.one_line())

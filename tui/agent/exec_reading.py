@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from tui.agent.commands import ExecStatus, exec_status
-from tui.agent.exec_ahead import forget
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_model import Notice, Output, Stream
 from tui.agent.exec_segments import Segments
+from tui.agent.exec_shell import forget
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
 
@@ -24,7 +25,7 @@ class RunReading:
     """The reader of a run in the folder `path`. Whoever has made one closes it."""
 
     def __init__(
-        self, transport: Transport, path: str, pid: int, endings: Endings, firsts: dict[str, HeldFile] | None = None
+        self, transport: Transport, path: str, pid: int, endings: Endings, firsts: Mapping[str, HeldFile] | None = None
     ) -> None:
         """`firsts` are first segments that are open already, by their streams' names; they are ours from now on."""
         self.cut = False
