@@ -22,6 +22,8 @@ from tui.commands import Where
 from tui.console.audit import Target, audit_is_wanted
 from tui.console.consoles import Consoles
 from tui.console.history import History
+from tui.console.many import ManyGuest
+from tui.console.running import RunningCommands
 from tui.console.session import Session
 from tui.fleet.fleet import Fleet, Link
 from tui.fleet.liveness import LivenessPolicy
@@ -84,7 +86,8 @@ class QgaTui(App[None]):
         )
         self._read_only = read_only
         self._repaint_due = False
-        self._consoles = Consoles(self._commands_changed)
+        self._guests_at_work = RunningCommands(self._commands_changed)
+        self._consoles = Consoles(self._guests_at_work)
         self._watch = FleetWatch(hosts, self._fleet_changed, policy, lambda guest_id: guest_id.uuid in self.backups)
         self.fleet = self._watch.fleet
 
@@ -152,10 +155,11 @@ class QgaTui(App[None]):
             case "console":
                 self.push_screen(ConsoleScreen(guest, self._session(guest), History.of(guest.id.uuid)))
             case "many":
-                lines = [
-                    (self._hosts[each.id.host].work_line(each.id.uuid), self._target(each)) for each in event.guests
+                chosen = [
+                    ManyGuest(each.id, self._hosts[each.id.host].work_line(each.id.uuid), self._target(each))
+                    for each in event.guests
                 ]
-                self.run_worker(run_in_many(self, lines), name="many guests")
+                self.run_worker(run_in_many(self, chosen, self._guests_at_work), name="many guests")
             case "backup":
                 self._backup_flow.open_backup(guest)
             case "details":

@@ -14,11 +14,13 @@ import pytest_asyncio
 
 from tests.live.host_agent import HostAgent, until
 from tests.live.test_agent_exec import QUICK, is_alive
-from tui.agent import exec_folder
+from tui.agent import exec_folder, exec_scripts
+from tui.agent.exec_ahead import make_ready
 from tui.agent.exec_model import End, Finished
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.owner import is_abandoned, run_folder_name
 from tui.agent.profile import read_profile
+from tui.console import shells
 from tui.console.session import Session
 from tui.console.transcript import OutputLine
 
@@ -36,7 +38,8 @@ async def session(agent: HostAgent) -> AsyncIterator[Session]:
 def waiting(agent: HostAgent) -> list[int]:
     """The shell that waits for a command, and who holds its FIFOs open; nobody before both are there."""
     found = {number: links for number, links in open_files().items() if any(is_ours(agent, each) for each in links)}
-    return sorted(found) if any(f"{agent.temp}" in links[0] for links in found.values()) else []
+    found.pop(agent.process.pid, None)
+    return sorted(found) if any(is_ours(agent, links[0]) for links in found.values()) else []
 
 
 def is_ours(agent: HostAgent, path: str) -> bool:
@@ -44,16 +47,16 @@ def is_ours(agent: HostAgent, path: str) -> bool:
 
 
 def open_files() -> dict[int, list[str]]:
-    """What the processes of this machine have open, standard output first."""
+    """What the processes of this machine have open, first what is their number 3: the waiting shell's is `go`."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*/fd"):
         try:
             found[int(folder.parent.name)] = [
-                str((folder / "1").readlink()),
+                str((folder / "3").readlink()),
                 *(str(e.readlink()) for e in folder.iterdir()),
             ]
         except OSError:
-            # It has ended meanwhile, or has no standard output.
+            # It has ended meanwhile, or has not so many.
             continue
     return found
 
@@ -133,10 +136,38 @@ async def test_what_a_crashed_console_left_waiting_is_swept(agent: HostAgent, mo
     dead = run_folder_name().replace(mine, f"-{2**22 + 1}-")
     assert is_abandoned(f"{dead}.x")
     monkeypatch.setattr(exec_folder, "run_folder_name", lambda: dead)
-    folder = await exec_folder.make_folder_ahead(agent.line, "")
-    await until(lambda: folder.runner in waiting(agent))
+    ready = await make_ready(agent.line, "")
+    await until(lambda: ready.runner in waiting(agent))
     pids = waiting(agent)
     swept = await sweep_leftovers(agent.line, await read_profile(agent.line))
-    assert swept.folders == 1
+    assert (swept.folders, swept.closed, swept.pinned) == (1, 4, 0)
     assert agent.leftovers() == []
+    assert not [link for link in agent.links() if dead in link]
     await until(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.parametrize("program", ["dash", "bash"])
+async def test_every_posix_shell_can_wait(
+    agent: HostAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    """Whatever /bin/sh is: here it is a link, as distributions make it. The laboratory's guests have busybox."""
+    found = shutil.which(program)
+    assert found is not None
+    shell = tmp_path / "sh"
+    shell.symlink_to(found)
+    monkeypatch.setattr(exec_scripts, "SHELL", str(shell))
+    monkeypatch.setitem(shells.POSIX_SHELLS, shells.Shell.SH, str(shell))
+    session = Session(agent.line, pace=QUICK)
+    session.prepare()
+    await until(lambda: bool(waiting(agent)))
+    is_program = f"readlink /proc/$$/exe; export SEEN='a b'; cd {tmp_path}; echo err >&2; (exit 7)"
+    before = set(waiting(agent))
+    assert (await ended(session, is_program)).exit_code == 7
+    assert session.last is not None
+    assert session.last.pid in before
+    assert sorted(output(session)) == sorted([str(Path(found).resolve()), "err"])
+    await until(lambda: bool(waiting(agent)))
+    assert (await ended(session, 'pwd; echo "$SEEN"; kill -9 $$')).signal == signal.SIGKILL
+    assert output(session)[2:] == [str(tmp_path), "a b"]
+    await session.close()
+    assert agent.leftovers() == []

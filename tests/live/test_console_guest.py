@@ -13,7 +13,8 @@ from tests.live.watched import PATIENCE_S
 from tui.agent.exec_model import ExecPace
 from tui.agent.transport import Transport
 from tui.console.audit import Target, audit_path
-from tui.console.many import ManyRun, RunState
+from tui.console.many import ManyGuest, ManyRun, RunState
+from tui.console.running import RunningCommands
 from tui.console.session import Session
 from tui.console.session_facts import CommandStarted, OutputArrived, SessionFact
 from tui.console.shells import Shell
@@ -21,6 +22,7 @@ from tui.console.transcript import EndLine, NoticeLine, OutputLine
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec
+from tui.model.guest import GuestId
 from tui.model.text import without_colours
 
 QUICK = ExecPace(poll_max=0.1, grace=1.0, kill=2.0, patience=20.0)
@@ -33,6 +35,10 @@ async def host(lab: Laboratory) -> AsyncIterator[LibvirtHost]:
     await one.open()
     yield one
     await one.close()
+
+
+def one_of_many(line: Transport, name: str) -> ManyGuest:
+    return ManyGuest(GuestId("lab", name), line, Target("lab", name, name))
 
 
 async def line_to(host: LibvirtHost, name: str) -> Transport:
@@ -175,7 +181,14 @@ async def test_windows_code_page_is_detected_and_output_is_read_anew(lab: Labora
     assert (session.shell, session.scrollback.charset.label) == (Shell.CMD, "auto: cp866")
     assert any("Системa".rstrip("a") in line for line in await ran(session, "dir"))
     assert await ran(session, "nonsense")
+    assert await ran(session, r"cd /d C:\Users") == [r"C:\Users"]
+    assert await ran(session, "cd") == [r"C:\Users"]
+    assert await ran(session, "set COLOUR=deep red") == []
+    assert await ran(session, "echo %COLOUR% in %COLOUR%") == ["deep red in deep red"]
+    assert await ran(session, "cd") == [r"C:\Users"]
     session.use_shell(Shell.POWERSHELL)
+    assert await ran(session, "$env:SIZE = 'very large'") == []
+    assert await ran(session, "$env:SIZE") == ["very large"]
     assert any("ноября 2026" in line for line in await ran(session, "Get-Date"))
     await session.scrollback.use_charset("latin-1")
     assert not any("Систем" in line for line in output(session))
@@ -203,7 +216,7 @@ async def test_two_consoles_eight_runs_and_a_stranger_each_get_their_own_output(
             answers.append(str(status["out-data"]))
         return answers
 
-    many = ManyRun("TAG=m; " + counted, [(line, Target("lab", f"g{n}", "")) for n in range(EIGHT_AT_ONCE)], logs=False)
+    many = ManyRun("TAG=m; " + counted, [one_of_many(line, f"g{n}") for n in range(EIGHT_AT_ONCE)], logs=False)
     async with asyncio.timeout(PATIENCE_S * 2):
         first_lines, second_lines, answers, _ = await asyncio.gather(
             ran(session, "TAG=a; " + counted), ran(other, "TAG=b; " + counted), stranger(), many.run()
@@ -221,7 +234,7 @@ async def test_two_consoles_eight_runs_and_a_stranger_each_get_their_own_output(
 async def test_many_guests_hide_no_failure(host: LibvirtHost, web1: str) -> None:
     good = await line_to(host, web1)
     silent = host.work_line("11111111-2222-3333-4444-555555555555")
-    targets = [(good, Target("lab", "one", "")), (silent, Target("lab", "gone", "")), (good, Target("lab", "two", ""))]
+    targets = [one_of_many(good, "one"), one_of_many(silent, "gone"), one_of_many(good, "two")]
     many = ManyRun('[ "$(cat /proc/self/stat | wc -l)" = 1 ] && echo fine', targets, logs=False, pace=QUICK)
     async with asyncio.timeout(PATIENCE_S):
         await many.run()
@@ -241,10 +254,15 @@ async def test_cancelling_ends_all(host: LibvirtHost, web1: str) -> None:
             if len(begun) == 2:
                 many.cancel()
 
-    targets = [(line, Target("lab", str(n), "")) for n in range(2)]
-    many = ManyRun("echo up; exec sleep 1000", targets, logs=False, changed=changed, pace=QUICK)
+    shown: list[dict[str, str]] = []
+    running = RunningCommands(lambda commands: shown.append({key.uuid: line for key, line in commands.items()}))
+    targets = [one_of_many(line, str(n)) for n in range(2)]
+    command = "echo up; exec sleep 1000"
+    many = ManyRun(command, targets, logs=False, changed=changed, running=running, pace=QUICK)
     async with asyncio.timeout(PATIENCE_S):
         await many.run()
+    assert {"0": command, "1": command} in shown
+    assert shown[-1] == {}
     assert {row.signal for row in many.rows} == {15}
     assert len(many.failures) == 2
 
@@ -256,9 +274,9 @@ async def test_bytes_are_kept_as_they_came(session: Session) -> None:
     assert record.is_binary
     assert "is no text and is not shown" in told(session)
     pieces = b"".join([piece async for piece in session.scrollback.output_of(record)])
-    digest = output(session)[-1].split()[0].encode()
-    data = pieces[: pieces.rindex(digest)]
-    assert hashlib.sha256(data).hexdigest().encode() == digest
+    (line,) = (each.encode() + b"\n" for each in output(session) if each.endswith(" /tmp/r"))
+    assert pieces.count(line) == 1
+    assert hashlib.sha256(pieces.replace(line, b"")).hexdigest().encode() == line.split()[0]
 
 
 async def test_a_command_is_known_by_its_pid(session: Session) -> None:

@@ -153,9 +153,9 @@ async def test_living_runs_and_foreign_handles_are_left_alone(agent: HostAgent) 
 
 async def test_a_command_that_ignores_hangups_lives_on(agent: HostAgent) -> None:
     profile = await read_profile(agent.line)
-    async with endless_client(agent, "trap '' HUP; cat; sleep 60") as pid:
+    async with endless_client(agent, "trap '' HUP; echo up; cat; sleep 60") as pid:
         (folder,) = agent.leftovers()
-        await until(lambda: (folder / "pid").exists())
+        await until(lambda: (folder / "o.0").exists() and bool((folder / "o.0").stat().st_size))
     swept = await sweep_leftovers(agent.line, profile)
     assert swept.hung_up == (str(pid),)
     assert is_alive(pid)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from tests.tui import sample
 from tui.app import QgaTui
@@ -37,6 +38,23 @@ def test_a_lost_host_keeps_its_rows_and_says_why(snap_compare: SnapCompare) -> N
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=show)
+
+
+async def test_a_guest_may_change_after_a_resize_that_nobody_saw() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(160, 24)) as pilot:
+        app.fleet = sample.every_state()
+        await pilot.pause()
+        await app.push_screen(Screen[None]())
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        first = next(iter(app.fleet.guests.values()))
+        app.fleet = app.fleet.with_guests(replace(first, agent=replace(first.agent, state=AgentState.FROZEN)))
+        await pilot.pause()
+        app.pop_screen()
+        await pilot.pause()
+        rows = app.screen.query_one(GuestRows)
+        assert rows.row([guest.id for guest in shown_guests(app.fleet, ListView())].index(first.id))[2] == "✱ frozen"
 
 
 async def test_a_changed_guest_changes_its_row_and_the_cursor_stays() -> None:

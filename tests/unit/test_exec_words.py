@@ -1,10 +1,12 @@
+import base64
+
 import pytest
 
 from tui.agent.commands import AgentInfo, OsInfo
 from tui.agent.exec_model import CommandLine, End, ExecPace, ExecRequest, Finished, Program
 from tui.agent.exec_watch import Escalation
 from tui.agent.profile import GuestProfile
-from tui.console.shells import default_shell, request_for_line
+from tui.console.shells import Shell, default_shell, request_for_line, setting_of
 from tui.console.wording import end_in_words
 
 INFO = AgentInfo("7.2.22", frozenset(), frozenset())
@@ -65,3 +67,31 @@ def test_a_line_goes_to_the_shell_of_the_guest(os_id: str, line: str, program: P
 def test_what_no_guest_could_be_given_is_refused(command: Program | CommandLine, env: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"NUL|program|variable"):
         ExecRequest(command, env=env)
+
+
+@pytest.mark.parametrize(
+    ("line", "shell", "setting"),
+    [
+        ("set A=b c", Shell.CMD, ("A", "b c")),
+        ('SET "Program Files(x86)=C:\\x"', Shell.CMD, ("Program Files(x86)", "C:\\x")),
+        ("set A=", Shell.CMD, ("A", "")),
+        ("set A=%B%", Shell.CMD, None),
+        ("set /a A=1", Shell.CMD, None),
+        ("set A=1 & del x", Shell.CMD, None),
+        ("set A", Shell.CMD, None),
+        ("$env:A = 'it''s'", Shell.POWERSHELL, ("A", "it's")),
+        ('$env:A = "$(rm x)"', Shell.POWERSHELL, None),
+        ("set A=b", Shell.SH, None),
+    ],
+)
+def test_a_windows_line_that_sets_a_plain_variable_is_known(
+    line: str, shell: Shell, setting: tuple[str, str] | None
+) -> None:
+    assert setting_of(line, shell) == setting
+
+
+def test_variables_are_set_before_a_windows_line_where_it_can_see_them() -> None:
+    in_cmd = request_for_line("echo %A%", Shell.CMD, cwd="C:\\", settings={"A": "1"})
+    assert in_cmd.stdin == b'set A=1\r\ncd /d "C:\\" && echo %A%\r\nexit\r\n'
+    in_powershell = request_for_line("$env:A", Shell.POWERSHELL, settings={"A": "it's"})
+    assert base64.b64decode(in_powershell.program.args[-1]).decode("utf-16-le") == "${env:A} = 'it''s'; $env:A"

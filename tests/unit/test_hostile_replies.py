@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from tui.agent.errors import AgentError
-from tui.agent.protocol import Fields, parse_reply
+from tui.agent.protocol import MAX_REPLY, Fields, parse_reply
 from tui.console import clixml
 from tui.console.charset import CHOICES, Charset, page_of
 from tui.console.completion import completed
 from tui.console.textstream import TextStream
 from tui.model.text import SGR, SHOWN_LIMIT, Shown, coloured, printable, without_colours
 
-REPLIES, STREAMS = 60_000, 40_000
+REPLIES = STREAMS = 100_000
 SEEDS = (
     '{"return": {"exited": true, "exitcode": 0, "out-data": "aGk=", "err-data": "", "out-truncated": false}}',
     '{"error": {"class": "CommandNotFound", "desc": "no"}}',
@@ -76,6 +76,24 @@ def test_hostile_replies_end_in_an_agent_error_or_a_value() -> None:
             continue
         assert printable(told.one_line()).isprintable()
         assert len(told.original) < 1000
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"return": ' + "[" * 1_000_000,
+        '{"return": ' + '{"a":' * 1_000_000 + "1" + "}" * 1_000_001,
+        '{"return": {"out-data": "' + "A" * 50_000_001 + '"}}',
+        '{"return": "' + "\\u0000" * 5_000_000,
+        "9" * 10_000_000,
+        " " * (MAX_REPLY + 1),
+    ],
+    ids=["deep", "deep and closed", "huge base64", "huge and cut", "huge number", "longer than any reply"],
+)
+def test_a_deep_or_huge_reply_is_refused_in_bounded_words(reply: str) -> None:
+    with pytest.raises(AgentError) as refused:
+        Fields(parse_reply(reply, "guest-exec-status"), "guest-exec-status").data("out-data")
+    assert len(refused.value.original) < 1000
 
 
 def read(take: Callable[[str], object], name: str) -> None:

@@ -148,6 +148,11 @@ async def test_who_waits_for_a_call_of_ours_learns_that_it_got_no_answer() -> No
         (68, "cannot acquire state change lock (held by agent=remoteDispatch)", agent.AgentBusyError),
         (29, "operation forbidden: read only access prevents this", agent.AccessDeniedError),
         (1, "unable to execute QEMU agent command 'guest-exec': Failed to execute", agent.CommandFailedError),
+        (
+            1,
+            "unable to execute QEMU agent command 'guest-file-close': handle '1001' has not been found",
+            agent.CommandFailedError,
+        ),
     ],
 )
 def test_agent_errors_are_told_apart_by_code_then_text(code: int, text: str, kind: type[agent.AgentError]) -> None:

@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace
 
 from tui.agent.errors import AgentError, CommandUnavailableError
+from tui.agent.exec_ahead import ReadyRun, release
 from tui.agent.exec_captured import Captured, missing_tools
-from tui.agent.exec_folder import RunFolder, release
 from tui.agent.exec_model import (
     INPUT_LIMIT,
     End,
@@ -45,7 +45,7 @@ async def run(
     profile: GuestProfile | None = None,
     cancel: asyncio.Event | None = None,
     pace: ExecPace = DEFAULT_PACE,
-    ready: RunFolder | None = None,
+    ready: ReadyRun | None = None,
 ) -> AsyncGenerator[ExecEvent, None]:
     """Run `request` and yield `Started`, then `Output` and `Notice` as they come, then `Finished` and `Surroundings`.
 
@@ -88,7 +88,7 @@ async def _prepared(
     request: ExecRequest,
     stdin: AsyncIterable[bytes] | None,
     profile: GuestProfile,
-    ready: RunFolder | None,
+    ready: ReadyRun | None,
 ) -> tuple[OutputSource, list[Notice]]:
     """The best way in which this guest gives output, ready to start, and what the user should know of it."""
     if ready is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Mapping
 
 from tui.agent import exec_scripts as scripts
-from tui.agent.commands import ExecStatus, exec_start
+from tui.agent.commands import ExecStatus, exec_start, exec_status
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.exec_model import ExecRequest, Mode, Notice, Output, Stream, Surroundings
 from tui.agent.exec_shell import ask
@@ -65,6 +65,8 @@ class Captured:
         self._request = request
         self._base_env = base_env or {}
         self.is_dry = False
+        self._pid = 0
+        self._status = ExecStatus(exited=False)
 
     @classmethod
     def on_posix(cls, transport: Transport, request: ExecRequest, missing: frozenset[str]) -> Captured:
@@ -87,16 +89,23 @@ class Captured:
         if self.leads_group:
             words = ("setsid", *words)
         env = {**self._base_env, **self._request.env} if self._request.env and not self.guarded else None
-        return await exec_start(
+        self._pid = await exec_start(
             self._transport, words[0], words[1:], env=env, input_data=data, capture=True, timeout_s=START_TIMEOUT_S
         )
+        return self._pid
 
-    async def drain(self, status: ExecStatus, *, is_gone: bool) -> list[Output | Notice]:
+    async def status(self) -> ExecStatus:
+        """What the agent says."""
+        if not self._status.exited:
+            self._status = await exec_status(self._transport, self._pid)
+        return self._status
+
+    async def drain(self, *, is_gone: bool) -> list[Output | Notice]:
         """Everything, once."""
         if self.is_dry or not is_gone:
             return []
         self.is_dry = True
-        both = ((Stream.STDOUT, status.out), (Stream.STDERR, status.err))
+        both = ((Stream.STDOUT, self._status.out), (Stream.STDERR, self._status.err))
         self.cut = self.guarded and any(len(data) >= scripts.GUARD for _, data in both)
         return [Output(stream, data) for stream, data in both if data]
 

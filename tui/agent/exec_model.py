@@ -72,13 +72,12 @@ class ExecRequest:
 class ExecPace:
     """The times of a run, in seconds.
 
-    Polls are `poll_first` apart after the start and the end, `poll_min` while output comes, and grow to `poll_max` in
-    silence. A command that is to end has
-    `grace` to follow TERM and `kill` to follow KILL. An agent that gives no answers is asked for `patience`.
+    Polls are `poll_min` apart while output comes, and the farther the longer it is silent, up to `poll_max`. A command
+    that is to end has `grace` to follow TERM and `kill` to follow KILL. An agent that gives no answers is asked for
+    `patience`.
     """
 
-    poll_first: float = 0.010
-    poll_min: float = 0.03
+    poll_min: float = 0.003
     poll_max: float = 0.5
     grace: float = 5.0
     kill: float = 3.0

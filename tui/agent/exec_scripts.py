@@ -28,9 +28,9 @@ if [ -n "$1" ]; then CDPATH= cd -- "$1" || exit {NO_CWD}; fi
 for t in setsid mktemp mkfifo dd; do command -v "$t" >/dev/null 2>&1 || {{ echo "$t"; exit {NO_TOOL}; }}; done
 umask 077
 d=$(mktemp -d -t "$2.XXXXXX") || exit {NO_SPACE}
-if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}} && : >"$d/kept" && echo >"$d/end"; then printf '%s\\n' "$d"
+if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}} && : >"$d/kept" >"$d/pid" && echo >"$d/end"; then printf '%s\\n' "$d"
 else rm -rf "$d"; exit {NO_SPACE}; fi
-[ -n "$4" ] && [ -d /proc/self/fd ] && mkfifo "$d/go" || exit 0
+[ -n "$4" ] && [ -d /proc/self/fd ] && mkfifo "$d/go" && : >"$d/o.0" && : >"$d/e.0" || exit 0
 exec 3<>"$d/o" 4<>"$d/e" 5<"$d/o" 6<"$d/e" 7<>"$d/go"
 ( setsid "$0" -c "$4" "$0" "$d" o <&5 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- 7<&- & )
 ( setsid "$0" -c "$4" "$0" "$d" e <&6 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- 7<&- & )
@@ -41,7 +41,8 @@ printf '%s\\n' "$!" >"$d/holder" && printf '%s\\n' "$!"
 
 $1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed; $4
 the text of PUMP where the pumps are to wait for a command that WAITING becomes later, else empty. They do while a
-process, whose pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most.
+process, whose pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most. Each stream's first segment
+exists then, so that it can be opened before the command.
 """
 
 SURROUND = """
@@ -65,7 +66,7 @@ STREAMED = (
 ( setsid "$0" -c "$1" "$0" "$3" e <"$3/e" >/dev/null 2>&1 & )
 [ -z "$2" ] || ( setsid "$0" -c "$2" "$0" "$3" $$ >"$3/i" 2>/dev/null </dev/null & )
 exec >"$3/o" 2>"$3/e"
-echo $$ >"$3/pid"
+echo $$ >>"$3/pid"
 shift 3
 """
     + SURROUND
@@ -78,24 +79,27 @@ delivered its last words, and it does not meet them when it waits for its childr
 """
 
 WAITING = """
-exec 3<"$1/go" >"$1/o" 2>"$1/e" </dev/null || exit 125
-IFS= read -r _qga_end <&3 || exit 125
+exec 3<"$1/go" </dev/null || exit 125
+printf 'h %s\\n' "$3" >>"$1/end"
+IFS= read -r _qga_end <&3 && [ "$_qga_end" != stop ] || exit 125
 set -- "$1" "$2" ""
 until IFS= read -r _qga_line <&3 || exit 125; [ "$_qga_line" = "$_qga_end" ]; do
   set -- "$1" "$2" "$3$_qga_line
 "
 done
-exec 3<&-
+exec 3<&- >"$1/o" 2>"$1/e" || exit 125
 unset _qga_line _qga_end
-echo $$ >"$1/pid"
+echo b >>"$1/end" && echo $$ >>"$1/pid" || exit 125
 [ "/proc/$2/fd/3" -ef "$1/o" ] && kill "$2"
 eval "set --
 $3"
 """
 """Wait for a command as shell text and become it; end without one when the process that holds the FIFOs ends. $1 the
-folder that PREPARE made ahead, $2 that process.
+folder that PREPARE made ahead, $2 that process, $3 the numbers of the agent's handles that wait with it.
 
-The text comes in the FIFO `go` between two lines that are the same.
+The text comes in the FIFO `go` between two lines that are the same; `stop` in place of them ends the waiting. The file
+`end` gets `h` and the handles, then `b` when a command begins: only who has said so runs it. Until then the FIFOs of
+the outputs are left to the holder, since the pumps end with it and tell the waiting to stop.
 """
 
 
@@ -132,7 +136,9 @@ while :; do
   case ${{s%% *}} in *[!0-9+]* | +* | *+) ;; *+*) [ "$((${{s%% *}}))" -ge {_BLOCKS} ] || break ;; esac
 done
 [ -d "$1" ] || exec cat >/dev/null
-if [ -e pid ]; then echo "$2 $n $w" >>end; else rm -rf -- "$1"; fi
+if [ -s pid ]; then echo "$2 $n $w" >>end; exit; fi
+[ ! -p go ] || echo stop 1<>go
+rm -rf -- "$1"
 """
 """Standard input into the segments NAME.0, NAME.1 ... as it comes, then a line in the file `end`: NAME, how many
 segments there are, and `lost` where one could not be written. $1 the folder, $2 NAME.
@@ -140,12 +146,13 @@ segments there are, and `lost` where one could not be written. $1 the folder, $2
 A segment is complete when the next one exists. The reader empties what it has read; while segment n - WINDOW is not
 empty the pump waits, and with it the command. dd(1) says how many blocks it read, as WHOLE+PARTIAL: when it is less
 than it was told to, the input has ended. When the folder is gone nobody listens any more: whoever still writes is not
-made to stop by it. A folder without a `pid` never got its command.
+made to stop by it. A folder with an empty `pid` never got its command: what waits in it for one is told to stop.
 """
 
 REMOVE = """
 for d do
   IFS= read -r h 2>/dev/null <"$d/holder" && [ "/proc/$h/fd/3" -ef "$d/o" ] && kill "$h"
+  [ ! -p "$d/go" ] || echo stop 1<>"$d/go"
   rm -rf -- "$d" 2>/dev/null
   [ -d "$d" ] || continue
   mv -- "$d" "$d.x" 2>/dev/null && d=$d.x
@@ -191,10 +198,14 @@ when its `.ok` is not empty.
 
 
 def keeping(folder: str, shell: str) -> str:
-    """The head of a line for `shell` that leaves its folder and environment in `folder`/kept when the shell ends."""
+    """The head of a line for `shell` that leaves its folder and environment in `folder`/kept when the shell ends.
+
+    Before that it says `x` and its exit code in `folder`/end.
+    """
     exported = "export -p" if shell == SHELL else f"{SHELL} -c 'export -p'"
-    save = f"""{{ printf '%s\\0' "$(pwd)"; {exported}; }} 2>/dev/null >{quoted(folder + "/kept")}"""
-    return f"trap {quoted(save)} EXIT; "
+    say = f"echo x $? 2>/dev/null >>{quoted(folder + '/end')}"
+    save = f"""{{ printf '%s\\0' "$(pwd)"; {exported}; }} 2>/dev/null >>{quoted(folder + "/kept")}"""
+    return f"trap {quoted(f'{say}; {save}')} EXIT; "
 
 
 def quoted(text: str) -> str:

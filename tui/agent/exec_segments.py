@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-from tui.agent.errors import CommandFailedError, CommandUnavailableError
+from tui.agent.exec_ends import StreamEnd
 from tui.agent.exec_scripts import SEGMENT, WINDOW
-from tui.agent.files import READ_PIECE, opened, read_chunk
+from tui.agent.files import READ_PIECE, opened
+from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
 
 SETTLE_S = 1.5
 """Seconds in which a pump delivers what its FIFO held when we had read all segments: it sleeps for 1 s at most."""
 BACKLOG = (WINDOW + 2) * SEGMENT
 """Bytes that can be on their way at any moment: the window, the segment being written and the FIFO (at most 1 MiB)."""
-_END = re.compile(rb"([oe]) (\d{1,9}) (lost)?")
-_ENDS_LIMIT = 256
-"""Bytes of the file of the ends that are looked at; the pumps write less than a tenth."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
-    """What a pump said when its stream had ended: how many segments it wrote, and whether some of it was lost."""
-
-    segments: int
-    was_lost: bool
-
-
-async def read_ends(transport: Transport, path: str) -> dict[str, StreamEnd] | None:
-    """Which streams have ended, by name, as the pumps say in the file `path`; None where it is gone."""
-    try:
-        said = await read_chunk(transport, path, 0, _ENDS_LIMIT)
-    except CommandUnavailableError:
-        raise
-    except CommandFailedError:
-        return None
-    found = (_END.fullmatch(line) for line in said.split(b"\n"))
-    return {each[1].decode("ascii"): StreamEnd(int(each[2]), each[3] is not None) for each in found if each}
 
 
 class Segments:
-    """Reads a stream once, in order; what was read is emptied in the guest."""
+    """Reads a stream once, in order; what was read is emptied in the guest. Whoever has made one closes it."""
 
-    def __init__(self, transport: Transport, base: str) -> None:
-        """`base` is the path of the stream's segments without their numbers."""
+    def __init__(self, transport: Transport, base: str, first: HeldFile | None = None) -> None:
+        """`base` is the path of the stream's segments without their numbers; `first` is the first one if it is open."""
         self._transport = transport
         self._base = base
         self._number = 0
+        self._file = first or HeldFile(transport, self._path(0))
+        self._following = HeldFile(transport, self._path(1))
         self._offset = 0
         self._pending = bytearray()
         self._has_ended = False
@@ -100,59 +77,55 @@ class Segments:
         """Expect nothing more: the folder is gone."""
         self._has_ended = True
 
+    async def close(self) -> None:
+        """Give back the handles that are held."""
+        await self._file.close()
+        await self._following.close()
+
     async def _read_up_to(self, segments: int) -> None:
         """Read what an ended pump left, READ_PIECE and a segment at most: its segments do not grow any more."""
-        while len(self._pending) < READ_PIECE and self._number < segments:
+        self._has_ended = self._number >= segments
+        while not self._has_ended and len(self._pending) < READ_PIECE:
             asked = SEGMENT - self._offset
             count = await self._read_here()
-            if count is None:
-                self._number = segments
-            elif self._offset == SEGMENT or count < asked:
-                self._number += 1
-                self._offset = 0
-        self._has_ended = self._number >= segments
+            is_read = count is None or count < asked or self._offset == SEGMENT
+            self._has_ended = count is None or (is_read and self._number == segments - 1)
+            if is_read and not self._has_ended:
+                await self._go_on()
 
     async def _advance(self) -> bool:
-        """Read on by one step; false where there is nothing at the moment."""
-        if await self._read_here():
-            return True
+        """Read on by one step; false where that was all at the moment."""
+        await self._read_here()
         if not self._offset:
             # The pump leaves no segment empty.
             return False
         if self._offset < SEGMENT:
-            if not await self._exists(self._path(self._number + 1)):
+            if not await self._following.open():
                 return False
             # The pump has left this segment: only now is what it holds all of it.
-            if await self._read_here():
-                return True
+            await self._read_here()
         async with opened(self._transport, self._path(self._number), "w"):
-            self._number += 1
-            self._offset = 0
+            await self._go_on()
         return True
+
+    async def _go_on(self) -> None:
+        behind, self._file = self._file, self._following
+        self._number += 1
+        self._offset = 0
+        self._following = HeldFile(self._transport, self._path(self._number + 1))
+        await behind.close()
 
     async def _read_here(self) -> int | None:
         """Read on in this segment: how many bytes came, None where it does not exist (yet)."""
         asked = SEGMENT - self._offset
         if not asked:
             return 0
-        try:
-            data = await read_chunk(self._transport, self._path(self._number), self._offset, asked)
-        except CommandUnavailableError:
-            raise
-        except CommandFailedError:
+        data = await self._file.read(asked)
+        if data is None:
             return None
         self._offset += len(data)
         self._pending += data
         return len(data)
-
-    async def _exists(self, path: str) -> bool:
-        try:
-            async with opened(self._transport, path, "r"):
-                return True
-        except CommandUnavailableError:
-            raise
-        except CommandFailedError:
-            return False
 
     def _path(self, number: int) -> str:
         return f"{self._base}.{number}"

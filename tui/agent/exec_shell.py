@@ -1,17 +1,20 @@
-"""Short questions to a POSIX guest's shell, and the group of processes that a command leads."""
+"""Short questions to a POSIX guest's shell, and the processes of a command: who is left, and who is to be forgotten."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start, exec_status
-from tui.agent.errors import UnansweredError
+from tui.agent.errors import CommandFailedError, CommandUnavailableError, UnansweredError
 from tui.agent.transport import Transport
 
+_log = logging.getLogger(__name__)
 ANSWER_S = 15.0
 """Seconds within which a script of ours must have ended."""
 _PAUSE_S = 0.01
+_ENDS_S, _LOOK_AGAIN_S = 1.0, 0.05
 _LONGEST_PAUSE_S = 0.2
 
 
@@ -56,3 +59,18 @@ async def windows_survivors(transport: Transport, pid: int) -> tuple[str, ...]:
     said = await ask(transport, "tasklist.exe", "/FI", f"PID eq {pid}", "/NH")
     is_there = str(pid).encode("ascii") in said.out
     return tuple(said.out.decode("ascii", "replace").split()[:2]) if is_there else ()
+
+
+async def forget(transport: Transport, pid: int) -> None:
+    """Let the agent give back what it keeps of a process that ends by itself, or has ended."""
+    try:
+        async with asyncio.timeout(_ENDS_S):
+            while not (await exec_status(transport, pid)).exited:  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_AGAIN_S)
+    except TimeoutError:
+        _log.info("pid %s still waits in the guest", pid)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError as error:
+        # An agent that was restarted has forgotten it already.
+        _log.info("pid %s: %s", pid, error.one_line())

@@ -44,8 +44,15 @@ class OutputSource(Protocol):
         """Start the command and return its pid."""
         ...
 
-    async def drain(self, status: ExecStatus, *, is_gone: bool) -> list[Output | Notice]:
-        """What came since the last call. An error loses nothing: the next call gives it."""
+    async def status(self) -> ExecStatus:
+        """Whether the command has ended, and how; once it has, the answer stays."""
+        ...
+
+    async def drain(self, *, is_gone: bool) -> list[Output | Notice]:
+        """What came since the last call. An error loses nothing: the next call gives it.
+
+        `is_gone` says that nothing more will be heard of the command itself.
+        """
         ...
 
     async def feed(self, pieces: AsyncIterable[bytes]) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable
 from dataclasses import replace
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start
-from tui.agent.exec_folder import RunFolder, begin, make_folder, release, remove_folder
+from tui.agent.exec_ahead import ReadyRun, begin, close_handles, release
+from tui.agent.exec_ends import Endings
+from tui.agent.exec_folder import make_folder, remove_folder
 from tui.agent.exec_input import feed_pieces
-from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecRequest, Mode, Notice, Output, Stream, Surroundings
-from tui.agent.exec_segments import Segments, read_ends
+from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecRequest, Mode, Notice, Output, Surroundings
+from tui.agent.exec_reading import RunReading
 from tui.agent.exec_source import START_TIMEOUT_S, surrounded
 from tui.agent.files import read_chunk
+from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
-
-QUIET_S = 0.04
-"""Seconds after the start in which only the end of a command is asked for: a short one is over by then, and each
-question costs the guest time."""
 
 
 class Streamed:
@@ -31,22 +29,32 @@ class Streamed:
     leads_group = True
 
     def __init__(
-        self, transport: Transport, request: ExecRequest, *, is_fed: bool = False, ready: RunFolder | None = None
+        self, transport: Transport, request: ExecRequest, *, is_fed: bool = False, ready: ReadyRun | None = None
     ) -> None:
-        """`is_fed` says that input will come by `feed`; `ready` is a folder that was made ahead, and is now ours."""
-        self.cut = False
+        """`is_fed` says that input will come by `feed`; `ready` was made ahead, and is now ours."""
         self._transport = transport
         self._request = request
         self._is_fed = is_fed
-        self._folder = ready
-        self._streams: dict[Stream, Segments] = {}
-        self._quiet_until = 0.0
+        self._ready = ready
+        self._folder = ready.folder if ready is not None else None
+        self._reading: RunReading | None = None
         surrounded(request)
 
     @property
     def is_dry(self) -> bool:
         """Whether both streams were read to their ends."""
-        return all(segments.is_dry for segments in self._streams.values())
+        return self._started.is_dry
+
+    @property
+    def cut(self) -> bool:
+        """Whether the command wrote more than could be read."""
+        return self._reading is not None and self._reading.cut
+
+    @property
+    def _started(self) -> RunReading:
+        if self._reading is None:
+            raise RuntimeError("the command was not started, or its files are removed")
+        return self._reading
 
     async def prepare(self) -> None:
         """Make the folder where there is none; raises what `make_folder` raises."""
@@ -55,25 +63,28 @@ class Streamed:
 
     async def start(self) -> int:
         """Start the command; its pid is the shell's that becomes it."""
-        pid = await self._become() or await self._start_anew()
-        self._streams = {stream: Segments(self._transport, f"{self._path}/{name}") for stream, name in _NAMES.items()}
-        self._quiet_until = asyncio.get_running_loop().time() + QUIET_S
+        if self._ready is not None and await self._become(self._ready):
+            return self._ready.runner
+        pid = await self._start_anew()
+        endings = Endings(HeldFile(self._transport, f"{self._path}/end"))
+        self._reading = RunReading(self._transport, self._path, pid, endings)
         return pid
 
-    async def _become(self) -> int:
-        """Let the shell that waits in a ready folder become the command; 0 where none does."""
-        folder, request = self._folder, self._keeping_request()
-        if folder is None or not folder.runner:
-            return 0
+    async def _become(self, ready: ReadyRun) -> bool:
+        """Let the shell that waits become the command; false where none does, and a folder without one was made."""
+        request, endings = self._keeping_request(), Endings(ready.end)
         program = request.program
         exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
         text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
-        if await begin(self._transport, folder, text):
-            return folder.runner
+        status = await begin(self._transport, ready, text, endings)
+        if status is not None:
+            self._reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
+            self._reading.learn(status)
+            return True
         self._folder = None
-        await release(self._transport, folder)
+        await release(self._transport, ready)
         await self.prepare()
-        return 0
+        return False
 
     async def _start_anew(self) -> int:
         surround, data = surrounded(self._keeping_request(), f"{self._path}/i" if self._is_fed else "/dev/null")
@@ -97,41 +108,13 @@ class Streamed:
             raise RuntimeError("the folder was not made, or is removed")
         return self._folder.path
 
-    async def drain(self, status: ExecStatus, *, is_gone: bool) -> list[Output | Notice]:
+    async def status(self) -> ExecStatus:
+        """Whether the command has ended, and how."""
+        return await self._started.status()
+
+    async def drain(self, *, is_gone: bool) -> list[Output | Notice]:
         """What came of each stream, READ_PIECE and a segment at most."""
-        now = asyncio.get_running_loop().time()
-        notices: list[Notice] = []
-        if is_gone:
-            notices = await self._drain_to_the_end(now)
-        elif now >= self._quiet_until:
-            for segments in self._streams.values():
-                await segments.fill()
-        taken = ((stream, segments.take()) for stream, segments in self._streams.items())
-        return [*(Output(stream, data) for stream, data in taken if data), *notices]
-
-    async def _drain_to_the_end(self, now: float) -> list[Notice]:
-        ends = await read_ends(self._transport, f"{self._path}/end")
-        if ends is None:
-            for segments in self._streams.values():
-                segments.give_up()
-            self.cut = True
-            return [Notice("Its folder in the guest is gone: what it wrote last could not be read.")]
-        for stream, segments in self._streams.items():
-            await segments.fill_to_the_end(now, ends.get(_NAMES[stream]))
-        return self._last_notices() if self.is_dry else []
-
-    def _last_notices(self) -> list[Notice]:
-        """What is to be said of output that will not come; the drain that finds both streams dry is the last one."""
-        notices = []
-        for stream, segments in self._streams.items():
-            if segments.was_lost:
-                self.cut = True
-                notices.append(Notice(f"The guest had no room for all of {stream}; the rest is lost."))
-            elif segments.is_held_open:
-                notices.append(
-                    Notice(f"A process in the background holds {stream} open; what it writes from now on is not shown.")
-                )
-        return notices
+        return await self._started.drain(is_gone=is_gone)
 
     async def feed(self, pieces: AsyncIterable[bytes]) -> None:
         """Hand `pieces` on as they come, a bounded number of bytes ahead of the command."""
@@ -148,10 +131,14 @@ class Streamed:
         return Surroundings(cwd.decode("utf-8", "surrogateescape"), exports)
 
     async def remove(self) -> None:
-        """Remove the folder, in one attempt."""
+        """Give back the handles and remove the folder, in one attempt."""
         folder, self._folder = self._folder, None
-        if folder is not None:
-            await remove_folder(self._transport, folder)
-
-
-_NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}
+        reading, self._reading = self._reading, None
+        try:
+            if reading is not None:
+                await reading.close()
+            if self._ready is not None:
+                await close_handles(self._ready)
+        finally:
+            if folder is not None:
+                await remove_folder(self._transport, folder)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tui.agent.commands import ExecStatus, exec_status
+from tui.agent.commands import ExecStatus
 from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError, ReplyTooLargeError
 from tui.agent.exec_model import End, ExecPace, Finished, Notice, Output, Stream
 from tui.agent.exec_shell import end_windows_tree, survivors
 from tui.agent.exec_source import OutputSource
 from tui.agent.files import READ_PIECE
 from tui.agent.transport import Transport
+
+_OF_SILENCE = 0.1
+"""Of a silence, how long we wait for its end before we look again."""
 
 
 class Escalation:
@@ -63,11 +66,12 @@ class Watch:
         self._windows = windows
         self._clock = asyncio.get_running_loop().time
         self._begun = self._clock()
-        self._pause = pace.poll_first
+        self._pause = 0.0
         self._status = ExecStatus(exited=False)
         self._forgotten = ""
         self._bytes = {Stream.STDOUT: 0, Stream.STDERR: 0}
         self._silent_since: float | None = None
+        self._heard_at = self._begun
         self._trouble = ""
         self._escalation: Escalation | None = None
         self._left: tuple[str, ...] = ()
@@ -146,14 +150,14 @@ class Watch:
         """Status first, output second: what was written before the exit is then never missed."""
         if not self._is_gone:
             try:
-                self._status = await exec_status(self._transport, self.pid)
+                self._status = await self._source.status()
             except CommandUnavailableError:
                 raise
             except (CommandFailedError, ReplyTooLargeError) as error:
                 self._forgotten = _why_forgotten(error)
             if self._status.exited:
                 self._pause = 0.0
-        events = await self._source.drain(self._status, is_gone=self._is_gone)
+        events = await self._source.drain(is_gone=self._is_gone)
         for event in events:
             if isinstance(event, Output):
                 self._bytes[event.stream] += len(event.data)
@@ -236,10 +240,13 @@ class Watch:
             self._pause = self._pace.poll_max
         elif any(_is_full(event) for event in events):
             self._pause = 0.0
-        elif events or self._escalation is not None:
+        elif self._escalation is not None:
             self._pause = self._pace.poll_min
         else:
-            self._pause = min(max(self._pause * 1.5, self._pace.poll_first), self._pace.poll_max)
+            now = self._clock()
+            self._heard_at = now if events else self._heard_at
+            silence = (now - self._heard_at) * _OF_SILENCE
+            self._pause = min(max(silence, self._pace.poll_min), self._pace.poll_max)
 
 
 def _is_full(event: Output | Notice) -> bool:

@@ -33,7 +33,7 @@ class Whence(IntEnum):
 class GuestFile:
     """An open file in the guest; made by `opened`."""
 
-    def __init__(self, transport: Transport, path: str, timeout_s: int) -> None:
+    def __init__(self, transport: Transport, path: str, timeout_s: int = FILE_TIMEOUT_S) -> None:
         self.path = path
         self._transport = transport
         self._timeout_s = timeout_s
@@ -151,6 +151,12 @@ async def flush_handle(transport: Transport, handle: int) -> None:
         return
 
 
-async def close_handle(transport: Transport, handle: int) -> None:
-    """Close a handle that a dead client left open."""
-    await call(transport, "guest-file-close", {"handle": handle}, timeout_s=FILE_TIMEOUT_S)
+async def close_handle(transport: Transport, handle: int) -> bool:
+    """Close a handle that a dead client left open; false where it is closed already."""
+    try:
+        await call(transport, "guest-file-close", {"handle": handle}, timeout_s=FILE_TIMEOUT_S)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        return False
+    return True

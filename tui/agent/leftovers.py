@@ -1,7 +1,8 @@
 """What crashed runs left in a guest: found, ended and removed.
 
 A run's folder names its owner; a folder whose owner is gone is swept. A handle that its owner could not close any
-more pins a file in the agent until the agent restarts; its number is known to nobody, so it is found by elimination.
+more pins a file in the agent until the agent restarts. The folder names those that waited with it; of others nobody
+knows the number, so they are found by elimination.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import exec_status
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.exec_shell import ask
 from tui.agent.files import close_handle, flush_handle, opened, position_of
-from tui.agent.owner import is_abandoned
+from tui.agent.leftovers_look import look
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
 
@@ -26,25 +26,6 @@ _SCANNED_HANDLES = 10_000
 """How many of the latest handles are looked at; numbers only grow (qga/commands-posix.c)."""
 _SETTLE_S = 1.0
 """Seconds for which a handle of a living client may be open at most: each is closed in the burst that opened it."""
-
-LIST = """
-for d in "${TMPDIR:-/tmp}"/qga-tui.*; do
-  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$d" ] || continue
-  if [ -n "$(find "$d" -prune -mtime +0)" ] && ! kill -0 "$(cat "$d/pid" 2>/dev/null)" 2>/dev/null; then
-    printf 'old %s\\n' "$d"
-  else
-    printf 'dir %s\\n' "$d"
-  fi
-done
-ls -l "/proc/$PPID/fd" 2>/dev/null | while IFS= read -r l; do
-  case $l in *' -> '*/qga-tui.*) ;; *) continue ;; esac
-  n=${l%% -> *}
-  { read -r w p; } 2>/dev/null <"/proc/$PPID/fdinfo/${n##* }" && printf 'fd %s %s\\n' "$p" "${l#* -> }"
-done
-exit 0
-"""
-"""Say what qga-tui has in this guest: `old FOLDER` where nobody used it for a day, else `dir FOLDER`, and for each open
-file of the agent `fd POSITION PATH`. The agent is the parent of what it runs."""
 
 HANG_UP = """
 for d do
@@ -75,14 +56,6 @@ class Sweep:
         return bool(self.folders or self.closed or self.pinned)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One look at the guest: folders to be removed, and where each leaked file stands."""
-
-    folders: tuple[str, ...]
-    positions: tuple[int, ...]
-
-
 async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
     """Remove what runs of this machine's dead processes left in a POSIX guest, and what is a day old.
 
@@ -91,7 +64,7 @@ async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
     if profile.is_windows or not (profile.runs_programs and profile.offers_files):
         return Sweep()
     try:
-        seen = await _look(transport)
+        seen = await look(transport)
     except CommandUnavailableError:
         raise
     except CommandFailedError:
@@ -105,8 +78,10 @@ async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
         removed = await ask(transport, scripts.SHELL, "-c", scripts.REMOVE, scripts.SHELL, *seen.folders)
         left = len(removed.out.splitlines())
         await _forget(transport, hung_up)
-    closed = await _close_leaked(transport) if seen.positions else 0
-    return Sweep(len(seen.folders) - left, hung_up, closed, pinned=len(seen.positions) - closed)
+    closed = sum([await close_handle(transport, handle) for handle in seen.handles])
+    if len(seen.positions) > closed:
+        closed += await _close_leaked(transport)
+    return Sweep(len(seen.folders) - left, hung_up, closed, pinned=max(0, len(seen.positions) - closed))
 
 
 async def _forget(transport: Transport, pids: tuple[str, ...]) -> None:
@@ -121,34 +96,17 @@ async def _forget(transport: Transport, pids: tuple[str, ...]) -> None:
             continue
 
 
-async def _look(transport: Transport) -> _Seen:
-    answer = await ask(transport, scripts.SHELL, "-c", LIST, scripts.SHELL)
-    folders: list[str] = []
-    positions: list[int] = []
-    for line in answer.out.decode("utf-8", "surrogateescape").splitlines():
-        kind, _, rest = line.partition(" ")
-        if kind == "old" or (kind == "dir" and is_abandoned(PurePosixPath(rest).name)):
-            folders.append(rest)
-        elif kind == "fd":
-            position, _, path = rest.partition(" ")
-            if position.isdigit() and _is_of_abandoned(path):
-                positions.append(int(position))
-    return _Seen(tuple(folders), tuple(positions))
-
-
-def _is_of_abandoned(path: str) -> bool:
-    return any(is_abandoned(part) for part in PurePosixPath(path).parts)
-
-
 async def _close_leaked(transport: Transport) -> int:
-    """Close the handles that dead runs left open, where they can be told from those of others; how many were closed.
+    """Close the handles that dead runs left open and no folder names; how many were closed.
 
-    A handle is taken for a leaked one when it outlived every burst of a living client and stands where a leaked file
-    stands, and when no more handles than leaked files stand there.
+    Only those are closed that can be told from others': a handle is taken for a leaked one when it outlived every
+    burst of a living client and stands where a leaked file stands, and when no more handles than leaked files stand
+    there.
     """
     newest = await _newest_handle(transport)
     range_of_handles = range(max(_FIRST_HANDLE, newest - _SCANNED_HANDLES), newest)
-    before = await _open_handles(transport, range_of_handles)
+    living = (await look(transport)).living
+    before = await _open_handles(transport, (each for each in range_of_handles if each not in living))
     if not before:
         return 0
     await asyncio.sleep(_SETTLE_S)
@@ -156,13 +114,12 @@ async def _close_leaked(transport: Transport) -> int:
     for handle in lasting:
         # Where the kernel stands is what /proc tells: a flush brings it to where the handle stands (fflush(3)).
         await flush_handle(transport, handle)
-    leaked = Counter((await _look(transport)).positions)
+    leaked = Counter((await look(transport)).positions)
     standing = Counter(lasting.values())
     closed = 0
     for handle, position in lasting.items():
         if standing[position] <= leaked[position]:
-            await close_handle(transport, handle)
-            closed += 1
+            closed += await close_handle(transport, handle)
     return closed
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tui import settings
 from tui.agent.exec import DEFAULT_PACE, run
-from tui.agent.exec_folder import RunFolder
+from tui.agent.exec_ahead import ReadyRun
 from tui.agent.exec_model import CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
@@ -58,7 +58,7 @@ async def run_audited(
     profile: GuestProfile | None = None,
     cancel: asyncio.Event | None = None,
     pace: ExecPace = DEFAULT_PACE,
-    ready: RunFolder | None = None,
+    ready: ReadyRun | None = None,
 ) -> AsyncGenerator[ExecEvent, None]:
     """`agent.exec.run`, with a line in the log when the command was started and one when it is over.
 

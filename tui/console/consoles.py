@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 
 from tui.agent.transport import Transport
 from tui.console.audit import Target
+from tui.console.running import RunningCommands
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact
 from tui.model.guest import GuestId
@@ -17,11 +16,11 @@ from tui.model.guest import GuestId
 class Consoles:
     """Makes each guest's session once."""
 
-    def __init__(self, changed: Callable[[Mapping[GuestId, str]], None]) -> None:
-        """`changed` is handed the running commands, as typed, whenever one begins or ends."""
-        self._changed = changed
+    def __init__(self, running: RunningCommands) -> None:
+        """`running` is told of every command."""
+        self._running = running
         self._sessions: dict[GuestId, Session] = {}
-        self._running: Mapping[GuestId, str] = MappingProxyType({})
+        self._numbers: dict[GuestId, int] = {}
 
     def of(self, guest_id: GuestId, transport: Transport, target: Target | None) -> Session:
         """The guest's session; the first call decides about line and log."""
@@ -36,10 +35,10 @@ class Consoles:
         await asyncio.gather(*(session.leave() for session in self._sessions.values()))
 
     def _happened(self, guest_id: GuestId, session: Session, fact: SessionFact) -> None:
-        if not isinstance(fact, CommandStarted | CommandEnded):
-            return
-        running = {other: line for other, line in self._running.items() if other != guest_id}
-        if isinstance(fact, CommandStarted) and session.last is not None:
-            running[guest_id] = session.last.line
-        self._running = MappingProxyType(running)
-        self._changed(self._running)
+        match fact:
+            case CommandStarted() if session.last is not None:
+                self._numbers[guest_id] = self._running.begin(guest_id, session.last.line)
+            case CommandEnded() if guest_id in self._numbers:
+                self._running.end(self._numbers.pop(guest_id))
+            case _:
+                return

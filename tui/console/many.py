@@ -17,11 +17,13 @@ from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.oem import likely_charset
 from tui.console.record import Reader
+from tui.console.running import RunningCommands
 from tui.console.shells import default_shell, request_for_line
 from tui.console.transcript import Entry, OutputLine, Transcript, shown_line
 from tui.console.wording import end_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
+from tui.model.guest import GuestId
 from tui.model.text import Shown, without_colours
 
 AT_ONCE = 8
@@ -71,24 +73,38 @@ class Group:
     last_line: Shown
 
 
+@dataclass(frozen=True, slots=True)
+class ManyGuest:
+    """A guest in which the command is to run, the line to its agent, and its names for the log."""
+
+    id: GuestId
+    line: Transport
+    target: Target
+
+
 class ManyRun:
-    """The command in each guest; `changed` is called with a row's place whenever the row is another one."""
+    """The command in each guest.
+
+    `changed` is called with a row's place whenever the row is another one; `running` is told where the command runs.
+    """
 
     def __init__(
         self,
         line: str,
-        guests: Sequence[tuple[Transport, Target]],
+        guests: Sequence[ManyGuest],
         *,
         logs: bool = True,
         changed: Callable[[int], None] = lambda place: None,
+        running: RunningCommands | None = None,
         pace: ExecPace = DEFAULT_PACE,
     ) -> None:
         self.line = line
-        self.rows = [Row(target.name) for _, target in guests]
+        self.rows = [Row(guest.target.name) for guest in guests]
         self.transcripts = [Transcript(KEPT_BYTES) for _ in guests]
         self._guests = tuple(guests)
         self._logs = logs
         self._changed = changed
+        self._running = running or RunningCommands(lambda commands: None)
         self._pace = pace
         self._cancel = asyncio.Event()
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -125,33 +141,36 @@ class ManyRun:
         return tuple(sorted(groups, key=lambda group: (group.state is not RunState.FAILED, -len(group.names))))
 
     async def _run_one(self, place: int) -> None:
-        transport, target = self._guests[place]
+        guest = self._guests[place]
         async with self._turns:
             if self._cancel.is_set():
                 self._set(place, state=RunState.FAILED, words="cancelled before it began")
                 return
             self._set(place, state=RunState.RUNNING)
             try:
-                profile = await read_profile(transport)
-                shell = default_shell(profile)
-                request = replace(request_for_line(self.line, shell), keeps_surroundings=False)
-                charset = await likely_charset(transport, profile)
-                events = run_audited(
-                    transport,
-                    request,
-                    target if self._logs else None,
-                    typed=self.line,
-                    profile=profile,
-                    cancel=self._cancel,
-                    pace=self._pace,
-                )
-                follower = _Follower(place, charset, self.transcripts[place])
-                async with aclosing(events):
-                    async for event in events:
-                        self._note(place, event, follower)
+                with self._running.during(guest.id, self.line):
+                    await self._follow(place, guest)
             except ExplainedError as error:
-                advised = await advise(transport, error)
+                advised = await advise(guest.line, error)
                 self._set(place, state=RunState.FAILED, words=advised.one_line())
+
+    async def _follow(self, place: int, guest: ManyGuest) -> None:
+        profile = await read_profile(guest.line)
+        request = replace(request_for_line(self.line, default_shell(profile)), keeps_surroundings=False)
+        charset = await likely_charset(guest.line, profile)
+        events = run_audited(
+            guest.line,
+            request,
+            guest.target if self._logs else None,
+            typed=self.line,
+            profile=profile,
+            cancel=self._cancel,
+            pace=self._pace,
+        )
+        follower = _Follower(place, charset, self.transcripts[place])
+        async with aclosing(events):
+            async for event in events:
+                self._note(place, event, follower)
 
     def _note(self, place: int, event: ExecEvent, follower: _Follower) -> None:
         match event:

@@ -6,8 +6,9 @@ A session outlives the screens that show it: the app owns it, and a running comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 from tui.agent.errors import AgentError
 from tui.agent.exec import DEFAULT_PACE
@@ -26,14 +27,14 @@ from tui.agent.exec_shell import ask, survivors, windows_survivors
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
-from tui.console.ahead import FolderAhead
+from tui.console.ahead import RunAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.oem import likely_charset
 from tui.console.record import CommandRecord
 from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
-from tui.console.shells import Shell, default_shell, folder_question, request_for_line
+from tui.console.shells import Shell, default_shell, folder_question, request_for_line, setting_of
 from tui.console.wording import sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
@@ -63,13 +64,14 @@ class Session:
         self._target = target
         self._pace = pace
         self._exports = b""
+        self._settings: Mapping[str, str] = MappingProxyType({})
         self._listeners: list[Callable[[SessionFact], None]] = []
         self._typed: asyncio.Queue[bytes | None] | None = None
         self._cancel = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._profile: GuestProfile | None = None
-        self._ahead = FolderAhead(transport)
+        self._ahead = RunAhead(transport)
         self._keeps_ahead = False
         self._surroundings_known = asyncio.Event()
         self._surroundings_known.set()
@@ -103,7 +105,7 @@ class Session:
     def prepare(self) -> None:
         """Learn the guest's shell and encoding and sweep what crashed runs left there, in the background, once.
 
-        From then on a folder waits in the guest for the next command; `close` removes it.
+        From then on a run waits in the guest for the next command; `close` removes it.
         """
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._prepare(), name="console prepared")
@@ -231,8 +233,8 @@ class Session:
                     await self._note(record, event)
                     if isinstance(event, Finished):
                         break
-            if question and record.finished is not None and record.finished.exit_code == 0:
-                self._enter_printed_folder()
+            if record.finished is not None and record.finished.exit_code == 0:
+                self._keep_for_windows(record.line, shell, is_folder=bool(question))
         except ExplainedError as error:
             self._profile = None
             self.scrollback.refuse(record, (await advise(self._transport, error)).one_line())
@@ -273,7 +275,7 @@ class Session:
         tidying.add_done_callback(self._tidying.discard)
 
     def _request(self, line: str, shell: Shell) -> ExecRequest:
-        return request_for_line(line, shell, cwd=self.cwd, exports=self._exports)
+        return request_for_line(line, shell, cwd=self.cwd, exports=self._exports, settings=self._settings)
 
     async def _note(self, record: CommandRecord, event: ExecEvent) -> None:
         match event:
@@ -293,10 +295,13 @@ class Session:
                     self._profile = None
                 self.scrollback.end(record, event)
 
-    def _enter_printed_folder(self) -> None:
-        folder = self.scrollback.last_line
-        if folder:
-            self.cwd = folder
+    def _keep_for_windows(self, line: str, shell: Shell, *, is_folder: bool) -> None:
+        """Carry over what a line was for that a Windows shell forgets: its folder, which it printed, or a variable."""
+        setting = setting_of(line, shell)
+        if setting is not None:
+            self._settings = MappingProxyType({**self._settings, setting[0]: setting[1]})
+        if is_folder and self.scrollback.last_line:
+            self.cwd = self.scrollback.last_line
             self._tell(StatusChanged())
 
     def _tell(self, fact: SessionFact) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,6 +13,10 @@ from tui.agent.errors import CommandFailedError
 from tui.agent.exec_model import CommandLine, ExecRequest, Program
 from tui.agent.profile import GuestProfile
 
+_CMD_SET = re.compile(
+    r'set\s+(?P<quote>"?)(?P<name>[^\s/="%&|<>^{}`][^="%&|<>^{}`]*)=(?P<value>[^"%&|<>^!]*)(?P=quote)', re.IGNORECASE
+)
+_POWERSHELL_SET = re.compile(r"\$env:(?P<name>\w+)\s*=\s*'(?P<value>(?:[^']|'')*)'", re.IGNORECASE)
 _NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
@@ -41,12 +46,13 @@ def request_for_line(
     cwd: str = "",
     env: Mapping[str, str] = _NO_ENV,
     exports: bytes = b"",
+    settings: Mapping[str, str] = _NO_ENV,
     timeout_s: float | None = None,
 ) -> ExecRequest:
     """The request that runs `line` the way the guest's users would expect it.
 
-    A POSIX shell is asked for the folder and environment that it leaves. Raises CommandFailedError for a line that
-    cannot be run so.
+    A POSIX shell is asked for the folder and environment that it leaves; for a Windows shell `settings` are variables
+    that earlier lines set (`setting_of`). Raises CommandFailedError for a line that cannot be run so.
     """
     match shell:
         case Shell.SH | Shell.BASH:
@@ -55,10 +61,10 @@ def request_for_line(
         case Shell.PROGRAM:
             return ExecRequest(_words(line), cwd=cwd, env=env, exports=exports, timeout_s=timeout_s)
         case Shell.CMD:
-            program, stdin = _for_cmd(f'cd /d "{cwd}" && {line}' if cwd else line)
+            program, stdin = _for_cmd(f'cd /d "{cwd}" && {line}' if cwd else line, settings)
             return ExecRequest(program, env=env, stdin=stdin, timeout_s=timeout_s)
         case Shell.POWERSHELL:
-            return ExecRequest(_for_powershell(line, cwd), env=env, timeout_s=timeout_s)
+            return ExecRequest(_for_powershell(line, cwd, settings), env=env, timeout_s=timeout_s)
 
 
 def folder_question(line: str, shell: Shell) -> str:
@@ -77,6 +83,19 @@ def folder_question(line: str, shell: Shell) -> str:
     return ""
 
 
+def setting_of(line: str, shell: Shell) -> tuple[str, str] | None:
+    """For Windows shells: the variable that `line` sets and does nothing else, with its value; empty takes it away.
+
+    It lasts because it is set before every later line. A value that the shell would compute is not known here, so a
+    line with one is none of these.
+    """
+    pattern = {Shell.CMD: _CMD_SET, Shell.POWERSHELL: _POWERSHELL_SET}.get(shell)
+    found = pattern.fullmatch(line.strip()) if pattern is not None else None
+    if found is None:
+        return None
+    return found["name"], found["value"].replace("''", "'") if shell is Shell.POWERSHELL else found["value"]
+
+
 def _words(line: str) -> Program:
     try:
         path, *args = shlex.split(line)
@@ -85,9 +104,10 @@ def _words(line: str) -> Program:
     return Program(path, tuple(args))
 
 
-def _for_powershell(line: str, cwd: str) -> Program:
+def _for_powershell(line: str, cwd: str, settings: Mapping[str, str]) -> Program:
     """The line in UTF-16LE and base64, which no quoting on the way can change."""
-    script = f"Set-Location -LiteralPath {_literal(cwd)}; {line}" if cwd else line
+    enter = [f"Set-Location -LiteralPath {_literal(cwd)}"] if cwd else []
+    script = "; ".join([*(f"${{env:{name}}} = {_literal(value)}" for name, value in settings.items()), *enter, line])
     encoded = base64.b64encode(script.encode("utf-16-le", "surrogatepass")).decode("ascii")
     return Program("powershell.exe", ("-NoProfile", "-NonInteractive", "-EncodedCommand", encoded))
 
@@ -96,12 +116,14 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _for_cmd(line: str) -> tuple[Program, bytes]:
+def _for_cmd(line: str, settings: Mapping[str, str]) -> tuple[Program, bytes]:
     r"""cmd.exe with the line as its argument, or fed with it.
 
-    The agent quotes arguments for C programs, with \" for a quote, which cmd.exe does not understand: a line with
-    quotes goes through standard input, where `/q` keeps prompts silent.
+    The agent quotes arguments for C programs, with \" for a quote, which cmd.exe does not understand; and cmd.exe puts
+    variables into a line before it runs any of it. So a line with quotes or settings goes through standard input, where
+    `/q` keeps prompts silent.
     """
-    if '"' not in line:
+    if '"' not in line and not settings:
         return Program("cmd.exe", ("/d", "/s", "/c", line)), b""
-    return Program("cmd.exe", ("/d", "/q", "/k", "rem")), f"{line}\r\nexit\r\n".encode()
+    lines = [*(f"set {name}={value}" for name, value in settings.items()), line, "exit"]
+    return Program("cmd.exe", ("/d", "/q", "/k", "rem")), "".join(f"{each}\r\n" for each in lines).encode()

@@ -6,6 +6,8 @@ libvirt lack the newer names. The code is tested first, then the text is searche
 
 from __future__ import annotations
 
+import re
+
 from tui.agent import errors as agent
 from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError, NotReadyToPivotError
 
@@ -88,13 +90,17 @@ def _unresponsive(text: str) -> agent.AgentError:
     return agent.UnansweredError("The guest agent did not answer", original=text)
 
 
+_UNAVAILABLE = re.compile(
+    r"command \S+ has (been disabled|not been found)|is not allowed|is in frozen state", re.IGNORECASE
+)
+"""In the agent's words; a file handle may be "not found" too, which says nothing of commands."""
+
+
 def _command_error(text: str) -> agent.CommandFailedError:
     """The agent's own text follows libvirt's "unable to execute QEMU agent command 'NAME': "."""
     _, found, own = text.partition("agent command '")
     own = own.partition("': ")[2] if found else text
-    lowered = own.lower()
-    unavailable = ("has been disabled", "is not allowed", "is in frozen state", "has not been found")
-    if any(words in lowered for words in unavailable):
+    if _UNAVAILABLE.search(own):
         return agent.CommandUnavailableError("The guest agent does not offer this command", cause=own, original=text)
     return agent.CommandFailedError("The guest agent reported an error", cause=own, original=text)
 

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 from textual.app import App
 
-from tui.agent.transport import Transport
-from tui.console.audit import Target, audit_is_wanted
-from tui.console.many import ManyRun
+from tui.console.audit import audit_is_wanted
+from tui.console.many import ManyGuest, ManyRun
+from tui.console.running import RunningCommands
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
 
 
-async def run_in_many(app: App[None], guests: Sequence[tuple[Transport, Target]]) -> None:
-    """Ask for the line and whether it is meant for these guests, then run it in all of them."""
+async def run_in_many(app: App[None], guests: Sequence[ManyGuest], running: RunningCommands) -> None:
+    """Ask for the line and whether it is meant for these guests, then run it in all of them, telling `running`."""
     count = f"{len(guests)} guest{'s' if len(guests) != 1 else ''}"
     line = await app.push_screen_wait(LineScreen(printable(f"A command for {count}, run by each guest's own shell:")))
     if not line or not line.strip():
         return
-    names = ", ".join(target.name for _, target in guests)
+    names = ", ".join(guest.target.name for guest in guests)
     confirm = ConfirmScreen(
         printable(f"Run  {line}  in {count}?"), printable(names), yes=printable("Run"), no=printable("Leave it")
     )
     if await app.push_screen_wait(confirm):
-        app.push_screen(ManyScreen(ManyRun(line, guests, logs=audit_is_wanted())))
+        app.push_screen(ManyScreen(ManyRun(line, guests, logs=audit_is_wanted(), running=running)))

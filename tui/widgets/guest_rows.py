@@ -114,6 +114,7 @@ class GuestRows(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Choose the columns that fit."""
         self._columns = self._fitting()
+        self._drawn.clear()
         self._keep_cursor_visible()
         self.refresh()
 

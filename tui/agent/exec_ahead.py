@@ -1,0 +1,131 @@
+"""A run prepared ahead: a folder in the guest, a shell that waits in it to become a command, the handles that it takes.
+
+With these, a command costs the call that hands it over and the calls that read what it said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tui.agent import exec_scripts as scripts
+from tui.agent.commands import ExecStatus, exec_start, exec_status
+from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError
+from tui.agent.exec_ends import Endings
+from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
+from tui.agent.exec_shell import forget
+from tui.agent.exec_source import START_TIMEOUT_S, NotStreamableError
+from tui.agent.held_file import HeldFile
+from tui.agent.transport import Transport
+
+_log = logging.getLogger(__name__)
+_FILES = {"go": "r+", "end": "r", "o.0": "r", "e.0": "r"}
+"""What is held open of a folder, and how: nobody waits for a reader of a FIFO that is opened for both."""
+_TEXT_LIMIT = 16 * 1024
+"""Bytes of a command that a runner is given: a FIFO takes four times as much at once."""
+_LONGEST_PAUSE_S = 0.05
+_FIRST_LOOK_S, _BEGINS_S = 0.003, 5.0
+"""Seconds until a shell that was given a command can have begun with it, and until it must have."""
+_PATIENT_LOOKS = 4
+"""Looks after which the shell itself is looked for."""
+_UNKNOWN = ExecStatus(exited=False)
+_MARGIN_S = 120.0
+"""Seconds before the end of a waiting folder in which it is not used any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyRun:
+    """A folder whose `runner`, a pid, waits for a command; `made_at` is the event loop's time, in seconds.
+
+    `go` takes the command; `end` and the first segments, by the streams' names, are open to be read.
+    """
+
+    folder: RunFolder
+    made_at: float
+    runner: int
+    go: HeldFile
+    end: HeldFile
+    firsts: Mapping[str, HeldFile]
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the runner waits for long enough still."""
+        return asyncio.get_running_loop().time() - self.made_at < scripts.KEPT_READY_S - _MARGIN_S
+
+
+async def make_ready(transport: Transport, cwd: str) -> ReadyRun:
+    """Prepare a run in `cwd`; raises what `make_folder` raises, NotStreamableError where no shell can wait."""
+    made_at = asyncio.get_running_loop().time()
+    folder = await make_folder(transport, cwd, with_pumps=True)
+    files = [HeldFile(transport, f"{folder.path}/{name}", mode=mode) for name, mode in _FILES.items()]
+    try:
+        runner = await _waiting_shell(transport, folder, files)
+    except BaseException:
+        for file in files:
+            await file.close()
+        await remove_folder(transport, folder)
+        raise
+    go, end, out, err = files
+    return ReadyRun(folder, made_at, runner, go, end, {"o": out, "e": err})
+
+
+async def _waiting_shell(transport: Transport, folder: RunFolder, files: Sequence[HeldFile]) -> int:
+    if not folder.holder or not all([await file.open() for file in files]):
+        raise NotStreamableError("no shell can wait in the guest for a command")
+    handles = " ".join(str(file.number) for file in files)
+    words = (scripts.SHELL, "-c", scripts.WAITING, scripts.SHELL, folder.path, folder.holder, handles)
+    return await exec_start(transport, "setsid", words, capture=False, timeout_s=START_TIMEOUT_S)
+
+
+async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: Endings) -> ExecStatus | None:
+    """Let the runner become the command `text`; what is known of it then, or None: nobody waited, and nothing began.
+
+    `endings` reads the run's `end`; a command may be over when this returns.
+    """
+    if not ready.is_fresh or len(text) > _TEXT_LIMIT:
+        return None
+    mark = secrets.token_hex(8).encode("ascii") + b"\n"
+    try:
+        await ready.go.write(mark + text + mark)
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        # The agent or the guest was restarted.
+        return None
+    try:
+        async with asyncio.timeout(_BEGINS_S):
+            return await _begun(transport, ready.runner, endings)
+    except (AgentError, TimeoutError) as error:
+        # It has the command and may run it: who follows it will see.
+        _log.info("pid %s was given a command: %s", ready.runner, error)
+        return _UNKNOWN
+
+
+async def _begun(transport: Transport, runner: int, endings: Endings) -> ExecStatus | None:
+    pause, status = _FIRST_LOOK_S, _UNKNOWN
+    for looks in itertools.count():
+        await asyncio.sleep(pause)
+        if looks >= _PATIENT_LOOKS:
+            status = await exec_status(transport, runner)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        await endings.look()
+        if endings.has_begun or status.exited:
+            break
+    return status if endings.has_begun else None
+
+
+async def close_handles(ready: ReadyRun) -> None:
+    """Give back the handles that no run has taken over."""
+    for file in (ready.go, ready.end, *ready.firsts.values()):
+        await file.close()
+
+
+async def release(transport: Transport, ready: ReadyRun) -> None:
+    """Remove a run in which no command was begun, and let the agent forget its runner."""
+    await close_handles(ready)
+    await remove_folder(transport, ready.folder)
+    await forget(transport, ready.runner)

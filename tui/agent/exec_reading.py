@@ -1,0 +1,119 @@
+"""What a streamed run writes, read while it writes: both outputs, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from tui.agent.commands import ExecStatus, exec_status
+from tui.agent.exec_ends import Endings
+from tui.agent.exec_model import Notice, Output, Stream
+from tui.agent.exec_segments import Segments
+from tui.agent.exec_shell import forget
+from tui.agent.held_file import HeldFile
+from tui.agent.transport import Transport
+
+_QUIET_S, _QUIET_ANEW_S = 0.03, 0.08
+"""Seconds after the start in which only the end of a command is asked for, where its pumps waited and where they start
+with it: a short one is over by then, and each question costs the guest time."""
+_ASK_S = 0.1
+"""Seconds between two questions to the agent about a command whose outputs are open: the shells say most ends."""
+_NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}
+
+
+class RunReading:
+    """The reader of a run in the folder `path`. Whoever has made one closes it."""
+
+    def __init__(
+        self, transport: Transport, path: str, pid: int, endings: Endings, firsts: Mapping[str, HeldFile] | None = None
+    ) -> None:
+        """`firsts` are first segments that are open already, by their streams' names; they are ours from now on."""
+        self.cut = False
+        self._transport = transport
+        self._path = path
+        self._pid = pid
+        self._endings = endings
+        self._streams = {
+            stream: Segments(transport, f"{path}/{name}", (firsts or {}).get(name)) for stream, name in _NAMES.items()
+        }
+        self._clock = asyncio.get_running_loop().time
+        self._quiet_until = self._asked_at = self._clock() + (_QUIET_S if firsts else _QUIET_ANEW_S)
+        self._status = ExecStatus(exited=False)
+        self._is_kept_by_agent = True
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether both streams were read to their ends."""
+        return all(segments.is_dry for segments in self._streams.values())
+
+    def learn(self, status: ExecStatus) -> None:
+        """Take an answer of the agent about the command: it gives that of the end only once."""
+        self._status = status
+        self._is_kept_by_agent = not status.exited
+
+    async def status(self) -> ExecStatus:
+        """Whether the command has ended, and how: as its shell said, else as the agent says."""
+        if self._status.exited:
+            return self._status
+        now, endings = self._clock(), self._endings
+        if not endings.are_complete:
+            await endings.look()
+        if endings.are_complete and endings.exit_code is not None:
+            self._status = ExecStatus(exited=True, exit_code=endings.exit_code)
+        elif endings.are_complete or now - self._asked_at >= _ASK_S:
+            self.learn(await exec_status(self._transport, self._pid))
+            self._asked_at = now
+        return self._status
+
+    async def drain(self, *, is_gone: bool) -> list[Output | Notice]:
+        """What came of each stream, READ_PIECE and a segment at most."""
+        now = self._clock()
+        notices: list[Notice] = []
+        if is_gone:
+            notices = await self._drain_to_the_end(now)
+        elif now >= self._quiet_until:
+            for segments in self._streams.values():
+                await segments.fill()
+        taken = ((stream, segments.take()) for stream, segments in self._streams.items())
+        return [*(Output(stream, data) for stream, data in taken if data), *notices]
+
+    async def _drain_to_the_end(self, now: float) -> list[Notice]:
+        endings = self._endings
+        is_there = endings.are_complete or await endings.look()
+        if is_there:
+            for stream, segments in self._streams.items():
+                await segments.fill_to_the_end(now, endings.streams.get(_NAMES[stream]))
+        if not is_there or (self.is_dry and not endings.are_complete and not await self._has_folder()):
+            for segments in self._streams.values():
+                segments.give_up()
+            self.cut = True
+            return [Notice("Its folder in the guest is gone: what it wrote last could not be read.")]
+        return self._last_notices() if self.is_dry else []
+
+    async def _has_folder(self) -> bool:
+        """An open file outlives its name."""
+        end = HeldFile(self._transport, f"{self._path}/end")
+        is_there = await end.open()
+        await end.close()
+        return is_there
+
+    def _last_notices(self) -> list[Notice]:
+        """What is to be said of output that will not come; the drain that finds both streams dry is the last one."""
+        notices = []
+        for stream, segments in self._streams.items():
+            if segments.was_lost:
+                self.cut = True
+                notices.append(Notice(f"The guest had no room for all of {stream}; the rest is lost."))
+            elif segments.is_held_open:
+                notices.append(
+                    Notice(f"A process in the background holds {stream} open; what it writes from now on is not shown.")
+                )
+        return notices
+
+    async def close(self) -> None:
+        """Give back all handles, and what the agent keeps of a command whose end its shell told."""
+        for segments in self._streams.values():
+            await segments.close()
+        await self._endings.close()
+        if self._status.exited and self._is_kept_by_agent:
+            await forget(self._transport, self._pid)
