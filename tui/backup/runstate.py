@@ -16,6 +16,9 @@ from tui.backup.progress import Step, StepStatus
 EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE = 0, 1, 2, 3
 """Done as asked; done with less than asked; not done and the guest is as before; the guest needs rescue."""
 
+ALARM_PERCENT = (50, 80)
+"""Of the room an overlay had at first: its own bytes, and those that are still free beside it."""
+
 DIED = Explained(
     "The backup's process died",
     cause="it was killed, or the machine went down",
@@ -46,6 +49,12 @@ class OverlayState:
     bytes: int
     rate: float
     free: int
+
+    @property
+    def alarm(self) -> int:
+        """Percent of its room that the overlay has passed, of those worth an alarm; 0 below the first."""
+        room = self.bytes + self.free
+        return max((step for step in ALARM_PERCENT if room and self.bytes * 100 >= step * room), default=0)
 
     @property
     def full_in_s(self) -> float | None:

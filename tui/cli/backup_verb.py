@@ -22,7 +22,7 @@ from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.source import SourceWish
-from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, step_facts
+from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alarm, step_facts
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
@@ -196,6 +196,7 @@ class LineTeller:
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[StepStatus, float]] = {}
+        self._alarm = ""
 
     def tell(self, state: RunState) -> None:
         """A line per step whose status changed, or that has run for a while since it was told."""
@@ -207,6 +208,10 @@ class LineTeller:
                 self._told[step.step] = (step.status, now)
                 words = f"{STATUS_GLYPHS[step.status]} {STEP_WORDS[step.step]}  {step_facts(state, step)}"
                 print(printable(words.rstrip()), flush=True)
+        if (alarm := overlay_alarm(state)) != self._alarm:
+            self._alarm = alarm
+            if alarm:
+                print(printable(f"! {alarm}"), flush=True)
 
     def end(self, state: RunState) -> None:
         """How it ended; the result folder last."""
