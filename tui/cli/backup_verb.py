@@ -26,7 +26,6 @@ from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alar
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
-from tui.model.quantities import size
 from tui.model.text import printable
 
 TELL_EVERY_S = 5.0
@@ -117,6 +116,7 @@ def _show(proposal: Proposal, *, as_json: bool) -> None:
         values = {
             "may_begin": proposal.may_begin,
             "estimated_bytes": proposal.estimated_bytes,
+            "estimated_s": None if proposal.estimated_s is None else round(proposal.estimated_s, 1),
             "plan": json.loads(proposal.plan.to_json()),
             "checks": [asdict(check) for check in proposal.checks],
             "steps": [asdict(step) for step in proposal.steps],
@@ -126,7 +126,7 @@ def _show(proposal: Proposal, *, as_json: bool) -> None:
     signs = {Verdict.PASSED: "✓", Verdict.WARNING: "!", Verdict.FAILED: "✗"}
     for check in proposal.checks:
         print(printable(f"{signs[check.verdict]} {check.title}: {check.evidence} {check.next_step}".rstrip()))
-    print(printable(f"About {size(proposal.estimated_bytes)} to copy. Nothing was done; this would be:"))
+    print(printable(f"To do: {proposal.size_words}. Nothing was done; this would be:"))
     for number, step in enumerate(proposal.steps, 1):
         print(printable(f"{number:2d} {step.title}"))
         print(printable(f"   {step.command}"))
