@@ -7,6 +7,7 @@ import asyncio
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from tui.backup.propose import Proposal, propose
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.source import SourceWish
 from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alarm, step_facts
+from tui.backup.waitlist import Waitlist
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
@@ -65,22 +67,34 @@ class BackupWish:
 
 
 def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
-    """Back guests up one after the other; the exit code is the worst of theirs, see `RunState.exit_code`."""
+    """Back guests up one after the other; the exit code is the worst of theirs, see `RunState.exit_code`.
+
+    SIGINT cancels the backup that runs, and those that wait are not begun.
+    """
     worst = EXIT_DONE
-    for guest in wish.guests:
-        try:
-            code = asyncio.run(_run(uris, guest, wish))
-        except ExplainedError as error:
-            if len(wish.guests) == 1:
-                raise
-            # The next guest's backup does not depend on this one's.
-            print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
-            code = EXIT_NOT_DONE
-        worst = max(worst, code)
+    stop = threading.Event()
+    with Waitlist(wish.guests) as waitlist:
+        for guest in wish.guests:
+            if stop.is_set():
+                print(f"qga-tui: {printable(guest)} was not begun", file=sys.stderr)
+                continue
+            waitlist.begin(guest)
+            worst = max(worst, _run_one(uris, guest, wish, stop))
     return worst
 
 
-async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
+def _run_one(uris: Sequence[str], guest: str, wish: BackupWish, stop: threading.Event) -> int:
+    try:
+        return asyncio.run(_run(uris, guest, wish, stop))
+    except ExplainedError as error:
+        if len(wish.guests) == 1:
+            raise
+        # The next guest's backup does not depend on this one's.
+        print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
+        return EXIT_NOT_DONE
+
+
+async def _run(uris: Sequence[str], wanted: str, wish: BackupWish, stop: threading.Event) -> int:
     host, facts = await find_guest(hosts_for(uris), wanted)
     proposal = await propose(
         host,
@@ -99,7 +113,12 @@ async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
     _refuse_failed(proposal)
     started = launch(proposal.plan, WORKER_ARGV)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, runs.cancel, started, signal.SIGTERM)
+
+    def interrupt() -> None:
+        stop.set()
+        runs.cancel(started, signal.SIGTERM)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     teller = JsonTeller() if wish.as_json else LineTeller()
     state: RunState | None = None
     async for state in follow(started):
