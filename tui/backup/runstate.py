@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tui.backup.errors import Explained
@@ -22,7 +23,7 @@ ALARM_PERCENT = (50, 80)
 DIED = Explained(
     "The backup's process died",
     cause="it was killed, or the machine went down",
-    next_step="Delete nothing. See which images the guest is on: virsh domblklist GUEST.",
+    next_step="The guest is on its own disks. Make the backup again.",
 )
 
 
@@ -198,7 +199,12 @@ def without_worker(state: RunState) -> RunState:
     code = harmless.get(state.stage, EXIT_RESCUE)
     if code == EXIT_LESS and state.void:
         code = EXIT_NOT_DONE
-    return _with_failed_step(replace(state, error=DIED, exit_code=code))
+    error = replace(DIED, next_step=_way_home(state.guest)) if code == EXIT_RESCUE else DIED
+    return _with_failed_step(replace(state, error=error, exit_code=code))
+
+
+def _way_home(guest: str) -> str:
+    return f"Delete nothing. Press B in the list of guests, or run: qga-tui rescue {quote(guest)} --apply"
 
 
 def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:

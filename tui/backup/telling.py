@@ -108,4 +108,4 @@ def headline(state: RunState) -> str:
         return f"Backup of {state.guest} is done, with less than asked"
     if state.exit_code == EXIT_NOT_DONE:
         return f"Backup of {state.guest} was not made; the guest is as before"
-    return f"Backup of {state.guest} ended badly: the guest needs a look"
+    return f"Backup of {state.guest} broke off: the guest has to be brought back"
