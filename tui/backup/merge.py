@@ -87,7 +87,7 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
         if place is Place.OVERLAY:
             if effort.commits >= COMMIT_TRIES:
                 raise await _given_up(session, plan, disk, f"failed {effort.commits} times", effort)
-            effort.commits += 1
+            effort.commits, effort.refusal = effort.commits + 1, None
             await session.host.commit_active(plan.uuid, disk.target)
         elif place is Place.READY:
             if effort.pivots >= PIVOT_TRIES:
@@ -103,8 +103,8 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
 
 
 async def _waits_for_room(disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience) -> bool:
-    """Whether a commit that failed is to wait: its base has no room, and the guest can go on writing meanwhile."""
-    if not effort.commits or not await asyncio.to_thread(is_full, disk.base):
+    """Whether a commit that began and failed is to wait: its base has no room, and the guest can go on meanwhile."""
+    if not effort.commits or effort.refusal is not None or not await asyncio.to_thread(is_full, disk.base):
         effort.full_since = None
         return False
     now = monotonic()

@@ -199,12 +199,13 @@ def without_worker(state: RunState) -> RunState:
     code = harmless.get(state.stage, EXIT_RESCUE)
     if code == EXIT_LESS and state.void:
         code = EXIT_NOT_DONE
-    error = replace(DIED, next_step=_way_home(state.guest)) if code == EXIT_RESCUE else DIED
+    leads = {EXIT_RESCUE: "Delete nothing. ", EXIT_LESS: "The guest is on its own disks. To tidy up: "}
+    error = replace(DIED, next_step=leads[code] + _rescue_words(state.guest)) if code in leads else DIED
     return _with_failed_step(replace(state, error=error, exit_code=code))
 
 
-def _way_home(guest: str) -> str:
-    return f"Delete nothing. Press B in the list of guests, or run: qga-tui rescue {quote(guest)} --apply"
+def _rescue_words(guest: str) -> str:
+    return f"Press B in the list of guests, or run: qga-tui rescue {quote(guest)} --apply"
 
 
 def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:

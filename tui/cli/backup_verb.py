@@ -73,7 +73,7 @@ def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
     """
     worst = EXIT_DONE
     stop = threading.Event()
-    with Waitlist(wish.guests) as waitlist:
+    with Waitlist(() if wish.dry_run else wish.guests) as waitlist:
         for guest in wish.guests:
             if stop.is_set():
                 print(f"qga-tui: {printable(guest)} was not begun", file=sys.stderr)
