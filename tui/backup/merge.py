@@ -14,7 +14,7 @@ from time import monotonic
 from tui.backup.chain import GuestView, Place, place_of, read_guest
 from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.errors import NeedsRescueError
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, PlannedDisk, Source
 from tui.backup.room import is_full
 from tui.backup.session import HostSession, Patience
 from tui.hosts.port import HostError, HostUnreachableError, NotReadyToPivotError
@@ -68,7 +68,7 @@ async def merge_back(
             return merged
         if place is Place.ELSEWHERE:
             raise _rescue(f"disk {disk.target} is on an image this backup does not know", plan, disk)
-        if place is Place.OVERLAY and await _waits_for_room(disk, effort, tick, patience):
+        if place is Place.OVERLAY and await _waits_for_room(plan, disk, effort, tick, patience):
             await session.wait_for_news(POLL_S)
             continue
         merged = place is Place.READY
@@ -102,9 +102,9 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
         effort.last_error, effort.refusal = error.one_line(), error
 
 
-async def _waits_for_room(disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience) -> bool:
+async def _waits_for_room(plan: BackupPlan, disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience) -> bool:
     """Whether a commit that began and failed is to wait: its base has no room, and the guest can go on meanwhile."""
-    if not effort.commits or effort.refusal is not None or not await asyncio.to_thread(is_full, disk.base):
+    if not effort.commits or effort.refusal is not None or not await _is_full(plan, disk):
         effort.full_since = None
         return False
     now = monotonic()
@@ -114,6 +114,11 @@ async def _waits_for_room(disk: PlannedDisk, effort: _Effort, tick: Tick, patien
     tick(disk.target, 0, 0, f"{disk.base} has no room to grow: make room and it goes on")
     effort.moved_at = now
     return True
+
+
+async def _is_full(plan: BackupPlan, disk: PlannedDisk) -> bool:
+    """Whether the base is known to have no room; through streams nobody here can look."""
+    return plan.source is Source.FILE and await asyncio.to_thread(is_full, disk.base)
 
 
 async def _watch(
@@ -150,7 +155,7 @@ async def _given_up(
 ) -> NeedsRescueError:
     """The error after the last commit, with what was said of it and, where a file was denied, where to look."""
     cause, original, advice = f"the commit of disk {disk.target} {how}", "", ""
-    if await asyncio.to_thread(is_full, disk.base):
+    if await _is_full(plan, disk):
         cause, advice = f"{cause}: {disk.base} has no room to grow", "Make room there first."
     if effort.refusal is not None:
         cause, original = f"{cause}: {effort.refusal.title}", effort.refusal.original

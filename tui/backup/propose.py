@@ -17,6 +17,7 @@ from tui.backup.plan import (
     ImageFormat,
     PlannedDisk,
     QuiescePolicy,
+    Source,
     new_run_id,
     overlay_beside,
     read_plan,
@@ -178,13 +179,15 @@ async def propose(
         steps=plan_commands(plan),
         estimated_bytes=sum(image.data_bytes for image in evidence.images),
         red=tuple(red_list(plan, evidence)),
-        rate_bytes_s=await asyncio.to_thread(_measured_rate, plan.disks[0].base),
+        rate_bytes_s=await asyncio.to_thread(_measured_rate, plan),
     )
 
 
-def _measured_rate(path: str) -> float:
+def _measured_rate(plan: BackupPlan) -> float:
+    if plan.source is not Source.FILE:
+        return 0.0
     try:
-        return reading_rate(path, MEASURING_S)
+        return reading_rate(plan.disks[0].base, MEASURING_S)
     except OSError:
         # Why it cannot be read is among the checks.
         return 0.0
