@@ -30,6 +30,7 @@ bench: $(READY)         ## timings, each as a ratio against a peer in the same r
 
 screenshots: $(READY)   ## make the pictures of README.md anew
 	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.screenshots_backup
 
 readme: $(READY)        ## write the tables of README.md that are made from code
 	$(BIN)/python -m tests.readme

@@ -105,7 +105,7 @@ async def rescue_it(host: Host, plan: BackupPlan) -> None:
     assert leftover.way is Way.MERGE
     session = HostSession(connect, host.uri, Patience())
     try:
-        await rescue(session, leftover, lambda target, done, total: None)
+        await rescue(session, leftover, lambda target, done, total, waiting: None)
     finally:
         await session.close()
     assert await find_leftovers(host, (plan.uuid,)) == ()

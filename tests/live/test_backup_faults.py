@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.preflight import Verdict
 from tui.backup.progress import Step
 from tui.backup.propose import Proposal, propose
-from tui.backup.runs import Run, worker_alive
+from tui.backup.runs import Run, cancel, worker_alive
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host, HostError
@@ -56,6 +58,21 @@ def mount(folder: Path, options: str) -> None:
     for name, content in inside:
         (folder / name).write_bytes(content)
         shutil.chown(folder / name, folder.stat().st_uid, folder.stat().st_gid)
+
+
+def move_to_a_file_system_of_its_own(image: Path, folder: Path, options: str) -> None:
+    owner = image.stat()
+    mount(folder, f"{options},uid={owner.st_uid},gid={owner.st_gid},mode=700")
+    leave_a_link(image, folder)
+
+
+def leave_a_link(image: Path, folder: Path) -> None:
+    """Move an image, holes kept, and leave a link where it was."""
+    owner = image.stat()
+    subprocess.run(["cp", "--sparse=always", image, folder], check=True)
+    image.unlink()
+    shutil.chown(folder / image.name, owner.st_uid, owner.st_gid)
+    image.symlink_to(folder / image.name)
 
 
 def unmount(folder: Path) -> None:
@@ -370,32 +387,96 @@ def _growing(run: Run) -> float:
 
 
 @needs_root
-async def test_no_room_for_the_guests_writes_gives_the_copy_up_and_loses_no_write(target: Path) -> None:
+async def test_a_base_that_cannot_grow_is_waited_for_then_told_and_rescued(target: Path) -> None:
+    async with Laboratory() as lab:
+        elsewhere = lab.folder / "g" / "elsewhere"
+        elsewhere.mkdir()
+        await lab.add(replace(SPEC, start=False))
+        base = lab.disk(SPEC.name, "vdb")
+        move_to_a_file_system_of_its_own(base, elsewhere, "size=96m")
+        try:
+            await lab.start(SPEC.name)
+            await lab.wait_for_agent(SPEC.name)
+            await _with_a_full_base(lab, elsewhere, target)
+        finally:
+            await lab.virsh("destroy", SPEC.name)
+            unmount(elsewhere)
+
+
+async def _with_a_full_base(lab: Laboratory, elsewhere: Path, target: Path) -> None:
+    host = connect(lab.uri)
+    await host.open()
+    run, plan, before = await held_run(lab, host, target, "copied")
+    await lab.shell(SPEC.name, "dd if=/dev/urandom of=/data/grown bs=1M count=16; sync")
+    filler = fill(elsewhere)
+    (run.folder / GO).touch()
+    await until(lambda: any("no room to grow" in step.waiting for step in read_state(run).steps))
+    assert (await lab.virsh("domstate", SPEC.name)).strip() == "running"
+    assert cancel(run, signal.SIGKILL)
+    await until(lambda: not worker_alive(run))
+    code, said = await rescue_by_hand(lab)
+    assert code == EXIT_RESCUE
+    assert "no room to grow" in said
+    filler.unlink()
+    code, said = await rescue_by_hand(lab)
+    assert code == 0, said
+    assert await what_is_wrong(lab, plan, before) == []
+    assert (await copy_of(plan))[0] == "good"
+    await host.close()
+
+
+@needs_root
+async def test_a_base_that_is_denied_says_who_denies_it_and_is_rescued_once_allowed(
+    lab: Laboratory, host: Host, target: Path
+) -> None:
+    run, plan, before = await held_run(lab, host, target, "copied")
+    base = Path(plan.disks[1].base)
+    owner = base.stat()
+    shutil.chown(base, 0, 0)
+    base.chmod(0o600)
+    state = await let_go(run)
+    shutil.chown(base, owner.st_uid, owner.st_gid)
+    assert state.exit_code == EXIT_RESCUE, log_of(run)
+    assert state.error is not None
+    assert str(base) in state.error.next_step
+    assert "AppArmor" in state.error.next_step
+    code, said = await rescue_by_hand(lab)
+    assert code == 0, said
+    assert await what_is_wrong(lab, plan, before) == []
+
+
+@needs_root
+@pytest.mark.parametrize("bases", ["beside the overlays", "elsewhere"])
+async def test_no_room_for_the_guests_writes_gives_the_copy_up_and_loses_no_write(target: Path, bases: str) -> None:
     async with Laboratory() as lab:
         images = lab.folder / "g"
         owner = images.stat()
         mount(images, f"size=300m,uid={owner.st_uid},gid={owner.st_gid},mode=700")
         try:
-            await _without_room(lab, images, target)
+            await lab.add(replace(SPEC, start=False))
+            if bases == "elsewhere":
+                for disk in ("vda", "vdb"):
+                    leave_a_link(lab.disk(SPEC.name, disk), lab.folder / "h")
+            await lab.start(SPEC.name)
+            await lab.wait_for_agent(SPEC.name)
+            await _without_room(lab, images, target, bases_have_room=bases == "elsewhere")
         finally:
             unmount(images)
 
 
-async def _without_room(lab: Laboratory, images: Path, target: Path) -> None:
-    await lab.add(SPEC)
-    await lab.wait_for_agent(SPEC.name)
+async def _without_room(lab: Laboratory, images: Path, target: Path, *, bases_have_room: bool) -> None:
     host = connect(lab.uri)
     await host.open()
     run, plan, before = await held_run(lab, host, target, "copy-mid")
     filler = fill(images)
     await lab.wait_for_power(SPEC.name, "paused")
-    state = await let_go(run)
-    assert state.exit_code in (EXIT_NOT_DONE, EXIT_RESCUE), log_of(run)
-    assert state.void
+    (run.folder / GO).touch()
+    await until(lambda: read_state(run).ended or any("no room to grow" in s.waiting for s in read_state(run).steps))
+    assert read_state(run).ended or not bases_have_room
     filler.unlink()
-    if state.exit_code == EXIT_RESCUE:
-        code, said = await rescue_by_hand(lab)
-        assert code == 0, said
+    state = await end_of(run)
+    assert state.exit_code == EXIT_NOT_DONE, log_of(run)
+    assert state.void
     assert (await lab.virsh("domstate", SPEC.name)).strip() == "running"
     assert await what_is_wrong(lab, plan, before) == []
     await host.close()

@@ -230,6 +230,47 @@ async def test_a_block_device_is_copied_and_stays_a_device(
         await _until_detached(host)
 
 
+@pytest.fixture
+def reflinking(lab: Laboratory) -> Iterator[Path]:
+    """A folder that the guests may write to, on a file system of its own that shares extents."""
+    image, folder = lab.folder / "reflink.img", lab.folder / "g" / "reflink"
+    with image.open("wb") as file:
+        file.truncate(512 * MIB)
+    if (maker := shutil.which("mkfs.xfs") or shutil.which("mkfs.btrfs")) is None:
+        pytest.skip("neither xfsprogs nor btrfs-progs is installed")
+    subprocess.run([maker, "-q", image], check=True)
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, check=False, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"no loop mount here: {mounted.stderr}")
+    shutil.chown(folder, (lab.folder / "g").stat().st_uid, (lab.folder / "g").stat().st_gid)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+    image.unlink()
+
+
+@needs_root
+async def test_a_copy_beside_the_image_shares_its_extents_and_has_its_sum(
+    lab: Laboratory, host: Host, target: Path, reflinking: Path
+) -> None:
+    image, kept = reflinking / "extra.raw", reflinking / "backups"
+    image.write_bytes(os.urandom(48 * MIB))
+    shutil.chown(image, reflinking.stat().st_uid, reflinking.stat().st_gid)
+    kept.mkdir()
+    words = ("--driver", "qemu", "--subdriver", "raw", "--targetbus", "virtio", "--live", "--config")
+    await lab.virsh("attach-disk", SPEC.name, str(image), "vdc", *words)
+    try:
+        _, state = await backed_up(host, kept, ("vdc",))
+    finally:
+        await lab.virsh("detach-disk", SPEC.name, "vdc", "--live", "--config")
+        await _until_detached(host)
+    copy = state.result / "disks/vdc.raw"
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    assert f"{digest}  disks/vdc.raw" in (state.result / "SHA256SUMS").read_text().splitlines()
+    _, extents, _ = await run_program("filefrag", "-v", str(copy))
+    assert "shared" in extents
+
+
 async def _until_detached(host: Host) -> None:
     async with asyncio.timeout(LONG_S):
         # The guest gives the disk back in its own time, and no event of the port tells of it.

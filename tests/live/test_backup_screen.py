@@ -45,7 +45,7 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.query_one("#start", Button).has_focus)
         plan = shown(app, "#plan")
-        assert plan.startswith("Ready.")
+        assert plan.startswith("Ready: about")
         assert "virsh" in plan
         assert "snapshot-create-as" in plan
         await pilot.press("enter")

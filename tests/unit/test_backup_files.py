@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup_values import a_plan
-from tui.backup.copying import copy_file, data_bytes, file_mark, hash_file
+from tui.backup.copying import copy_file, data_bytes, file_mark, hash_file, reading_rate
 from tui.backup.durable import append_durably, replace_file, write_new
 from tui.backup.errors import CancelledBackupError
 from tui.backup.folder import checksums, folder_name, result_folder
@@ -75,6 +75,15 @@ def test_a_stopped_copy_says_so(tmp_path: Path) -> None:
     meter.stop.set()
     with pytest.raises(CancelledBackupError):
         copy_file(str(tmp_path / "a"), str(tmp_path / "b"), meter)
+
+
+def test_the_rate_of_an_image_is_that_of_its_data(tmp_path: Path) -> None:
+    make_sparse(tmp_path / "image", {5 * CHUNK: b"x" * 100}, 9 * CHUNK)
+    make_sparse(tmp_path / "holes", {}, 9 * CHUNK)
+    assert reading_rate(str(tmp_path / "image"), 1) > 0
+    assert reading_rate(str(tmp_path / "holes"), 1) == 0
+    with pytest.raises(FileNotFoundError):
+        reading_rate(str(tmp_path / "none"), 1)
 
 
 def test_a_write_changes_the_mark(tmp_path: Path) -> None:

@@ -27,22 +27,20 @@ def test_what_fails_on_a_thread_is_raised_and_nobody_waits_for_ever(tmp_path: Pa
     (tmp_path / "a").touch()
     descriptor = os.open(tmp_path / "a", os.O_RDONLY)
     try:
-        landing = Landing(Meter(), descriptor)
-        with pytest.raises(OSError, match="Bad file descriptor"):
+        with pytest.raises(OSError, match="Bad file descriptor"), Landing(Meter(), descriptor) as landing:
             landed(landing, 3 * BUFFERS)
-        landing.give_up()
     finally:
         os.close(descriptor)
 
 
 def test_terabytes_of_holes_are_given_up_at_once(tmp_path: Path) -> None:
     meter = Meter()
-    landing = Landing(meter, None)
-    landing.hole(1 << 50)
-    meter.stop.set()
-    with pytest.raises(CancelledBackupError):
-        landing.end()
-    landing.give_up()
+    with Landing(meter, None) as landing:
+        landing.hole(1 << 50)
+        meter.stop.set()
+        with pytest.raises(CancelledBackupError):
+            landing.end()
+        landing.give_up()
     assert meter.skipped < 1 << 50
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from tui.backup.runs import (
     runs_of,
     worker_pid,
 )
-from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, OverlayState
+from tui.backup.telling import headline, overlay_alarm
 
 
 @pytest.fixture
@@ -152,3 +154,15 @@ def test_what_is_no_run_is_left_out_and_holds_nobody_up(own_folders: Path) -> No
     (run.folder / "worker.json").write_bytes(b"\xff")
     assert list_runs() == (run,)
     assert worker_pid(run) is None
+
+
+@pytest.mark.parametrize(("used", "free", "alarm"), [(0, 0, 0), (49, 51, 0), (50, 50, 50), (79, 21, 50), (80, 20, 80)])
+def test_an_overlay_that_fills_its_room_is_told_while_the_backup_runs(
+    run: Run, used: int, free: int, alarm: int
+) -> None:
+    note_worker(run, os.getpid())
+    copy_half(run)
+    state = replace(read_state(run), overlays=(OverlayState("vda", used, 0, free), OverlayState("vdb", 0, 0, 100)))
+    assert state.overlays[0].alarm == alarm
+    assert (f"{alarm} %" in headline(state)) == bool(alarm)
+    assert overlay_alarm(replace(state, exit_code=EXIT_DONE)) == ""

@@ -27,10 +27,8 @@ from tui.backup.progress import Progress, Step
 from tui.backup.reach import ImageLook, OverlaySize, Reach
 from tui.backup.reach_files import on_thread
 from tui.backup.restore_notes import restore_notes
+from tui.backup.room import RESERVE
 from tui.backup.watched import watched
-
-OVERLAY_RESERVE = 32 * 1024 * 1024
-"""Bytes that have to stay free beside the images; below, the copy is given up so that the guest can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class Capture:
     def _trouble(self, disk: PlannedDisk, overlay: OverlaySize | None) -> BackupError | None:
         if self.stop.is_set():
             return CancelledBackupError("The backup was cancelled")
-        if overlay is None or overlay.free >= OVERLAY_RESERVE:
+        if overlay is None or overlay.free >= RESERVE:
             return None
         return BackupError(
             "There is no room left for the guest's writes",

@@ -198,8 +198,8 @@ class Backup:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
-    def _tick_commit(self, target: str, done: int, total: int) -> None:
-        self._progress.tick(Step.COMMIT, target, done, total)
+    def _tick_commit(self, target: str, done: int, total: int, waiting: str) -> None:
+        self._progress.tick(Step.COMMIT, target, done, total, waiting=waiting)
         for disk in self._plan.disks:
             overlay = overlay_size(disk.overlay)
             if overlay is not None:

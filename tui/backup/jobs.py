@@ -9,7 +9,7 @@ from tui.backup.follow import read_state
 from tui.backup.progress import StepStatus
 from tui.backup.runs import AnyRun, list_any_runs, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
-from tui.backup.telling import STEP_WORDS, step_facts
+from tui.backup.telling import STEP_WORDS, overlay_alarm, step_facts
 
 
 class JobWord(StrEnum):
@@ -48,7 +48,8 @@ class Job:
         """What it does now or how it ended, in a few words."""
         if self.state.exit_code is None:
             step = next((step for step in self.state.steps if step.status is StepStatus.RUNNING), None)
-            return "starting" if step is None else f"{STEP_WORDS[step.step]} {step_facts(self.state, step)}".strip()
+            doing = "starting" if step is None else f"{STEP_WORDS[step.step]} {step_facts(self.state, step)}".strip()
+            return "; ".join(filter(None, (doing, overlay_alarm(self.state))))
         if self.state.error is not None:
             return self.state.error.title
         return self.state.consistency or self.state.outcome

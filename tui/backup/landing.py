@@ -8,6 +8,8 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from tui.backup.direct import DirectFile, aligned_memory
 from tui.backup.meter import Meter
@@ -37,6 +39,7 @@ class Landing:
     """Takes pieces in their order, writes those that are not zeros where there is a target, and sums all of them up.
 
     Its buffers go round: reader, writer, sum. What goes wrong on its threads is raised by the next `buffer` or `end`.
+    As a context it is given up where its body fails.
     """
 
     def __init__(self, meter: Meter, target_fd: int | None) -> None:
@@ -56,6 +59,15 @@ class Landing:
         )
         for thread in self._threads:
             thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.give_up()
 
     def buffer(self) -> memoryview:
         """CHUNK bytes of aligned memory to read into; waits until they are free."""

@@ -266,7 +266,10 @@ def _on_overlay(
         return Leftover(evidence, Way.PIVOT, urgency, "A backup died before its last step", words + frozen, commands)
     how = "" if running else " It is off: it is started with its processors stopped, merged, and put off again."
     room = " It is paused because there was no room for its writes." if stopped else ""
-    words = f"Disk {names} writes to an overlay, which grows; nothing is lost as long as nobody deletes it.{how}{room}"
+    words = (
+        f"What the guest writes to {names} goes to an overlay, which grows; "
+        f"nothing is lost as long as nobody deletes it.{how}{room}"
+    )
     return Leftover(evidence, Way.MERGE, urgency, "A backup was left half done", words + frozen, commands)
 
 

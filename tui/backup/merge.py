@@ -5,6 +5,7 @@ The loop knows no history, so it is also what finishes the work of a run that di
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from shlex import quote
@@ -13,7 +14,8 @@ from time import monotonic
 from tui.backup.chain import GuestView, Place, place_of, read_guest
 from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.errors import NeedsRescueError
-from tui.backup.plan import BackupPlan, PlannedDisk
+from tui.backup.plan import BackupPlan, PlannedDisk, Source
+from tui.backup.room import is_full
 from tui.backup.session import HostSession, Patience
 from tui.hosts.port import HostError, HostUnreachableError, NotReadyToPivotError
 from tui.model.guest import PowerState
@@ -23,8 +25,8 @@ POLL_S = 1.0
 COMMIT_TRIES = 3
 PIVOT_TRIES = 5
 
-Tick = Callable[[str, int, int], None]
-"""Takes a disk's target, bytes merged and bytes to merge."""
+Tick = Callable[[str, int, int, str], None]
+"""Takes a disk's target, bytes merged, bytes to merge, and what the merge waits for, empty where it does not."""
 Announce = Callable[[PlannedDisk, str], None]
 """Hears of a pivot before it is asked for: the disk, and the image that the stored definition names for it."""
 
@@ -44,6 +46,7 @@ class _Effort:
     off_since: float | None = None
     last_error: str = ""
     refusal: HostError | None = None
+    full_since: float | None = None
 
 
 async def merge_back(
@@ -65,6 +68,9 @@ async def merge_back(
             return merged
         if place is Place.ELSEWHERE:
             raise _rescue(f"disk {disk.target} is on an image this backup does not know", plan, disk)
+        if place is Place.OVERLAY and await _waits_for_room(plan, disk, effort, tick, patience):
+            await session.wait_for_news(POLL_S)
+            continue
         merged = place is Place.READY
         if merged:
             stored = view.stored.get(disk.target)
@@ -81,7 +87,7 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
         if place is Place.OVERLAY:
             if effort.commits >= COMMIT_TRIES:
                 raise await _given_up(session, plan, disk, f"failed {effort.commits} times", effort)
-            effort.commits += 1
+            effort.commits, effort.refusal = effort.commits + 1, None
             await session.host.commit_active(plan.uuid, disk.target)
         elif place is Place.READY:
             if effort.pivots >= PIVOT_TRIES:
@@ -96,6 +102,25 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
         effort.last_error, effort.refusal = error.one_line(), error
 
 
+async def _waits_for_room(plan: BackupPlan, disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience) -> bool:
+    """Whether a commit that began and failed is to wait: its base has no room, and the guest can go on meanwhile."""
+    if not effort.commits or effort.refusal is not None or not await _is_full(plan, disk):
+        effort.full_since = None
+        return False
+    now = monotonic()
+    effort.full_since = now if effort.full_since is None else effort.full_since
+    if now - effort.full_since >= patience.room_s:
+        return False
+    tick(disk.target, 0, 0, f"{disk.base} has no room to grow: make room and it goes on")
+    effort.moved_at = now
+    return True
+
+
+async def _is_full(plan: BackupPlan, disk: PlannedDisk) -> bool:
+    """Whether the base is known to have no room; through streams nobody here can look."""
+    return plan.source is Source.FILE and await asyncio.to_thread(is_full, disk.base)
+
+
 async def _watch(
     session: HostSession, plan: BackupPlan, disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience
 ) -> None:
@@ -105,7 +130,7 @@ async def _watch(
         effort.last_error, job = error.one_line(), None
     position = (job.cur, job.end) if job is not None else (-1, -1)
     if job is not None:
-        tick(disk.target, job.cur, job.end)
+        tick(disk.target, job.cur, job.end, "")
     if position != effort.position:
         effort.position, effort.moved_at = position, monotonic()
     elif monotonic() - effort.moved_at > patience.stall_s:
@@ -130,10 +155,12 @@ async def _given_up(
 ) -> NeedsRescueError:
     """The error after the last commit, with what was said of it and, where a file was denied, where to look."""
     cause, original, advice = f"the commit of disk {disk.target} {how}", "", ""
+    if await _is_full(plan, disk):
+        cause, advice = f"{cause}: {disk.base} has no room to grow", "Make room there first."
     if effort.refusal is not None:
         cause, original = f"{cause}: {effort.refusal.title}", effort.refusal.original
         live = await session.ask(lambda host: host.live_xml(plan.uuid))
-        advice = denial_advice(original, confinement_of(live), disk.base)
+        advice = denial_advice(original, confinement_of(live), disk.base) or advice
     return NeedsRescueError(
         TITLE, cause=cause, next_step=f"{advice} {_next_step(plan, disk)}".lstrip(), original=original
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tui.backup.copying import reading_rate
 from tui.backup.equivalents import PlanStep, plan_commands
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
@@ -16,6 +17,7 @@ from tui.backup.plan import (
     ImageFormat,
     PlannedDisk,
     QuiescePolicy,
+    Source,
     new_run_id,
     overlay_beside,
     read_plan,
@@ -28,19 +30,42 @@ from tui.backup.source import SourceWish, choose_source, passing_reach
 from tui.hosts.port import Host
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts
+from tui.model.quantities import duration, size
 
 IMAGES = "/var/lib/libvirt/images"
+MEASURING_S = 0.5
+"""Seconds that a plan may take to learn how fast its first disk is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a backup would do, whether it may, about how many bytes it would copy, and what it would be without."""
+    """What a backup would do, whether it may, about how many bytes it would copy, and what it would be without.
+
+    `rate_bytes_s` is how fast its first disk is read and summed up now, 0 where that is not known.
+    """
 
     plan: BackupPlan
     checks: tuple[Check, ...]
     steps: tuple[PlanStep, ...]
     estimated_bytes: int
     red: tuple[str, ...] = ()
+    rate_bytes_s: float = 0.0
+
+    @property
+    def estimated_s(self) -> float | None:
+        """Seconds to copy all disks and to read the copies anew; None where no image could be read for it."""
+        if self.rate_bytes_s <= 0:
+            return None
+        copy_rate = min(self.rate_bytes_s, self.plan.limit_bytes_s or self.rate_bytes_s)
+        return self.estimated_bytes / copy_rate + self.estimated_bytes / self.rate_bytes_s
+
+    @property
+    def size_words(self) -> str:
+        """How much there is to do and how long that takes, as far as that can be told beforehand."""
+        words = f"about {size(self.estimated_bytes)} to copy"
+        if self.estimated_s is None:
+            return words
+        return f"{words}, about {duration(self.estimated_s)} at {size(self.rate_bytes_s)}/s (measured now)"
 
     @property
     def waits_for_acceptance(self) -> bool:
@@ -154,4 +179,15 @@ async def propose(
         steps=plan_commands(plan),
         estimated_bytes=sum(image.data_bytes for image in evidence.images),
         red=tuple(red_list(plan, evidence)),
+        rate_bytes_s=await asyncio.to_thread(_measured_rate, plan),
     )
+
+
+def _measured_rate(plan: BackupPlan) -> float:
+    if plan.source is not Source.FILE:
+        return 0.0
+    try:
+        return reading_rate(plan.disks[0].base, MEASURING_S)
+    except OSError:
+        # Why it cannot be read is among the checks.
+        return 0.0

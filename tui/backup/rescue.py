@@ -32,7 +32,7 @@ from tui.backup.source import reach_of
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
-RESCUE_PATIENCE = Patience(restart_s=0, reconnect_s=20)
+RESCUE_PATIENCE = Patience(restart_s=0, reconnect_s=20, room_s=0)
 _WORTH_PROVING = frozenset({RunStage.COPIED, RunStage.COMMITTING, RunStage.PIVOTING, RunStage.PIVOTED})
 
 

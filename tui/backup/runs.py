@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -173,9 +174,13 @@ def note_worker(run: AnyRun, pid: int) -> None:
 def worker_pid(run: AnyRun) -> int | None:
     """The process that works on a run, None when it is gone."""
     try:
-        raw = read_object(read_text(run.folder / WORKER, PLAN_LIMIT))
+        return living_pid(read_object(read_text(run.folder / WORKER, PLAN_LIMIT)))
     except OSError:
         return None
+
+
+def living_pid(raw: Mapping[str, object] | None) -> int | None:
+    """The process whose mark was written down, None where that was not one, or it is gone."""
     if raw is None or not isinstance(pid := raw.get("pid"), int) or pid <= 0:
         return None
     mark = process_mark(pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tui.backup.errors import Explained
@@ -17,10 +18,13 @@ from tui.backup.restore.plan import RestorePlan, RestoreWay, StopWay
 EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE = 0, 1, 2, 3
 """Done as asked; done with less than asked; not done and the guest is as before; the guest needs rescue."""
 
+ALARM_PERCENT = (50, 80)
+"""Of the room an overlay had at first: its own bytes, and those that are still free beside it."""
+
 DIED = Explained(
     "The backup's process died",
     cause="it was killed, or the machine went down",
-    next_step="Delete nothing. See which images the guest is on: virsh domblklist GUEST.",
+    next_step="The guest is on its own disks. Make the backup again.",
 )
 
 RESTORE_DIED = Explained(
@@ -53,6 +57,12 @@ class OverlayState:
     bytes: int
     rate: float
     free: int
+
+    @property
+    def alarm(self) -> int:
+        """Percent of its room that the overlay has passed, of those worth an alarm; 0 below the first."""
+        room = self.bytes + self.free
+        return max((step for step in ALARM_PERCENT if room and self.bytes * 100 >= step * room), default=0)
 
     @property
     def full_in_s(self) -> float | None:
@@ -230,7 +240,13 @@ def without_worker(state: RunState) -> RunState:
     code = harmless.get(state.stage, EXIT_RESCUE)
     if code == EXIT_LESS and state.void:
         code = EXIT_NOT_DONE
-    return _with_failed_step(replace(state, error=DIED, exit_code=code))
+    leads = {EXIT_RESCUE: "Delete nothing. ", EXIT_LESS: "The guest is on its own disks. To tidy up: "}
+    error = replace(DIED, next_step=leads[code] + _rescue_words(state.guest)) if code in leads else DIED
+    return _with_failed_step(replace(state, error=error, exit_code=code))
+
+
+def _rescue_words(guest: str) -> str:
+    return f"Press B in the list of guests, or run: qga-tui rescue {quote(guest)} --apply"
 
 
 def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:

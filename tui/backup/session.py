@@ -55,6 +55,7 @@ class HostSession:
         self._unsubscribe: Callable[[], None] | None = None
         self._host: Host | None = None
         self._lost = False
+        self._absent_since: float | None = None
 
     @property
     def host(self) -> Host:
@@ -83,19 +84,21 @@ class HostSession:
     async def ask(self, question: Callable[[Host], Awaitable[T]]) -> T:
         """The answer to a question that may be asked twice.
 
-        Reconnects for a while when the host is gone; raises NeedsRescueError when it does not come back.
+        Reconnects for a while when the host is gone; raises NeedsRescueError when it does not come back. The while
+        begins when the host was first missed: whoever asks again after that is told at once.
         """
-        end = monotonic() + self._patience.reconnect_s
         while True:
             try:
                 if self._lost:
                     await self.close()
                 if self._host is None:
                     await self.open()
-                return await question(self.host)
+                answer = await question(self.host)
             except (HostUnreachableError, HostGoneError) as error:
                 await self.close()
-                if monotonic() >= end:
+                if self._absent_since is None:
+                    self._absent_since = monotonic()
+                if monotonic() >= self._absent_since + self._patience.reconnect_s:
                     raise NeedsRescueError(
                         "The host did not come back",
                         cause=error.one_line(),
@@ -103,6 +106,9 @@ class HostSession:
                         original=error.original,
                     ) from error
                 await asyncio.sleep(1)
+            else:
+                self._absent_since = None
+                return answer
 
     async def ask_once(self, question: Callable[[Host], Awaitable[T]]) -> T:
         """The answer of the host as it is connected now; raises HostUnreachableError where it is not."""

@@ -47,6 +47,8 @@ def step_facts(state: RunState, step: StepState) -> str:
         return f"{state.consistency}, frozen {state.frozen_ms:.0f} ms at most"
     if step.doing and step.status is StepStatus.RUNNING:
         return step.doing
+    if step.waiting and step.status is StepStatus.RUNNING and not step.total:
+        return f"waiting: {step.waiting}"
     if not step.total or step.status is StepStatus.PENDING:
         return ""
     counted = f"{size(step.done)} of {size(step.total)}"
@@ -64,6 +66,17 @@ def step_facts(state: RunState, step: StepState) -> str:
     return counted + rate + left
 
 
+def overlay_alarm(state: RunState) -> str:
+    """What has to be done soon about a running backup, in one sentence; empty while nothing has."""
+    worst = max(state.overlays, key=lambda each: each.alarm, default=None)
+    if state.ended or worst is None or not worst.alarm:
+        return ""
+    return (
+        f"the guest's writes fill {worst.alarm} % of their room ({worst.target}): "
+        f"make room, or cancel: qga-tui jobs {state.run_id} --cancel"
+    )
+
+
 def overlay_facts(state: RunState) -> tuple[str, ...]:
     """How the overlays grow and when their file system is full, a line for each; none once the run has ended."""
     if state.ended:
@@ -72,7 +85,10 @@ def overlay_facts(state: RunState) -> tuple[str, ...]:
     for each in state.overlays:
         full = f", full in {duration(each.full_in_s)} at this rate" if each.full_in_s is not None else ""
         grows = f", growing {size(each.rate)}/s" if each.rate else ""
-        lines.append(f"overlay of {each.target}: {size(each.bytes)}{grows}, {size(each.free)} free beside it{full}")
+        alarm = f"! {each.alarm} % of its room is used: " if each.alarm else ""
+        lines.append(
+            f"{alarm}overlay of {each.target}: {size(each.bytes)}{grows}, {size(each.free)} free beside it{full}"
+        )
     return tuple(lines)
 
 
@@ -90,7 +106,8 @@ def headline(state: RunState) -> str:
     if state.exit_code is None:
         running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
         doing = "starting" if running is None else STEP_WORDS[running.step]
-        return f"{name} is running: {doing}"
+        alarm = overlay_alarm(state)
+        return f"{name} is running: {doing}{f'; {alarm}' if alarm else ''}"
     if state.way is not None:
         return _restore_headline(name, state)
     if state.exit_code == EXIT_DONE:
@@ -99,7 +116,7 @@ def headline(state: RunState) -> str:
         return f"{name} is done, with less than asked"
     if state.exit_code == EXIT_NOT_DONE:
         return f"{name} was not made; the guest is as before"
-    return f"{name} ended badly: the guest needs a look"
+    return f"{name} broke off: the guest has to be brought back"
 
 
 def _restore_headline(name: str, state: RunState) -> str:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,11 +25,11 @@ from tui.backup.propose import Proposal, propose
 from tui.backup.restore.wishes import Finding
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.source import SourceWish
-from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, step_facts
+from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alarm, step_facts
+from tui.backup.waitlist import Waitlist
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
-from tui.model.quantities import size
 from tui.model.text import printable
 
 TELL_EVERY_S = 5.0
@@ -68,22 +69,34 @@ class BackupWish:
 
 
 def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
-    """Back guests up one after the other; the exit code is the worst of theirs, see `RunState.exit_code`."""
+    """Back guests up one after the other; the exit code is the worst of theirs, see `RunState.exit_code`.
+
+    SIGINT cancels the backup that runs, and those that wait are not begun.
+    """
     worst = EXIT_DONE
-    for guest in wish.guests:
-        try:
-            code = asyncio.run(_run(uris, guest, wish))
-        except ExplainedError as error:
-            if len(wish.guests) == 1:
-                raise
-            # The next guest's backup does not depend on this one's.
-            print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
-            code = EXIT_NOT_DONE
-        worst = max(worst, code)
+    stop = threading.Event()
+    with Waitlist(() if wish.dry_run else wish.guests) as waitlist:
+        for guest in wish.guests:
+            if stop.is_set():
+                print(f"qga-tui: {printable(guest)} was not begun", file=sys.stderr)
+                continue
+            waitlist.begin(guest)
+            worst = max(worst, _run_one(uris, guest, wish, stop))
     return worst
 
 
-async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
+def _run_one(uris: Sequence[str], guest: str, wish: BackupWish, stop: threading.Event) -> int:
+    try:
+        return asyncio.run(_run(uris, guest, wish, stop))
+    except ExplainedError as error:
+        if len(wish.guests) == 1:
+            raise
+        # The next guest's backup does not depend on this one's.
+        print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
+        return EXIT_NOT_DONE
+
+
+async def _run(uris: Sequence[str], wanted: str, wish: BackupWish, stop: threading.Event) -> int:
     host, facts = await find_guest(hosts_for(uris), wanted)
     proposal = await propose(
         host,
@@ -100,13 +113,19 @@ async def _run(uris: Sequence[str], wanted: str, wish: BackupWish) -> int:
         _show(proposal, as_json=wish.as_json)
         return EXIT_DONE if proposal.may_begin else EXIT_NOT_DONE
     refuse_failed(f"{proposal.plan.guest} cannot be backed up now", proposal.checks)
-    return await tell_to_the_end(launch(proposal.plan, WORKER_ARGV), as_json=wish.as_json)
+    return await tell_to_the_end(launch(proposal.plan, WORKER_ARGV), as_json=wish.as_json, stop=stop)
 
 
-async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool) -> int:
-    """Tell how a run goes until it has ended; an interrupt cancels it. Returns its exit code."""
+async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool, stop: threading.Event | None = None) -> int:
+    """Tell how a run goes until it has ended; an interrupt cancels it, and sets `stop`. Returns its exit code."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, runs.cancel, started, signal.SIGTERM)
+
+    def interrupt() -> None:
+        if stop is not None:
+            stop.set()
+        runs.cancel(started, signal.SIGTERM)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     teller = JsonTeller() if as_json else LineTeller()
     state: RunState | None = None
     async for state in follow(started):
@@ -123,6 +142,7 @@ def _show(proposal: Proposal, *, as_json: bool) -> None:
         values = {
             "may_begin": proposal.may_begin,
             "estimated_bytes": proposal.estimated_bytes,
+            "estimated_s": None if proposal.estimated_s is None else round(proposal.estimated_s, 1),
             "plan": json.loads(proposal.plan.to_json()),
             "checks": [asdict(check) for check in proposal.checks],
             "steps": [asdict(step) for step in proposal.steps],
@@ -130,7 +150,7 @@ def _show(proposal: Proposal, *, as_json: bool) -> None:
         print(json.dumps(values, indent=1))
         return
     tell_checks(proposal.checks)
-    print(printable(f"About {size(proposal.estimated_bytes)} to copy. Nothing was done; this would be:"))
+    print(printable(f"To do: {proposal.size_words}. Nothing was done; this would be:"))
     tell_steps(proposal.steps)
 
 
@@ -210,6 +230,7 @@ class LineTeller:
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[StepStatus, float]] = {}
+        self._alarm = ""
 
     def tell(self, state: RunState) -> None:
         """A line per step whose status changed, or that has run for a while since it was told."""
@@ -221,6 +242,10 @@ class LineTeller:
                 self._told[step.step] = (step.status, now)
                 words = f"{STATUS_GLYPHS[step.status]} {STEP_WORDS[step.step]}  {step_facts(state, step)}"
                 print(printable(words.rstrip()), flush=True)
+        if (alarm := overlay_alarm(state)) != self._alarm:
+            self._alarm = alarm
+            if alarm:
+                print(printable(f"! {alarm}"), flush=True)
 
     def end(self, state: RunState) -> None:
         """How it ended; the result folder last."""

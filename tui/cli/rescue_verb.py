@@ -70,7 +70,7 @@ async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str,
 async def _apply(host: Host, leftover: Leftover, confirmed: str, *, quiet: bool) -> Rescued:
     last: dict[str, int] = {}
 
-    def tick(target: str, done: int, total: int) -> None:
+    def tick(target: str, done: int, total: int, waiting: str) -> None:
         percent = done * 100 // total if total else 0
         if not quiet and percent // 10 != last.get(target, -1) // 10:
             print(printable(f"  merging {target}: {percent} %"), flush=True)

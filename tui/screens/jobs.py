@@ -18,6 +18,7 @@ from textual.widgets import DataTable, Static
 
 from tui.backup.jobs import Job, JobWord, list_jobs
 from tui.backup.leftovers import Leftover, Urgency, Way
+from tui.backup.waitlist import waiting_guests
 from tui.commands import Where
 from tui.model.text import printable
 from tui.widgets.bindings import bindings
@@ -72,6 +73,7 @@ class JobsScreen(Screen[None]):
         yield Static(Text("Backups"), id="title")
         yield DataTable[Text](cursor_type="row", id="jobs")
         yield Static(Text(NOTHING, "dim"), id="empty")
+        yield Static(id="queued")
         yield Static(id="under-cursor")
         yield KeyLine()
 
@@ -86,6 +88,10 @@ class JobsScreen(Screen[None]):
 
     async def _look(self) -> None:
         self._jobs = await asyncio.to_thread(list_jobs)
+        waiting = [guest for each in await asyncio.to_thread(waiting_guests) for guest in each.guests]
+        queued = self.query_one("#queued", Static)
+        queued.display = bool(waiting)
+        queued.update(Text(printable(f"Queued behind what runs: {', '.join(waiting)}")))
         self._draw()
 
     def watch_leftovers(self) -> None:

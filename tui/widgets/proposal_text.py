@@ -6,7 +6,6 @@ from rich.text import Text
 
 from tui.backup.preflight import Check, Verdict
 from tui.backup.propose import Proposal
-from tui.model.quantities import size
 from tui.model.text import printable
 
 VERDICT_SIGNS: dict[Verdict, tuple[str, str]] = {
@@ -20,7 +19,7 @@ def proposal_text(proposal: Proposal, styles: dict[str, str]) -> Text:
     """Verdict first, then the checks, then what will be done with the commands that do the same."""
     text = Text()
     if proposal.may_begin:
-        text.append(f"Ready. About {size(proposal.estimated_bytes)} to copy.\n\n", styles["success"])
+        text.append(f"Ready: {proposal.size_words}.\n\n", styles["success"])
     else:
         text.append("This backup cannot begin: see the lines with ✗.\n\n", styles["error"])
     text.append("Checks\n", "bold")
