@@ -8,7 +8,8 @@ from tests.unit.backup_values import a_plan
 from tui.backup.chain import GuestView, Place, disks_by_target, with_base
 from tui.backup.homecoming import proven_merged
 from tui.backup.journal import Entry, RunStage
-from tui.backup.leftovers import DiskEvidence, GuestEvidence, Urgency, Way, leftover_of
+from tui.backup.leftovers import DiskEvidence, GuestEvidence, Urgency, Way
+from tui.backup.meaning import leftover_of
 from tui.model.guest import PowerState
 
 PLAN = a_plan()

@@ -10,7 +10,8 @@ import pytest
 from tests.unit.saved_folder import write_backup
 from tui.backup.errors import BackupError
 from tui.backup.journal import Entry, RunStage
-from tui.backup.leftovers import RestoreEvidence, Way, restore_leftover
+from tui.backup.leftovers import RestoreEvidence, Way
+from tui.backup.meaning import restore_leftover
 from tui.backup.plan import overlay_beside
 from tui.backup.preflight import Verdict
 from tui.backup.progress import Step

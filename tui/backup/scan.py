@@ -17,8 +17,9 @@ from tui.backup.chain import GuestView, Place, disks_by_target, names_path, plac
 from tui.backup.homecoming import proven_merged
 from tui.backup.images import ImageError, image_info
 from tui.backup.journal import RunStage, read_journal
-from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, leftover_of, restore_leftover
+from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
 from tui.backup.mark import host_of, run_id_of
+from tui.backup.meaning import leftover_of, restore_leftover
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name, new_run_id
 from tui.backup.quiesce import is_frozen
 from tui.backup.restore.settle import restore_evidence

@@ -1,0 +1,274 @@
+"""What a leftover means, and the one safe way on. Pure: evidence in, words and a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from shlex import quote
+
+from tui.backup.chain import Place
+from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, RestoreEvidence, Urgency, Way
+from tui.backup.plan import BackupPlan
+from tui.backup.restore.plan import RestoreWay
+from tui.model.guest import PowerState
+
+
+def leftover_of(evidence: GuestEvidence) -> Leftover | None:
+    """What the evidence means; None where nothing was left behind."""
+    if evidence.worker is not None:
+        return _attach(evidence)
+    if evidence.is_gone:
+        return _gone(evidence)
+    return _ours(evidence) if evidence.is_ours else _foreign(evidence)
+
+
+def restore_leftover(evidence: RestoreEvidence) -> Leftover:
+    """What a restore without an end means, and the way on."""
+    plan = evidence.plan
+    if evidence.worker is not None:
+        return _attach(evidence)
+    back = evidence.is_turning_back or plan.way in (RestoreWay.BOOT_TEST, RestoreWay.ATTACH)
+    if evidence.has_moved and not back:
+        return Leftover(
+            evidence,
+            Way.FINISH,
+            Urgency.SOON if plan.way is RestoreWay.IN_PLACE else Urgency.WHENEVER,
+            "A restore was left half done: on to the new state",
+            f"Every copy of run {plan.run_id} is whole, and their names were being changed. It can be finished; the "
+            f"former images are kept. Start {plan.guest} only afterwards.",
+        )
+    touched = "what it changed is put back" if evidence.has_moved else "nothing that was there was touched"
+    return Leftover(
+        evidence,
+        Way.UNDO,
+        Urgency.SOON if evidence.has_moved else Urgency.WHENEVER,
+        "A restore was left half done: back to the old state",
+        f"Run {plan.run_id} ended before its end; {touched}, and its unfinished copies are removed.",
+    )
+
+
+def _attach(evidence: GuestEvidence | RestoreEvidence) -> Leftover:
+    what = "A restore" if isinstance(evidence, RestoreEvidence) else "A backup"
+    return Leftover(
+        evidence,
+        Way.ATTACH,
+        Urgency.WHENEVER,
+        f"{what} is running",
+        f"Run {evidence.plan.run_id} works on this guest in process {evidence.worker}; it ends by itself.",
+    )
+
+
+def _gone(evidence: GuestEvidence) -> Leftover | None:
+    there = [each.disk for each in evidence.disks if each.overlay_exists]
+    if not there:
+        return None
+    files = ", ".join(disk.overlay for disk in there)
+    return Leftover(
+        evidence,
+        Way.EXPLAIN,
+        Urgency.SOON,
+        "The guest is gone, its overlays are not",
+        f"{files} hold what the guest wrote since the snapshot, on top of its disks. Delete nothing. Merge them, or "
+        "start the guest again from the definition that was saved before the backup, with these files as its disks.",
+        tuple(f"qemu-img commit -d {quote(disk.overlay)}" for disk in there),
+    )
+
+
+def _ours(evidence: GuestEvidence) -> Leftover | None:
+    """The first meaning that applies, the gravest first."""
+    meanings = (
+        _changed_since,
+        _memory_saved,
+        _overlay_deleted,
+        _ready_to_pivot,
+        _half_merged,
+        _frozen,
+        _doubtful,
+        _untidy,
+    )
+    return next((found for meaning in meanings if (found := meaning(evidence)) is not None), None)
+
+
+def _changed_since(evidence: GuestEvidence) -> Leftover | None:
+    elsewhere = [each.disk.target for each in evidence.disks if each.place is Place.ELSEWHERE]
+    if not elsewhere:
+        return None
+    return Leftover(
+        evidence,
+        Way.EXPLAIN,
+        Urgency.NOW if evidence.frozen else Urgency.SOON,
+        "A backup was left half done, and the definition was changed since",
+        f"Disk {', '.join(elsewhere)} is neither on its base nor on the overlay of run {evidence.plan.run_id}. "
+        "Delete nothing; compare the definition with the overlay's chain (qemu-img info --backing-chain)."
+        f"{_frozen_too(evidence)}",
+        _thaw_commands(evidence),
+    )
+
+
+def _memory_saved(evidence: GuestEvidence) -> Leftover | None:
+    if not _away(evidence) or _is_running(evidence) or not evidence.managed_save:
+        return None
+    return Leftover(
+        evidence,
+        Way.EXPLAIN,
+        Urgency.SOON,
+        "A backup was left half done, and the guest's memory is saved",
+        "The saved memory fits the overlays alone. Start the guest, then rescue it again.",
+        (f"virsh -c {quote(evidence.plan.uri)} start {quote(evidence.plan.guest)}",),
+    )
+
+
+def _overlay_deleted(evidence: GuestEvidence) -> Leftover | None:
+    away = _away(evidence)
+    missing = [each.disk.overlay for each in away if each.place is not Place.BASE and not each.overlay_exists]
+    if not missing:
+        return None
+    if _is_running(evidence):
+        title = "MERGE NOW, do not stop the guest"
+        words = f"{', '.join(missing)} was deleted while the guest writes to it. It can be saved while QEMU runs."
+        words += _frozen_too(evidence)
+        return Leftover(evidence, Way.MERGE, Urgency.NOW, title, words, _merge_commands(evidence.plan, away))
+    title = "The guest's overlay is missing"
+    words = f"{', '.join(missing)} is gone, with what was written since the snapshot. Look for it; start nothing."
+    return Leftover(evidence, Way.EXPLAIN, Urgency.NOW, title, words)
+
+
+def _ready_to_pivot(evidence: GuestEvidence) -> Leftover | None:
+    away = _away(evidence)
+    ready = all(each.place in (Place.READY, Place.BASE) for each in evidence.disks)
+    if not away or not ready or not _is_running(evidence):
+        return None
+    return Leftover(
+        evidence,
+        Way.PIVOT,
+        _urgency(evidence),
+        "A backup died before its last step",
+        f"Disk {_names(away)} is merged and waits for the pivot. Every write goes to both files until then."
+        f"{_frozen_too(evidence)}",
+        _merge_commands(evidence.plan, away),
+    )
+
+
+def _half_merged(evidence: GuestEvidence) -> Leftover | None:
+    away = _away(evidence)
+    if not away:
+        return None
+    off = " It is off: it is started with its processors stopped, merged, and put off again."
+    full = " It is paused because there was no room for its writes."
+    return Leftover(
+        evidence,
+        Way.MERGE,
+        _urgency(evidence),
+        "A backup was left half done",
+        f"What the guest writes to {_names(away)} goes to an overlay, which grows; nothing is lost as long as nobody "
+        f"deletes it.{'' if _is_running(evidence) else off}{full if _is_out_of_room(evidence) else ''}"
+        f"{_frozen_too(evidence)}",
+        _merge_commands(evidence.plan, away),
+    )
+
+
+def _frozen(evidence: GuestEvidence) -> Leftover | None:
+    if not evidence.frozen:
+        return None
+    return Leftover(
+        evidence,
+        Way.THAW,
+        Urgency.NOW,
+        "The guest is frozen",
+        "A backup died while the file systems were frozen: every write in the guest waits. Its disks are its own.",
+        _thaw_commands(evidence),
+    )
+
+
+def _doubtful(evidence: GuestEvidence) -> Leftover | None:
+    doubtful = [each.disk.overlay for each in evidence.disks if each.overlay_exists and not each.is_proven]
+    if not doubtful:
+        return None
+    return Leftover(
+        evidence,
+        Way.EXPLAIN,
+        Urgency.SOON,
+        "An overlay is not in use, and nothing proves that it was merged",
+        f"{', '.join(doubtful)} may hold writes that the guest's disk lacks. If you merged it by hand, delete "
+        "it. If the definition was put back onto the base meanwhile, stop the guest and compare both first.",
+    )
+
+
+def _untidy(evidence: GuestEvidence) -> Leftover | None:
+    if not (evidence.is_marked or evidence.is_open or any(each.overlay_exists for each in evidence.disks)):
+        return None
+    return Leftover(
+        evidence,
+        Way.TIDY,
+        Urgency.WHENEVER,
+        "A backup ended without tidying up",
+        "The guest is on its own disks. What is proven to be merged is removed, the run is closed.",
+    )
+
+
+def _foreign(evidence: GuestEvidence) -> Leftover | None:
+    """Without marks of ours: only what a snapshot of libvirt leaves, alone on its base, beside it, and listed nowhere.
+
+    Linked clones and guests of cloud images have the same chains; they lack the stored chain, or share the base.
+    """
+    left = tuple(each for each in evidence.disks if _is_abandoned(each))
+    if not left or any(each.listed_by for each in evidence.disks):
+        return None
+    names = ", ".join(f"{each.disk.target} ({each.disk.overlay})" for each in left)
+    return Leftover(
+        evidence,
+        Way.MERGE_CONFIRMED,
+        Urgency.WHENEVER,
+        "A snapshot without an owner",
+        f"Disk {names} is on an overlay that no snapshot object lists, as a backup leaves it that stopped half way. "
+        "If that is so, it can be merged into its base; if it is a clone of yours, leave it alone.",
+        _merge_commands(evidence.plan, left),
+    )
+
+
+def _is_abandoned(each: DiskEvidence) -> bool:
+    overlay, base = Path(each.disk.overlay), Path(each.disk.base)
+    return (
+        each.place in (Place.OVERLAY, Place.READY)
+        and each.overlay_exists
+        and overlay.parent == base.parent
+        and each.switched_by_libvirt
+        and not each.listed_by
+        and not each.base_users
+    )
+
+
+def _away(evidence: GuestEvidence) -> list[DiskEvidence]:
+    """The disks that are not wholly on their bases."""
+    return [each for each in evidence.disks if each.place is not Place.BASE or each.stored_place is Place.OVERLAY]
+
+
+def _names(disks: list[DiskEvidence]) -> str:
+    return ", ".join(each.disk.target for each in disks)
+
+
+def _is_running(evidence: GuestEvidence) -> bool:
+    return evidence.power is not PowerState.OFF
+
+
+def _is_out_of_room(evidence: GuestEvidence) -> bool:
+    return evidence.power_reason == "disk I/O error"
+
+
+def _urgency(evidence: GuestEvidence) -> Urgency:
+    return Urgency.NOW if evidence.frozen or _is_out_of_room(evidence) else Urgency.SOON
+
+
+def _frozen_too(evidence: GuestEvidence) -> str:
+    return " Its file systems are frozen: it stands still until it is thawed." if evidence.frozen else ""
+
+
+def _merge_commands(plan: BackupPlan, disks: Iterable[DiskEvidence]) -> tuple[str, ...]:
+    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
+    return tuple(f"{virsh} blockcommit {guest} {each.disk.target} --active --shallow --pivot --wait" for each in disks)
+
+
+def _thaw_commands(evidence: GuestEvidence) -> tuple[str, ...]:
+    if not evidence.frozen:
+        return ()
+    return (f"virsh -c {quote(evidence.plan.uri)} domfsthaw {quote(evidence.plan.guest)}",)
