@@ -1,8 +1,10 @@
+import asyncio
 import hashlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -11,11 +13,12 @@ from tui.backup.copying import copy_file, data_bytes, file_mark, hash_file, read
 from tui.backup.durable import append_durably, replace_file, write_new
 from tui.backup.errors import CancelledBackupError
 from tui.backup.folder import checksums, folder_name, result_folder
-from tui.backup.images import ImageError, check_image, image_info, parse_header, read_header
+from tui.backup.images import ImageError, check_image, image_info, parse_header, read_header, run_program
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.landing import CHUNK
 from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat
+from tui.backup.runs import process_mark
 
 needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
 
@@ -191,3 +194,14 @@ async def test_a_damaged_image_is_noticed(tmp_path: Path) -> None:
         await check_image(str(path), ImageFormat.QCOW2)
     with pytest.raises(ImageError, match="could not be opened"):
         await image_info(str(tmp_path / "missing"), ImageFormat.RAW)
+
+
+async def test_a_program_whose_answer_nobody_waits_for_is_ended(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    task = asyncio.create_task(run_program("sh", "-c", f"echo $$ > {quote(str(begun))}; exec sleep 600"))
+    while not begun.exists() or not begun.read_text():  # noqa: ASYNC110 - a process tells by its file
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert process_mark(int(begun.read_text())) is None
