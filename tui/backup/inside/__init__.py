@@ -1,0 +1,1 @@
+"""Looking into the disks of a backup: file systems, folders and files, read-only and with nothing mounted."""

@@ -1,0 +1,149 @@
+"""A disk image as a plain file of the disk's own bytes, whatever its format: read-only, and gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from tui.backup.images import read_header, run_program
+from tui.backup.inside.errors import InsideError, NeedsCopyError
+from tui.backup.plan import ImageFormat
+
+STORAGE_DAEMON = "qemu-storage-daemon"
+READY_S, LETTING_GO_S, POLL_S = 10.0, 5.0, 0.05
+TEMPORARY = "/var/tmp"  # noqa: S108 - a private folder is made in it; /tmp is often memory
+ROOM_TO_LEAVE = 256 * 1024 * 1024
+"""Bytes that a temporary copy leaves free."""
+
+
+@asynccontextmanager
+async def raw_view(path: str, image_format: ImageFormat, *, may_copy: bool = False) -> AsyncIterator[int]:
+    """A descriptor that reads the disk's bytes.
+
+    A qcow2 image is shown by qemu-storage-daemon as a file (FUSE); where that cannot be, it has to be converted into a
+    temporary file, which raises NeedsCopyError unless `may_copy`. Raises InsideError, ImageError and OSError.
+    """
+    if image_format is ImageFormat.RAW:
+        with _opened(path) as descriptor:
+            yield descriptor
+        return
+    await asyncio.to_thread(_refuse_dependent, path)
+    with tempfile.TemporaryDirectory(prefix="qga-tui-look-", dir=TEMPORARY, ignore_cleanup_errors=True) as folder:
+        shown = Path(folder) / "disk"
+        shown.touch(0o600)
+        try:
+            daemon = await _show(path, image_format, shown)
+        except InsideError as error:
+            await _convert(path, image_format, shown, error.one_line(), may_copy=may_copy)
+            with _opened(str(shown)) as descriptor:
+                # Nothing of it is left, however this process ends.
+                shown.unlink()
+                yield descriptor
+            return
+        try:
+            with _opened(str(shown)) as descriptor:
+                yield descriptor
+        finally:
+            await asyncio.shield(_end(daemon))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """A plain file, open for reading; raises OSError, and InsideError for anything else."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InsideError("The copy of the disk is no plain file", cause=path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_dependent(path: str) -> None:
+    """A backup's image stands by itself; one that reads another file would show that file's bytes."""
+    header = read_header(path)
+    if header is None or header.has_backing or header.external_data or header.encrypted:
+        raise InsideError(
+            "The copy of the disk does not stand by itself",
+            cause=f"{path} needs another file or a key, or is no qcow2 image",
+            next_step="Verify the backup: it says what is wrong with it.",
+        )
+
+
+async def _show(path: str, image_format: ImageFormat, shown: Path) -> asyncio.subprocess.Process:
+    """Have the disk's bytes shown in the file `shown`; raises InsideError with the reason where that cannot be."""
+    if shutil.which(STORAGE_DAEMON) is None:
+        raise InsideError(
+            f"{STORAGE_DAEMON} is missing", next_step="Install the package qemu-system-common (or qemu-img)."
+        )
+    # The daemon ends with this process, however that ends.
+    tied = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+    file = {"driver": "file", "node-name": "file", "filename": path, "read-only": True}
+    disk = {"driver": image_format, "node-name": "disk", "file": "file", "read-only": True, "backing": None}
+    export = {"type": "fuse", "id": "view", "node-name": "disk", "mountpoint": str(shown), "writable": False}
+    words = ("--blockdev", json.dumps(file), "--blockdev", json.dumps(disk), "--export", json.dumps(export))
+    process = await asyncio.create_subprocess_exec(
+        *(*tied, STORAGE_DAEMON, *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        await _until_shown(process, shown)
+    except BaseException:
+        await asyncio.shield(_end(process))
+        raise
+    return process
+
+
+async def _until_shown(process: asyncio.subprocess.Process, shown: Path) -> None:
+    try:
+        async with asyncio.timeout(READY_S):
+            while not await asyncio.to_thread(os.path.ismount, shown):
+                if process.returncode is not None:
+                    said = await process.stderr.read(4096) if process.stderr is not None else b""
+                    words = said.decode("utf-8", "replace").strip()
+                    raise InsideError("The image cannot be shown as a file (FUSE)", cause=words[-300:], original=words)
+                await asyncio.sleep(POLL_S)
+    except (TimeoutError, OSError) as error:
+        raise InsideError("The image cannot be shown as a file (FUSE)", cause=str(error) or "no answer") from error
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let the daemon take its view away and end."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), LETTING_GO_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _convert(path: str, image_format: ImageFormat, target: Path, why: str, *, may_copy: bool) -> None:
+    needed = await _bytes_of_data(path, image_format)
+    free = (await asyncio.to_thread(shutil.disk_usage, target.parent)).free - ROOM_TO_LEAVE
+    if not may_copy or needed >= free:
+        raise NeedsCopyError(why, needed, free, TEMPORARY)
+    code, _, err = await run_program("qemu-img", "convert", "-f", image_format, "-O", "raw", path, str(target))
+    if code != 0:
+        raise InsideError("The temporary copy could not be made", cause=err.strip()[-300:], original=err)
+
+
+async def _bytes_of_data(path: str, image_format: ImageFormat) -> int:
+    """Bytes that a sparse raw copy takes."""
+    code, out, err = await run_program("qemu-img", "map", "--output=json", "-f", image_format, path)
+    try:
+        if code == 0:
+            return sum(int(extent["length"]) for extent in json.loads(out) if extent["data"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InsideError("qemu-img's map of the image could not be read", cause=path, original=out) from error
+    raise InsideError("The image cannot be read", cause=err.strip()[-300:], original=err)
