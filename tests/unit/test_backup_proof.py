@@ -2,11 +2,14 @@ import asyncio
 import hashlib
 import json
 import os
+import pty
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,13 +158,13 @@ async def test_what_a_look_found_is_kept_until_the_backup_changes(tmp_path: Path
     await prove_and_note(folder)
     note = read_note(folder)
     assert note is not None
-    assert (note.good, note.broken) == (True, ())
+    assert (note.good, note.broken, note.others) == (True, (), False)
     assert (await prove(folder)).is_good
     flip(folder)
     await prove_and_note(folder)
     note = read_note(folder)
     assert note is not None
-    assert (note.good, note.broken) == (False, ("vdb",))
+    assert (note.good, note.broken, note.others) == (False, ("vdb",), False)
     sum_up(folder)
     assert read_note(folder) is None
 
@@ -171,3 +174,25 @@ async def test_notes_of_others_are_read_with_distrust(tmp_path: Path) -> None:
     for text in ("", "[]", '{"at": 1}', '{"at": 1e999, "good": true, "sums": ""}', "[" * 100_000):
         (folder / VERIFIED).write_text(text)
         assert read_note(folder) is None
+
+
+def verify_at_a_terminal(folder: Path) -> tuple[int, dict[str, Any], str]:
+    """Exit code, answer, and what came on standard error, which is a terminal."""
+    terminal, end = pty.openpty()
+    command = (sys.executable, "-m", "tui", "verify", str(folder), "--json")
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, check=False)
+    os.close(end)
+    with os.fdopen(terminal, "rb", buffering=0) as file:
+        return done.returncode, json.loads(done.stdout), file.read(65536).decode()
+
+
+def test_a_terminal_sees_how_far_verifying_is_and_keeps_nothing_of_it(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    flip(folder)
+    code, answer, told = verify_at_a_terminal(folder)
+    assert (code, answer["good"]) == (1, False)
+    assert [(disk["target"], disk["good"]) for disk in answer["disks"]] == [("vda", True), ("vdb", False)]
+    lines = told.split("\r\x1b[K")
+    assert any("disks/vdb.raw" in line and "%" in line for line in lines)
+    assert lines[-1] == ""
+    assert max(map(len, lines)) < 80

@@ -25,6 +25,8 @@ SMALL = 16 * 1024 * 1024
 """Bytes below which a file is read at once."""
 TICK_S = 0.25
 SECTOR = 512
+SHOWN = 12
+"""Digits of a sum that are told; who wants them all asks sha256sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ class Proof:
     def broken(self) -> tuple[str, ...]:
         """The disks that are not what they were, by their names in the guest."""
         return tuple(disk.target for disk in self.disks if not disk.is_good)
+
+    @property
+    def beside_disks(self) -> tuple[str, ...]:
+        """What is wrong with everything that is no disk."""
+        of_disks = {problem for disk in self.disks for problem in disk.problems}
+        return tuple(problem for problem in self.problems if problem not in of_disks)
 
 
 Tell = Callable[[Reading], None]
@@ -146,7 +154,8 @@ class _Reader:
                 problems[name] = (_words(name, error),)
             else:
                 if digest != wanted:
-                    problems[name] = (f"{name} was changed: its sum is {digest}, not {wanted}",)
+                    shown = f"its sum is {digest[:SHOWN]}…, not {wanted[:SHOWN]}…"
+                    problems[name] = (f"{name} was changed: {shown}",)
             self._say(name, before + sizes[name])
         return problems, self._now.done
 

@@ -25,13 +25,15 @@ VERIFIED = "verified.json"
 class ProofNote:
     """A look at a backup: Unix time in seconds, on which machine, and the disks that were found broken.
 
-    `sums` is the SHA-256 of the file of sums at that time: with another one, this is another backup.
+    `others` is whether something that is no disk was found broken. `sums` is the SHA-256 of the file of sums at that
+    time: with another one, this is another backup.
     """
 
     at: float
     on: str
     good: bool
     broken: tuple[str, ...]
+    others: bool
     sums: str
 
 
@@ -56,11 +58,14 @@ def read_note(folder: Path) -> ProofNote | None:
         return None
     broken = raw.get("broken")
     names = tuple(str(name) for name in broken) if isinstance(broken, list) else ()
-    return ProofNote(float(at), str(raw.get("on", "")), raw.get("good") is True, names, sums) if _is_time(at) else None
+    good, others = raw.get("good") is True, raw.get("others") is True
+    return ProofNote(float(at), str(raw.get("on", "")), good, names, others, sums) if _is_time(at) else None
 
 
 def _keep(proof: Proof) -> None:
-    note = ProofNote(time.time(), socket.gethostname(), proof.is_good, proof.broken, _sum_of_sums(proof.folder))
+    sums = _sum_of_sums(proof.folder)
+    others = bool(proof.beside_disks)
+    note = ProofNote(time.time(), socket.gethostname(), proof.is_good, proof.broken, others, sums)
     replace_file(proof.folder / VERIFIED, json.dumps(asdict(note)))
 
 

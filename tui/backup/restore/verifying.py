@@ -54,11 +54,9 @@ def refuse_broken(plan: RestorePlan, proof: Proof) -> tuple[str, ...]:
     A disk that is not restored forbids nothing.
     """
     wanted = {disk.name for disk in plan.disks}
-    of_disks = {problem for disk in proof.disks for problem in disk.problems}
-    others = tuple(problem for problem in proof.problems if problem not in of_disks)
     found = {disk.target: disk.problems for disk in proof.disks if disk.target in wanted and not disk.is_good}
-    if others and plan.defines:
-        found[OTHER_FILES] = others
+    if proof.beside_disks and plan.defines:
+        found[OTHER_FILES] = proof.beside_disks
     refused = {name: problems for name, problems in found.items() if name not in plan.accepted}
     if refused:
         raise BrokenBackupError(tuple(refused), tuple(each for problems in refused.values() for each in problems))
