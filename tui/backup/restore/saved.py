@@ -143,7 +143,8 @@ def read_sums(text: str) -> dict[str, str]:
 def inside(folder: Path, name: str) -> Path:
     """The path of `name` in `folder`; raises DamagedBackupError where a link in between leads out of the folder."""
     path = folder / name
-    if not path.parent.resolve().is_relative_to(folder.resolve()):
+    # realpath, unlike resolve, does not raise where links go round in circles.
+    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(folder)):
         raise DamagedBackupError("The backup leads out of its folder", cause=f"{name} lies behind a link")
     return path
 
