@@ -20,9 +20,8 @@ from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import Proposal, propose
-from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
+from tui.backup.runstate import RunState
 from tui.backup.selection import choices_of
-from tui.backup.telling import headline, overlay_facts
 from tui.commands import Where
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
@@ -33,7 +32,7 @@ from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
 from tui.widgets.proposal_text import proposal_text
-from tui.widgets.step_bars import StepBars
+from tui.widgets.run_pane import RunPane
 from tui.widgets.tones import styles_of
 
 POLICY_WORDS: dict[QuiescePolicy, str] = {
@@ -95,11 +94,7 @@ class BackupScreen(Screen[None]):
                     yield Button("Go without these", id="accept")
                     yield Button("Change", id="change")
             with Vertical(id="run"):
-                with VerticalScroll():
-                    yield Static(id="headline")
-                    yield StepBars(id="bars")
-                    yield Static(id="overlays")
-                    yield Static(id="outcome")
+                yield RunPane()
                 with Horizontal(classes="buttons"):
                     yield Button("New backup", id="new")
                     yield Button("Cancel the backup", id="cancel")
@@ -205,18 +200,12 @@ class BackupScreen(Screen[None]):
     @work(exclusive=True, group="follow")
     async def _watch(self, run: runs.Run) -> None:
         self._run = run
-        self._show("run", "#run VerticalScroll")
+        self._show("run", "RunPane")
         async for state in follow(run):
             self._draw_run(state)
 
     def _draw_run(self, state: RunState) -> None:
-        styles = styles_of(self.app.theme_variables)
-        self.query_one("#headline", Static).update(Text(f"{printable(headline(state))}\n", "bold"))
-        self.query_one(StepBars).show(state)
-        self.query_one("#overlays", Static).update(
-            Text("\n".join(printable(line) for line in overlay_facts(state)), "dim")
-        )
-        self.query_one("#outcome", Static).update(_outcome(state, styles))
+        self.query_one(RunPane).show(state)
         self.query_one("#cancel").display = not state.ended
         self.query_one("#new").display = state.ended
 
@@ -270,20 +259,3 @@ def _make_folder(folder: Path) -> None:
 
 def _disk_words(target: str, image_format: str, source: str) -> Text:
     return Text(printable(f"{target}  {image_format}  {source}", 200), no_wrap=True, overflow="ellipsis")
-
-
-def _outcome(state: RunState, styles: dict[str, str]) -> Text:
-    text = Text()
-    if state.error is not None:
-        text.append(f"\n✗ {printable(state.error.title)}\n", styles["error"])
-        for words in (state.error.cause, state.error.next_step):
-            if words:
-                text.append(f"  {printable(words)}\n")
-    for shortfall in state.shortfalls:
-        text.append(f"\n! {printable(shortfall)}\n", styles["warning"])
-    if state.exit_code in (EXIT_DONE, EXIT_LESS):
-        text.append(f"\nSaved in {printable(str(state.result))}\n", styles["success"])
-        text.append("How to restore: RESTORE.md in that folder.\n", "dim")
-    elif not state.ended:
-        text.append("\nThis goes on when you leave the screen or the program.\n", "dim")
-    return text
