@@ -42,6 +42,8 @@ from tui.screens.jobs import JobsScreen
 from tui.screens.many_flow import run_in_many
 from tui.screens.palette import CommandsProvider
 from tui.screens.power_flow import change_power
+from tui.screens.restore_flow import RestoreFlow
+from tui.screens.restores import RestoresScreen
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.stylesheets import style_paths
@@ -84,6 +86,7 @@ class QgaTui(App[None]):
         self._backup_flow = BackupFlow(
             self, self._hosts, worker_argv, backups_folder, read_only=read_only, found=self._leftovers_found
         )
+        self._restore_flow = RestoreFlow(self, self._hosts, worker_argv, backups_folder, read_only=read_only)
         self._read_only = read_only
         self._repaint_due = False
         self._guests_at_work = RunningCommands(self._commands_changed)
@@ -124,6 +127,14 @@ class QgaTui(App[None]):
     def _open_jobs(self) -> None:
         self._backup_flow.scan_connected(self.fleet)
         self.push_screen(JobsScreen().data_bind(QgaTui.leftovers))
+
+    @on(GuestsScreen.RestoreWanted)
+    def _open_restores(self, event: GuestsScreen.RestoreWanted) -> None:
+        self._restore_flow.open_list(event.guest)
+
+    @on(RestoresScreen.RestoreWanted)
+    def _open_restore(self, event: RestoresScreen.RestoreWanted) -> None:
+        self._restore_flow.open_backup(self.fleet, event.found)
 
     @on(JobsScreen.JobWanted)
     def _open_job(self, event: JobsScreen.JobWanted) -> None:

@@ -19,6 +19,11 @@ class Where(StrEnum):
     ROUNDS = "all verdicts"
     JOBS = "backups"
     RESCUE = "rescue"
+    RESTORES = "found backups"
+    VERIFY = "verify"
+    RESTORE = "restore"
+    RESTORE_RUN = "running restore"
+    INSIDE = "look inside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,13 @@ COMMANDS: tuple[Command, ...] = (
         "The doctor's verdict on all or the marked guests",
     ),
     Command("guests.jobs", Where.GUESTS, ("B",), "Jobs", "See all backups, and what was left behind on the hosts"),
+    Command(
+        "guests.restore",
+        Where.GUESTS,
+        ("R",),
+        "Restore",
+        "Find backups, of this guest first; verify them, look inside, restore them",
+    ),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
     Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
     Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),
@@ -184,6 +196,28 @@ COMMANDS: tuple[Command, ...] = (
     Command("jobs.open", Where.JOBS, ("enter",), "Open", "Show the backup or the leftover under the cursor"),
     Command("jobs.back", Where.JOBS, ("escape",), "Back", "Back to the list of guests"),
     Command("rescue.back", Where.RESCUE, ("escape",), "Back", "Back; a rescue that was begun goes on"),
+    Command(
+        "restores.open", Where.RESTORES, ("enter",), "Open", "Show what can be done with the backup under the cursor"
+    ),
+    Command("restores.verify", Where.RESTORES, ("v",), "Verify", "Read it anew: every sum, every image"),
+    Command("restores.folder", Where.RESTORES, ("f",), "Folder", "Look in another folder too"),
+    Command("restores.look", Where.RESTORES, ("r",), "Look", "Look for backups again"),
+    Command("restores.back", Where.RESTORES, ("escape", "q"), "Back", "Back to the list of guests"),
+    Command("verify.back", Where.VERIFY, ("escape",), "Back", "Back; what was read so far is forgotten"),
+    Command("restore.back", Where.RESTORE, ("escape",), "Back", "One step back; nothing has happened yet"),
+    Command(
+        "restore-run.undo",
+        Where.RESTORE_RUN,
+        ("u",),
+        "Undo",
+        "Put back what the restore replaced, as long as that is there",
+        changes=True,
+    ),
+    Command("restore-run.back", Where.RESTORE_RUN, ("escape",), "Back", "Back; a running restore runs on"),
+    Command("inside.open", Where.INSIDE, ("enter",), "Open", "Enter the folder, or see the file, under the cursor"),
+    Command("inside.up", Where.INSIDE, ("backspace",), "Up", "To the folder above"),
+    Command("inside.take", Where.INSIDE, ("x",), "Take out", "Copy the file or folder to a path of this machine"),
+    Command("inside.back", Where.INSIDE, ("escape", "q"), "Back", "To the folder above; from the first one, back"),
 )
 
 

@@ -10,15 +10,15 @@ from textual.app import App
 
 from tui.backup.jobs import Job
 from tui.backup.leftovers import Leftover
-from tui.backup.runs import Run
+from tui.backup.runs import RestoreRun, Run
 from tui.backup.scan import find_leftovers
-from tui.backup.telling import headline
 from tui.fleet.fleet import Fleet, Link
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.screens.backup import BackupScreen
 from tui.screens.rescue import RescueScreen
+from tui.screens.restore_run import RestoreRunScreen
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +67,10 @@ class BackupFlow:
         self._app.push_screen(BackupScreen(host, guest, self._worker_argv, self._folder, run))
 
     def open_job(self, fleet: Fleet, job: Job) -> None:
-        """A backup of the list of all."""
-        if not isinstance(job.run, Run):
-            self._app.notify(headline(job.state), title="Restore", markup=False)
+        """A backup or a restore of the list of all."""
+        if isinstance(job.run, RestoreRun):
+            screen = RestoreRunScreen(job.run, self._worker_argv[:-1], may_insist=False, read_only=self._read_only)
+            self._app.push_screen(screen)
             return
         uuid = job.run.plan.uuid
         guest = next((guest for guest in fleet.guests.values() if guest.id.uuid == uuid), None)

@@ -58,6 +58,13 @@ class GuestsScreen(ViewScreen):
     class JobsWanted(Message):
         """The user wants to see all backups."""
 
+    class RestoreWanted(Message):
+        """The user wants to see the backups that can be found, those of `guest` first."""
+
+        def __init__(self, guest: Guest | None) -> None:
+            super().__init__()
+            self.guest = guest
+
     class PingWanted(Message):
         """Somebody looks at a guest: its agent's answer is to be fresh. `relist` asks for the lists too."""
 
@@ -231,6 +238,11 @@ class GuestsScreen(ViewScreen):
     def action_jobs(self) -> None:
         """Open the list of backups."""
         self.post_message(self.JobsWanted())
+
+    def action_restore(self) -> None:
+        """Open the list of backups to restore."""
+        guest_id = self.rows.guest_id
+        self.post_message(self.RestoreWanted(None if guest_id is None else self.fleet.guests.get(guest_id)))
 
     def action_ping(self) -> None:
         """Ask anew."""

@@ -1,4 +1,4 @@
-"""The backups of this user, and what was left behind on the hosts: a list, from any terminal."""
+"""The backups and restores of this user, and what was left behind on the hosts: a list, from any terminal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class JobsScreen(Screen[None]):
 
     WHERE = Where.JOBS
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.JOBS)
-    HELP = "Every backup that this user made on this machine. What needs you stands first; enter opens it."
+    HELP = "Every backup and restore of this user on this machine. What needs you stands first; enter opens it."
 
     leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
 
@@ -155,7 +155,8 @@ def _tone(row: Job | tuple[str, Leftover]) -> str:
 def _job_words(job: Job) -> tuple[str, ...]:
     stamp = job.run.plan.stamp
     when = f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[9:11]}:{stamp[11:13]}"
-    return printable(job.run.plan.guest, 20), str(job.word), when, printable(job.doing, 120)
+    doing = job.doing if job.state.way is None else f"restore {job.state.way}: {job.doing}"
+    return printable(job.run.plan.guest, 20), str(job.word), when, printable(doing, 120)
 
 
 def _leftover_words(leftover: Leftover) -> tuple[str, ...]:

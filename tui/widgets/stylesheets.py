@@ -16,6 +16,7 @@ STYLES = (
     "backup.tcss",
     "doctor.tcss",
     "rescue.tcss",
+    "restore.tcss",
 )
 
 
