@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from textual.widgets import Button, Input
 
 from tests.headless_lab import headless_lab
 from tests.live.piloted import go_to, until
+from tests.live.restore_keys import choose, open_list, review, shown, to_the_end
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
@@ -21,9 +24,12 @@ from tui.screens.console import ConsoleScreen
 from tui.screens.doctor import DoctorScreen
 from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
+from tui.screens.restore import RestoreScreen
+from tui.screens.restores import RestoresScreen
+from tui.screens.verify import VerifyScreen
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
-SIZE = (96, 26)
+SIZE, SMALL = (96, 26), (80, 24)
 COMMAND = "uname -sr; df -h / | tail -1; ls /nowhere; for i in 1 2 3; do echo step $i; sleep 1; done"
 
 
@@ -76,6 +82,53 @@ async def take_all(uri: str, target: Path) -> None:
         save(app, "backup")
 
 
+async def take_restores(uri: str, target: Path) -> None:
+    """A plan, a boot test, a disk that was damaged meanwhile, and the backups that are found."""
+    await asyncio.to_thread(_back_up, uri, target)
+    app = QgaTui(hosts_for((uri,)), WORKER_ARGV, target)
+    async with app.run_test(size=SMALL) as pilot:
+        await open_list(pilot, app, "db1")
+        await choose(pilot, app, "clone")
+        await review(pilot, app)
+        save(app, "restore-plan")
+        await pilot.press("escape")
+        await choose(pilot, app, "boot-test")
+        await until(pilot, lambda: app.screen.query_one("#start", Button).has_focus)
+        await pilot.press("enter")
+        await to_the_end(pilot, app)
+        await pilot.pause(1)
+        save(app, "restore-boot-test")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RestoreScreen))
+        await asyncio.to_thread(_damage, target)
+        await choose(pilot, app, "verify")
+        await until(pilot, lambda: isinstance(app.screen, VerifyScreen) and bool(shown(app, "#found")))
+        await pilot.pause(1)
+        save(app, "verify-failed")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RestoreScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RestoresScreen))
+        await pilot.press("r")
+        await until(pilot, lambda: "damaged" in shown(app, "#under-cursor"))
+        await pilot.pause(1)
+        save(app, "restores")
+
+
+def _back_up(uri: str, target: Path) -> None:
+    """Another backup of db1, and one of web1."""
+    command = (sys.executable, "-m", "tui", "-c", uri, "backup", "web1", "db1", "--to", str(target))
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _damage(target: Path) -> None:
+    """Change some bytes of a disk in the newest backup of db1."""
+    disk = max(target.glob("*/db1/*/disks/vdb.*"))
+    with disk.open("r+b") as file:
+        file.seek(disk.stat().st_size // 2)
+        file.write(b"damage")
+
+
 async def take_many(app: QgaTui, pilot: Pilot[None]) -> None:
     """One command in all guests."""
     await pilot.press("a", "e")
@@ -102,6 +155,7 @@ def main() -> None:
     """Take all pictures."""
     with headless_lab() as uri, tempfile.TemporaryDirectory(prefix="qga-tui-") as target:
         asyncio.run(take_all(uri, Path(target)))
+        asyncio.run(take_restores(uri, Path(target)))
 
 
 if __name__ == "__main__":
