@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +17,6 @@ from tui.backup.attention import running_backups
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
-from tui.console.audit import Target, audit_is_wanted
-from tui.console.consoles import Consoles
-from tui.console.history import History
-from tui.console.many import ManyGuest
-from tui.console.running import RunningCommands
-from tui.console.session import Session
 from tui.fleet.fleet import Fleet, Link
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
@@ -32,14 +24,13 @@ from tui.hosts.port import Host
 from tui.model.guest import Guest, GuestId
 from tui.screens.backup_flow import BackupFlow
 from tui.screens.calls import CallsScreen
-from tui.screens.console import ConsoleScreen
+from tui.screens.console_flow import ConsoleFlow
 from tui.screens.details import DetailsScreen
 from tui.screens.doctor import DoctorScreen
 from tui.screens.doctor_rounds import RoundsScreen
 from tui.screens.guests import GuestsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.jobs import JobsScreen
-from tui.screens.many_flow import run_in_many
 from tui.screens.palette import CommandsProvider
 from tui.screens.power_flow import change_power
 from tui.screens.restore_flow import RestoreFlow
@@ -47,10 +38,7 @@ from tui.screens.restores import RestoresScreen
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.stylesheets import style_paths
-from tui.widgets.tones import NIGHT
-
-LEAVE_S = 0.4
-"""Seconds that leaving may wait for guests."""
+from tui.widgets.tones import dress
 
 
 class QgaTui(App[None]):
@@ -79,9 +67,7 @@ class QgaTui(App[None]):
         read_only: bool = False,
     ) -> None:
         super().__init__()
-        self.register_theme(NIGHT)
-        self.theme = NIGHT.name
-        self.animation_level = "none" if "SSH_CONNECTION" in os.environ else "basic"
+        dress(self)
         self._hosts = {host.name: host for host in hosts}
         self._backup_flow = BackupFlow(
             self, self._hosts, worker_argv, backups_folder, read_only=read_only, found=self._leftovers_found
@@ -89,8 +75,7 @@ class QgaTui(App[None]):
         self._restore_flow = RestoreFlow(self, self._hosts, worker_argv, backups_folder, read_only=read_only)
         self._read_only = read_only
         self._repaint_due = False
-        self._guests_at_work = RunningCommands(self._commands_changed)
-        self._consoles = Consoles(self._guests_at_work)
+        self._console_flow = ConsoleFlow(self, self._hosts, self._commands_changed)
         self._watch = FleetWatch(hosts, self._fleet_changed, policy, lambda guest_id: guest_id.uuid in self.backups)
         self.fleet = self._watch.fleet
 
@@ -161,44 +146,31 @@ class QgaTui(App[None]):
     @on(GuestsScreen.Wanted)
     def _act(self, event: GuestsScreen.Wanted) -> None:
         guest = event.guests[0]
-        host = self._hosts[guest.id.host]
         match event.action:
             case "console":
-                self.push_screen(ConsoleScreen(guest, self._session(guest), History.of(guest.id.uuid)))
+                self._console_flow.open(guest)
             case "many":
-                chosen = [
-                    ManyGuest(each.id, self._hosts[each.id.host].work_line(each.id.uuid), self._target(each))
-                    for each in event.guests
-                ]
-                self.run_worker(run_in_many(self, chosen, self._guests_at_work), name="many guests")
+                self._console_flow.open_many(event.guests)
             case "backup":
                 self._backup_flow.open_backup(guest)
             case "details":
-                self.push_screen(DetailsScreen(host, guest).data_bind(QgaTui.fleet))
+                self.push_screen(DetailsScreen(self._hosts[guest.id.host], guest).data_bind(QgaTui.fleet))
             case "doctor":
                 self._open_doctor(guest)
             case "rounds":
                 wanted = tuple(each.id for each in event.guests)
                 self.push_screen(RoundsScreen(self._hosts, self.fleet, self._held_by_backup, wanted))
             case "serial":
-                open_serial(self, host.uri, guest)
+                open_serial(self, self._hosts[guest.id.host].uri, guest)
             case "power":
                 self.run_worker(change_power(self, self._hosts, event.guests), name="power")
-
-    def _session(self, guest: Guest) -> Session:
-        """The guest's console; it lives as long as the app."""
-        target = self._target(guest) if audit_is_wanted() else None
-        return self._consoles.of(guest.id, self._hosts[guest.id.host].work_line(guest.id.uuid), target)
 
     def _commands_changed(self, running: Mapping[GuestId, str]) -> None:
         self.commands = running
 
     async def on_unmount(self) -> None:
-        """Leave nothing of ours waiting in guests; one that does not answer now is swept by its next console."""
-        await asyncio.wait({asyncio.create_task(self._consoles.leave())}, timeout=LEAVE_S)
-
-    def _target(self, guest: Guest) -> Target:
-        return Target(self._hosts[guest.id.host].uri, guest.name, guest.id.uuid)
+        """Take the consoles' shells back out of the guests."""
+        await self._console_flow.leave()
 
     def action_calls(self) -> None:
         """Show the libvirt calls."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from textual.app import App
 from textual.theme import Theme
 
 from tui.fleet.fleet import Link
@@ -46,6 +49,13 @@ POWER_TONES: dict[PowerState, str] = {
 
 LINK_TONES: dict[Link, str] = {Link.CONNECTING: "primary", Link.CONNECTED: "success", Link.LOST: "error"}
 LINK_GLYPHS: dict[Link, str] = {Link.CONNECTING: "…", Link.CONNECTED: "●", Link.LOST: "✗"}
+
+
+def dress(app: App[None]) -> None:
+    """Give the program its theme; over SSH nothing is animated, for each step of it would cross the line."""
+    app.register_theme(NIGHT)
+    app.theme = NIGHT.name
+    app.animation_level = "none" if "SSH_CONNECTION" in os.environ else "basic"
 
 
 def styles_of(variables: dict[str, str]) -> dict[str, str]:
