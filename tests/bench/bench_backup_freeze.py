@@ -6,14 +6,13 @@ Twice: with an idle guest, and with one that holds much unwritten data for a slo
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from tests.bench.place import own_target
 from tests.live import held_worker
 from tests.live.backup_process import connect
 from tests.live.kill_matrix import SPEC
@@ -91,11 +90,7 @@ async def measure(target: Path) -> None:
 
 def main() -> None:
     """Print the ratios."""
-    with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
-        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
-        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-        target = Path(folder) / "backups"
-        target.mkdir()
+    with own_target() as target:
         asyncio.run(measure(target))
 
 

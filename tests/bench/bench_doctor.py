@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from tests.bench.place import own_target
 from tests.live.backup_fixtures import end_of
 from tests.live.backup_process import WORKER
 from tui.agent.exec import run
@@ -172,11 +172,7 @@ async def measure_many() -> None:
 def main() -> None:
     """Print all."""
     asyncio.run(measure_many())
-    with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
-        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
-        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-        target = Path(folder) / "backups"
-        target.mkdir()
+    with own_target() as target:
         asyncio.run(measure(target))
 
 

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import tempfile
 from pathlib import Path
 
+from tests.bench.place import own_target
 from tests.live.held_worker import MOMENTS
 from tests.live.kill_matrix import SPEC, Blow, Cell, run_cell, table
 from tui.backup.source import SourceWish
@@ -39,11 +38,7 @@ def main(
     moments: tuple[str, ...] = MOMENTS, blows: tuple[Blow, ...] = tuple(Blow), source: SourceWish = SourceWish.AUTO
 ) -> None:
     """Print the matrix with counts."""
-    with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
-        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
-        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-        target = Path(folder) / "backups"
-        target.mkdir()
+    with own_target() as target:
         cells = asyncio.run(run(moments, blows, target, source))
     sys.stdout.write(table(cells) + "\n")
 

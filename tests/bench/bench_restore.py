@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.bench_backup_copy import GIB, SIZE, cold, make_image
+from tests.bench.place import own_target
 from tests.live.restoring import NAME, SPEC, back_up, restored
 from tui.backup.restore.saved import read_saved
 from tui.backup.restore.wishes import Wishes
@@ -93,11 +92,7 @@ async def measure(target: Path) -> None:
 
 def main() -> None:
     """Measure in folders of its own."""
-    with tempfile.TemporaryDirectory(prefix="qga-tui-", dir="/var/tmp") as folder:
-        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
-        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-        target = Path(folder) / "backups"
-        target.mkdir()
+    with own_target("/var/tmp") as target:
         asyncio.run(measure(target))
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import tempfile
 from pathlib import Path
 
+from tests.bench.place import own_target
 from tests.live.backup_process import connect
 from tests.live.restore_matrix import MOMENTS, OFF_SPEC, Cell, run_cell, table
 from tests.live.restoring import back_up
@@ -37,11 +36,7 @@ async def run(target: Path) -> list[Cell]:
 
 def main() -> None:
     """Print the matrix with counts."""
-    with tempfile.TemporaryDirectory(prefix="qga-tui-") as folder:
-        os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
-        os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-        target = Path(folder) / "backups"
-        target.mkdir()
+    with own_target() as target:
         cells = asyncio.run(run(target))
     sys.stdout.write(table(cells) + "\n")
 

@@ -60,14 +60,6 @@ class Kept:
     before: dict[str, list[int]]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def host(lab: Laboratory) -> AsyncIterator[Host]:
-    host = connect(lab.uri)
-    await host.open()
-    yield host
-    await host.close()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def kept(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kept]:
     """The guest runs, and a backup of it was made while it wrote."""

@@ -43,14 +43,6 @@ async def lab() -> AsyncIterator[Laboratory]:
         yield laboratory
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def host(lab: Laboratory) -> AsyncIterator[Host]:
-    host = connect(lab.uri)
-    await host.open()
-    yield host
-    await host.close()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
     """The backup of a guest that is off."""

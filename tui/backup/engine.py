@@ -7,8 +7,7 @@ bases stand still, or give the copy up; then merge, whatever happened before.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -24,7 +23,7 @@ from tui.backup.mark import clear_mark, set_mark
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, save_record
-from tui.backup.progress import Progress, Step, StepStatus
+from tui.backup.progress import Progress, Step
 from tui.backup.reach_files import overlay_size
 from tui.backup.runs import Run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
@@ -67,7 +66,7 @@ class Backup:
 
     async def _run_all(self) -> int:
         try:
-            with self._step(Step.PREPARE):
+            with self._progress.during(Step.PREPARE):
                 record, folder = await self._prepare()
                 self._shortfalls += [f"not in this backup, as accepted: {words}" for words in record.missing]
         except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the mark is taken off
@@ -75,7 +74,7 @@ class Backup:
         failure: Exception | None = None
         freeze = FreezeReport(Consistency.CRASH)
         try:
-            with self._step(Step.FREEZE):
+            with self._progress.during(Step.FREEZE):
                 await self._write_out(record)
                 freeze = await self._snapshot(record)
                 # Right after the moment of the snapshot, for the guest's firmware may write to it later.
@@ -146,9 +145,9 @@ class Backup:
             self._patience.room_s,
         )
         try:
-            with self._step(Step.COPY):
+            with self._progress.during(Step.COPY):
                 copies = await capture.copy_disks()
-            with self._step(Step.VERIFY):
+            with self._progress.during(Step.VERIFY):
                 copies, remarks = await capture.verify_disks(copies)
                 seal(capture, record, copies, freeze, remarks)
             self._journal.write(RunStage.COPIED)
@@ -174,7 +173,7 @@ class Backup:
     async def _bring_back(self, failure: Exception | None) -> int:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
-            with self._step(Step.COMMIT):
+            with self._progress.during(Step.COMMIT):
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
                 home = await bring_home(
@@ -189,7 +188,7 @@ class Backup:
             self._shortfalls += home.remarks
             await refuse_unproven(self._plan, self._reach, home.merged)
             self._note(RunStage.PIVOTED)
-            with self._step(Step.TIDY):
+            with self._progress.during(Step.TIDY):
                 self._shortfalls += await delete_overlays(self._session, self._plan, self._reach, home.merged)
                 await self._take_leave()
         except Exception as error:  # noqa: BLE001 - told with what is where; nothing is deleted
@@ -249,16 +248,6 @@ class Backup:
         except OSError as error:
             _log(error)
             self._shortfalls.append(f"the journal could not be written: {error.strerror}")
-
-    @contextmanager
-    def _step(self, step: Step) -> Iterator[None]:
-        self._progress.step(step, StepStatus.RUNNING)
-        try:
-            yield
-        except BaseException:
-            self._progress.step(step, StepStatus.FAILED)
-            raise
-        self._progress.step(step, StepStatus.DONE)
 
 
 def _log(error: Exception) -> None:

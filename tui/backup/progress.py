@@ -6,6 +6,8 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
@@ -72,6 +74,17 @@ class Progress:
     def step(self, step: Step, status: StepStatus) -> None:
         """Tell that a step began or ended."""
         self._line(step=step, status=status)
+
+    @contextmanager
+    def during(self, step: Step) -> Iterator[None]:
+        """A step that runs for as long as the block, and fails with it."""
+        self.step(step, StepStatus.RUNNING)
+        try:
+            yield
+        except BaseException:
+            self.step(step, StepStatus.FAILED)
+            raise
+        self.step(step, StepStatus.DONE)
 
     def doing(self, step: Step, words: str) -> None:
         """Tell what a step without bytes is about."""

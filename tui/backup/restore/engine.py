@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +17,7 @@ from tui.backup.control import Orders
 from tui.backup.errors import BackupError, CancelledBackupError, explained
 from tui.backup.journal import Journal, RunStage
 from tui.backup.preflight import Verdict
-from tui.backup.progress import Progress, Step, StepStatus
+from tui.backup.progress import Progress, Step
 from tui.backup.proof_note import prove_and_note
 from tui.backup.restore.boot_test import BootNote, boot_and_ask, keep_note
 from tui.backup.restore.circumstances import gather
@@ -74,30 +73,30 @@ class Restore:
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
     async def _run_all(self) -> None:
-        with self._step(Step.PREPARE):
+        with self._progress.during(Step.PREPARE):
             await self._prepare()
-        with self._step(Step.VERIFY):
+        with self._progress.during(Step.VERIFY):
             await self._verify()
-        with self._step(Step.COPY):
+        with self._progress.during(Step.COPY):
             self._note(RunStage.COPYING)
             await asyncio.to_thread(make_folder, self._plan)
             copies = Copies(self._plan, self._progress, self._orders, self._patience.room_s)
             self._shortfalls += await copies.write()
             self._note(RunStage.COPIED)
         if self._plan.way is RestoreWay.IN_PLACE:
-            with self._step(Step.STOP):
+            with self._progress.during(Step.STOP):
                 stop, patience_s = self._orders.stop, self._patience.stop_s
                 self._was_put_off = await put_off(self._session, self._plan, stop, patience_s)
         self._refuse_if_cancelled()
-        with self._step(Step.PLACE):
+        with self._progress.during(Step.PLACE):
             self._note(RunStage.MOVING)
             await put_files_in(self._session, self._plan)
         if self._plan.way is not RestoreWay.DISK:
-            with self._step(Step.DEFINE):
+            with self._progress.during(Step.DEFINE):
                 self._note(RunStage.DEFINING)
                 await hand_over(self._session, self._run)
         if self._plan.way is RestoreWay.BOOT_TEST:
-            with self._step(Step.BOOT):
+            with self._progress.during(Step.BOOT):
                 await self._boot_test()
 
     async def _prepare(self) -> None:
@@ -189,16 +188,6 @@ class Restore:
         """Write a stage before its acts; raises OSError, and then nothing of it is done."""
         self._journal.write(stage, **details)
         self._stage = stage
-
-    @contextmanager
-    def _step(self, step: Step) -> Iterator[None]:
-        self._progress.step(step, StepStatus.RUNNING)
-        try:
-            yield
-        except BaseException:
-            self._progress.step(step, StepStatus.FAILED)
-            raise
-        self._progress.step(step, StepStatus.DONE)
 
 
 def _log(error: Exception) -> None:
