@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tui.backup.launch import launch
@@ -31,9 +32,14 @@ def main(verb: str, argument: Path) -> int:
         return asyncio.run(run_worker(argument, connect, WATCHDOG, Patience(freeze_s=2)))
     if verb == "watchdog":
         return asyncio.run(run_watchdog(argument, connect))
+    return launch_and_wait(argument, WORKER)
+
+
+def launch_and_wait(plan: Path, worker: Sequence[str]) -> int:
+    """Start a plan's worker as the program does, then wait to be killed."""
     # nohup(1) leaves the hang-up ignored to its children; this process is there to die of it.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    launch(read_plan(argument.read_text("utf-8")), WORKER)
+    launch(read_plan(plan.read_text("utf-8")), worker)
     sys.stdout.write("launched\n")
     sys.stdout.flush()
     sys.stdin.read()

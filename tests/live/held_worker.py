@@ -7,12 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.live.backup_process import WATCHDOG, connect
+from tests.live.backup_process import WATCHDOG, connect, launch_and_wait
 from tui.backup import landing, snapshot
 from tui.backup.capture import Capture
 from tui.backup.journal import Journal, RunStage
-from tui.backup.launch import launch
-from tui.backup.plan import read_plan
 from tui.backup.restore import files
 from tui.backup.session import Patience
 from tui.backup.worker import run_worker
@@ -136,11 +134,7 @@ def main(verb: str, moment: str, path: Path) -> int:
     if verb == "worker":
         hold_at(moment, Hold(path))
         return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8, room_s=3)))
-    launch(read_plan(path.read_text("utf-8")), argv(moment))
-    sys.stdout.write("launched\n")
-    sys.stdout.flush()
-    sys.stdin.read()
-    return 0
+    return launch_and_wait(path, argv(moment))
 
 
 if __name__ == "__main__":
