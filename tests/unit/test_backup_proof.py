@@ -196,3 +196,17 @@ def test_a_terminal_sees_how_far_verifying_is_and_keeps_nothing_of_it(tmp_path: 
     assert any("disks/vdb.raw" in line and "%" in line for line in lines)
     assert lines[-1] == ""
     assert max(map(len, lines)) < 80
+
+
+async def test_an_image_whose_data_is_in_another_file_is_no_copy(tmp_path: Path) -> None:
+    """The guest would read and write that file, whatever the image calls it."""
+    folder = a_backup(tmp_path / "b")
+    image, foreign = folder / "disks" / "vda.qcow2", tmp_path / "foreign"
+    image.unlink()
+    make_qcow2(image, 8 * MIB, "-o", f"data_file={foreign},data_file_raw=on")
+    described = json.loads((folder / "manifest.json").read_text())["disks"]
+    described[0]["sha256"] = hashlib.sha256(image.read_bytes()).hexdigest()
+    change_manifest(folder, disks=described)
+    proof = await prove(folder)
+    assert proof.broken == ("vda",)
+    assert "in another file" in proof.problems[0]

@@ -14,7 +14,7 @@ from time import monotonic
 from tui.backup.copying import byte_length, data_bytes, hash_file
 from tui.backup.errors import BackupError, explained
 from tui.backup.folder import VOID
-from tui.backup.images import ImageError, check_image, image_info
+from tui.backup.images import ImageError, check_image, image_info, read_header
 from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat
 from tui.backup.progress import RateMeter
@@ -203,6 +203,10 @@ async def _check(path: Path, disk: SavedDisk) -> str:
         if -(-length // SECTOR) * SECTOR != disk.virtual_bytes:
             raise BackupError(f"It has {length} bytes, the disk had {disk.virtual_bytes}")
         return ""
+    header = await asyncio.to_thread(read_header, str(path))
+    if header is not None and header.external_data:
+        # Not even qemu-img is let near it: it would open whatever file the image names.
+        raise ImageError("Its data is in another file, which is not part of the backup")
     info = await image_info(str(path), disk.format)
     if info.backing:
         raise ImageError(f"It needs another image, which is not part of the backup: {info.backing}")
