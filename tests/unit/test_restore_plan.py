@@ -19,7 +19,7 @@ from tui.backup.proof import DiskProof, Proof
 from tui.backup.reach import FileSystem
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.definition import explained_changes, restored_xml
-from tui.backup.restore.findings import findings_of, free_name
+from tui.backup.restore.findings import findings_of, free_name, unfit_name
 from tui.backup.restore.needs import needs_of
 from tui.backup.restore.plan import Change, ChangeKind, RestorePlan, RestoreWay, StopWay, aside_of, partial_of
 from tui.backup.restore.propose import _clone_files, _original_files
@@ -305,3 +305,15 @@ def test_a_restore_without_an_end_goes_on_once_it_moved_files_and_back_before(sa
     tested = RestoreEvidence(a_plan(saved, RestoreWay.BOOT_TEST), "testing", (), has_moved=True)
     assert restore_leftover(tested).way is Way.UNDO
     assert restore_leftover(replace(tested, worker=1)).way is Way.ATTACH
+
+
+@pytest.mark.parametrize("name", [".", "..", " ", "../x", "a/b", "a\nb", "\x1b[31m", "\udcff", "n" * 248, "ä" * 124])
+def test_names_that_libvirt_would_make_paths_of_are_refused(saved: SavedBackup, name: str) -> None:
+    """libvirt takes `.` and `..`, and deletes what is not that guest's when it is undefined."""
+    for way in (RestoreWay.CLONE, RestoreWay.BOOT_TEST):
+        plan = replace(a_plan(saved, way), guest=name)
+        assert failed(found_for(saved, plan, well(saved, plan))) == ["Name"]
+    plan = replace(a_plan(saved, RestoreWay.IN_PLACE), guest=name)
+    assert "Guest" in failed(found_for(saved, plan, well(saved, plan)))
+    assert unfit_name("web 2: <é>") == ""
+    assert unfit_name("n" * 247) == ""

@@ -18,6 +18,8 @@ from tui.model.guest import PowerState
 
 NAME_MAX = 255
 """Bytes of a file's name (limits.h)."""
+_DEFINITION_ENDING = ".xml.new"
+"""What libvirt adds to a guest's name for the file of its definition, while it writes that."""
 _MEANING = {
     Consistency.QUIESCED: "the guest's file systems were frozen at its moment",
     Consistency.PAUSED: "the guest was paused: what only its memory held is not in it",
@@ -75,6 +77,9 @@ def _guest(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumsta
 
 
 def _name(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Finding:
+    unfit = unfit_name(plan.guest)
+    if unfit:
+        return _failed("Name", unfit, "Choose another name: --as NAME.")
     if now.by_name is not None:
         free = free_name(plan.guest, now.taken_names)
         fix = Fix(f"Call it {free}", f"--as {free}", replace(wishes, name=free))
@@ -82,6 +87,23 @@ def _name(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Finding:
     if now.own_folder_exists:
         return _failed("Name", f"{plan.own_folder} exists", "Choose another name, or another folder.")
     return _passed("Name", f"{plan.guest} is free")
+
+
+def unfit_name(name: str) -> str:
+    """Why no guest may be defined by that name, empty where one may.
+
+    libvirt makes file names of it, and takes `.` and `..`: with such a guest it forgets the snapshots of all guests and
+    removes definitions of others (qemuDomainRemoveInactive deletes SNAPSHOT_FOLDER/NAME with all that is below).
+    """
+    if name in (".", "..") or not name.strip():
+        return "a guest cannot be called that: it would be the name of a folder of libvirt's"
+    if "/" in name:
+        return "a guest's name cannot hold a slash"
+    if not name.isprintable():
+        return "a guest's name cannot hold control characters, or bytes that are no UTF-8"
+    if len(name.encode()) > NAME_MAX - len(_DEFINITION_ENDING):
+        return "the name is too long: libvirt names a file after it"
+    return ""
 
 
 def free_name(wanted: str, taken: frozenset[str]) -> str:
@@ -97,6 +119,8 @@ def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circum
             other = f"a guest {plan.guest} is there, but not the one of the backup (UUID {now.by_name.uuid})"
             fix = Fix("Restore as a clone", "--as NAME", replace(wishes, way=RestoreWay.CLONE, name=""))
             yield _failed("Guest", other, "Restore it as a clone, or rename the other guest.", fix)
+        elif unfit_name(plan.guest):
+            yield _failed("Guest", unfit_name(plan.guest), "Restore it as a clone: --as NAME.")
         else:
             yield _warned("Guest", "it is not on this host (any more); it will be defined", "")
         return
