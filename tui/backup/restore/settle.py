@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import asdict
+from shlex import quote
 
 from tui.backup.errors import BackupError, explained
 from tui.backup.journal import Entry, Journal, RunStage, read_journal
@@ -66,7 +67,7 @@ async def undo_restore(session: HostSession, run: RestoreRun) -> str:
     Returns the outcome in a sentence. Raises BackupError where it cannot be done (any more), HostError and OSError.
     """
     with guest_lock(run.plan.uuid):
-        _refuse_what_cannot_be_undone(run)
+        refuse_what_cannot_be_undone(run)
         if run.plan.way is RestoreWay.IN_PLACE:
             await require_off(session, run.plan)
         note_worker(run, os.getpid())
@@ -114,18 +115,48 @@ async def _undo(session: HostSession, run: RestoreRun) -> str:
     return outcome
 
 
-def _refuse_what_cannot_be_undone(run: RestoreRun) -> None:
+def refuse_what_cannot_be_undone(run: RestoreRun) -> None:
+    """Raise BackupError, with what to do instead, for a restore that may not be undone as things are; blocks."""
     entries = read_journal(run.folder)
     last = entries[-1].stage if entries else None
+    later = _standing_on(run)
     reasons = (
         (worker_alive(run), "it is running", "Wait for its end, or cancel it: qga-tui jobs RUN --cancel"),
         (run.plan.way not in UNDOABLE, f"it was a restore of the kind {run.plan.way}", "Remove what it made by hand."),
         (last is not RunStage.DONE, f"its state is {last}", "See what it needs: qga-tui rescue"),
         (not can_be_undone(run.plan), "the former images are gone", "There is nothing to put back."),
+        (
+            later is not None,
+            f"restore {later.plan.run_id if later else ''} came later, and keeps aside what this one put in place",
+            f"Undo that one first: qga-tui restore {quote(later.plan.folder if later else '')} --undo",
+        ),
     )
     for holds, why, next_step in reasons:
         if holds:
             raise BackupError("This restore cannot be undone", cause=why, next_step=next_step)
+
+
+def _standing_on(run: RestoreRun) -> RestoreRun | None:
+    """The newest restore that moved aside what `run` had put in place, and is not undone itself.
+
+    Undone out of order, the images of both would change their names, and the ones told to be deleted be the wrong ones.
+    """
+    places = {file.to for file in run.plan.files}
+    since = _ended_at(run)
+    above = (
+        other
+        for other in list_restores()
+        if other.plan.run_id != run.plan.run_id
+        and _ended_at(other) > since
+        and any(file.to in places and file.aside and os.path.lexists(file.aside) for file in other.plan.files)
+    )
+    return max(above, key=_ended_at, default=None)
+
+
+def _ended_at(run: RestoreRun) -> float:
+    """When the journal's last word was written, in Unix seconds; 0 without one."""
+    entries = read_journal(run.folder)
+    return entries[-1].at if entries else 0.0
 
 
 def _has_moved(entries: Collection[Entry]) -> bool:
