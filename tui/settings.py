@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -85,11 +87,10 @@ def load_config() -> Config:
     """The user's settings over the defaults; raises ConfigError for a file that says something else than it may."""
     path = config_path()
     try:
-        with path.open("rb") as file:
-            given = tomllib.load(file)
+        given = tomllib.loads(_plain_text(path))
     except FileNotFoundError:
         return Config()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unusable(path, str(error)) from error
     known = {each.name for each in fields(Config)}
     unknown = sorted(given.keys() - known)
@@ -98,11 +99,29 @@ def load_config() -> Config:
     return _checked(path, given)
 
 
+def _plain_text(path: Path) -> str:
+    """The file's text; raises OSError, also for a pipe, whose opening would wait for a writer for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        return file.read().decode("utf-8")
+
+
+def _folder(text: str) -> Path | None:
+    """The absolute folder that is meant, None where none can be: `~nobody-of-that-name/x`, a null byte."""
+    try:
+        folder = Path(text).expanduser()
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() and "\0" not in text else None
+
+
 def _checked(path: Path, given: dict[str, object]) -> Config:
     config = Config()
     for name, value in given.items():
-        if name == "backups_folder" and isinstance(value, str) and value.startswith(("/", "~")):
-            config = replace(config, backups_folder=Path(value).expanduser())
+        if name == "backups_folder" and isinstance(value, str) and (folder := _folder(value)) is not None:
+            config = replace(config, backups_folder=folder)
         elif name == "read_only" and isinstance(value, bool):
             config = replace(config, read_only=value)
         elif name == "audit" and isinstance(value, bool):

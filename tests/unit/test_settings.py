@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,9 @@ def test_what_is_set_is_taken_and_the_rest_stays() -> None:
         ("ping_timeout_s = 1.5", "is not a value"),
         ("read_only = 1", "is not a value"),
         ('backups_folder = "here"', "is not a value"),
+        ('backups_folder = "~nobody-is-called-so/x"', "is not a value"),
+        ('backups_folder = "/a\\u0000b"', "is not a value"),
+        (f"x = {'[' * 5000}", "recursion"),
         ("= =", "config.toml"),
     ],
 )
@@ -40,3 +44,11 @@ def test_a_mistake_is_named_with_the_file(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match="settings cannot be used") as caught:
         load_config()
     assert words in caught.value.one_line()
+
+
+def test_a_pipe_in_its_place_is_refused_and_not_waited_for() -> None:
+    config_path().parent.mkdir(parents=True)
+    os.mkfifo(config_path())
+    with pytest.raises(ConfigError) as caught:
+        load_config()
+    assert "no plain file" in caught.value.one_line()
