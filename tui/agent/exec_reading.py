@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 
 from tui.agent.commands import ExecStatus, exec_status
+from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_model import Notice, Output, Stream
 from tui.agent.exec_segments import Segments
-from tui.agent.exec_shell import forget
+from tui.agent.exec_shell import forget, still_runs
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
 
@@ -18,6 +19,8 @@ _QUIET_S, _QUIET_ANEW_S = 0.03, 0.08
 with it: a short one is over by then, and each question costs the guest time."""
 _ASK_S = 0.1
 """Seconds between two questions to the agent about a command whose outputs are open: the shells say most ends."""
+_ASK_GUEST_S = 1.0
+"""The same for a command that the agent has forgotten: each question is a process in the guest."""
 _NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}
 
 
@@ -40,6 +43,7 @@ class RunReading:
         self._quiet_until = self._asked_at = self._clock() + (_QUIET_S if firsts else _QUIET_ANEW_S)
         self._status = ExecStatus(exited=False)
         self._is_kept_by_agent = True
+        self._forgotten: CommandFailedError | None = None
 
     @property
     def is_dry(self) -> bool:
@@ -60,10 +64,32 @@ class RunReading:
             await endings.look()
         if endings.are_complete and endings.exit_code is not None:
             self._status = ExecStatus(exited=True, exit_code=endings.exit_code)
+        elif self._forgotten is not None:
+            if now - self._asked_at >= _ASK_GUEST_S:
+                self._asked_at = now
+                await self._ask_guest(self._forgotten)
         elif endings.are_complete or now - self._asked_at >= _ASK_S:
-            self.learn(await exec_status(self._transport, self._pid))
             self._asked_at = now
+            await self._ask_agent()
         return self._status
+
+    async def _ask_agent(self) -> None:
+        try:
+            self.learn(await exec_status(self._transport, self._pid))
+        except CommandUnavailableError:
+            raise
+        except CommandFailedError as error:
+            await self._ask_guest(error)
+            self._forgotten, self._is_kept_by_agent = error, False
+
+    async def _ask_guest(self, forgotten: CommandFailedError) -> None:
+        """A command outlives its agent, and its shell still says how it ends; raises `forgotten` where none will."""
+        if await still_runs(self._transport, self._path, self._pid):
+            return
+        await self._endings.look()
+        if self._endings.exit_code is None:
+            raise forgotten
+        self._status = ExecStatus(exited=True, exit_code=self._endings.exit_code)
 
     async def drain(self, *, is_gone: bool) -> list[Output | Notice]:
         """What came of each stream, READ_PIECE and a segment at most."""

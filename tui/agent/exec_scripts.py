@@ -20,6 +20,9 @@ _UNREAD_S = 600
 KEPT_READY_S = 600
 """Seconds for which a folder and its pumps wait in the guest for a command; without one they are gone by themselves."""
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+"""Names the guest's present run, random(4)."""
+
 NO_CWD, NO_SPACE, NO_TOOL = 91, 92, 93
 """Exit codes of PREPARE."""
 
@@ -30,6 +33,7 @@ umask 077
 d=$(mktemp -d -t "$2.XXXXXX") || exit {NO_SPACE}
 if mkfifo "$d/o" "$d/e" ${{3:+"$d/i"}} && : >"$d/kept" >"$d/pid" && echo >"$d/end"; then printf '%s\\n' "$d"
 else rm -rf "$d"; exit {NO_SPACE}; fi
+{{ IFS= read -r b <{BOOT_ID} && printf '%s\\n' "$b" >"$d/boot"; }} 2>/dev/null
 [ -n "$4" ] && [ -d /proc/self/fd ] && mkfifo "$d/go" && : >"$d/o.0" && : >"$d/e.0" || exit 0
 exec 3<>"$d/o" 4<>"$d/e" 5<"$d/o" 6<"$d/e" 7<>"$d/go"
 ( setsid "$0" -c "$4" "$0" "$d" o <&5 >/dev/null 2>&1 3<&- 4<&- 5<&- 6<&- 7<&- & )
@@ -42,7 +46,7 @@ printf '%s\\n' "$!" >"$d/holder" && printf '%s\\n' "$!"
 $1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed; $4
 the text of PUMP where the pumps are to wait for a command that WAITING becomes later, else empty. They do while a
 process, whose pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most. Each stream's first segment
-exists then, so that it can be opened before the command.
+exists then, so that it can be opened before the command. The file `boot` names the guest's run, where the system does.
 """
 
 SURROUND = """
@@ -247,6 +251,15 @@ kill -0 "$2" 2>/dev/null && echo "$2"
 exit 0
 """
 """Like GROUP for a lone process."""
+
+STILL_RUNS = f"""
+IFS= read -r was <"$1/boot" && IFS= read -r now <{BOOT_ID} && [ "$was" = "$now" ] || exit 1
+IFS= read -r l <"/proc/$2/stat" || exit 1
+p=$2
+set -- ${{l##*) }}
+[ "$3" = "$p" ] && [ "$1" != Z ] && [ "$1" != X ]
+"""
+"""Succeeds while the command $2 of the folder $1 runs: a leader of its group, in the run of the guest that began it."""
 
 
 def exports(env: Mapping[str, str]) -> str:

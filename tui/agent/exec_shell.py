@@ -49,6 +49,13 @@ async def survivors(transport: Transport, pid: int, *, leads_group: bool, signal
     return tuple(status.out.decode("utf-8", "replace").splitlines())
 
 
+async def still_runs(transport: Transport, folder: str, pid: int) -> bool:
+    """Whether a streamed command runs, as the guest says where its agent has forgotten it."""
+    return (
+        await ask(transport, scripts.SHELL, "-c", scripts.STILL_RUNS, scripts.SHELL, folder, str(pid))
+    ).exit_code == 0
+
+
 async def end_windows_tree(transport: Transport, pid: int) -> None:
     """End a Windows command with its children; whether it ended is for its status to say."""
     await ask(transport, "taskkill", "/PID", str(pid), "/T", "/F")
