@@ -49,8 +49,13 @@ class ConsoleScreen(ScrollbackScreen):
         *bindings(Where.CONSOLE, priority=True),
         Binding("pageup", "scroll(-1)", show=False, priority=True),
         Binding("pagedown", "scroll(1)", show=False, priority=True),
+        Binding("ctrl+home", "to_begin", show=False, priority=True),
+        Binding("ctrl+end", "to_end", show=False, priority=True),
     ]
-    HELP = "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended."
+    HELP = (
+        "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended. "
+        "Page up and page down scroll the output; ctrl+home and ctrl+end go to its begin and its end."
+    )
 
     def __init__(self, guest: Guest, session: Session, history: History | None = None) -> None:
         super().__init__(session.scrollback, guest.name)
@@ -171,6 +176,14 @@ class ConsoleScreen(ScrollbackScreen):
         """Scroll the output while the prompt has the focus."""
         view = self.view
         view.scroll_relative(y=pages * (view.size.height - 1), animate=False, immediate=True)
+
+    def action_to_begin(self) -> None:
+        """Show the begin of the output that is kept."""
+        self.view.scroll_home(animate=False, immediate=True)
+
+    def action_to_end(self) -> None:
+        """Show the end of the output, and what comes."""
+        self.view.follow()
 
     def action_back(self) -> None:
         """To the list; a running command runs on."""
