@@ -90,7 +90,7 @@ class RoundsScreen(Screen[None]):
 
     def _draw(self, begun: float, total: int) -> None:
         done = len(self._examinations)
-        sick = sum(1 for each in self._examinations.values() if not each.verdict.is_healthy)
+        sick = sum(1 for each in self._examinations.values() if each.verdict.cause not in (Cause.HEALTHY, Cause.OFF))
         words = f"Verdicts on {done} of {total} guests, {sick} with findings, {time.monotonic() - begun:.1f} s"
         self.query_one("#title", Static).update(Text(words, "bold"))
         table = self.query_one(DataTable)
