@@ -37,6 +37,9 @@ async def test_a_killed_daemon_leaves_the_rows_and_a_new_one_brings_them_back_to
                 await until(pilot, lambda: app.fleet.hosts[0].link is Link.LOST)
                 assert app.screen.query_one(GuestRows).row_count == before
                 assert "lost since" in str(app.screen.query_one("#hosts").render())
+                assert state_of(app, web1) is AgentState.UNKNOWN
+                rows = app.screen.query_one(GuestRows)
+                assert all(any(cell.startswith("? unknown") for cell in rows.row(place)) for place in range(before))
             finally:
                 await lab.start_daemon()
             # The list changes while nobody is connected.

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from tui.fleet.columns import DEFAULT_KEYS, fitting
-from tui.fleet.fleet import TIMELINE_LENGTH, Fleet, facts_read, first_seen, port_changed, probed, remembered
+from tui.fleet.fleet import (
+    TIMELINE_LENGTH,
+    Fleet,
+    facts_read,
+    first_seen,
+    out_of_sight,
+    port_changed,
+    probed,
+    remembered,
+)
 from tui.fleet.liveness import LivenessPolicy, pause_s
 from tui.fleet.words import age, ping
 from tui.model.events import AgentPortClosed, AgentPortOpened
@@ -131,3 +140,13 @@ def test_ages_and_pings_read_like_a_persons() -> None:
         "1y",
     ]
     assert [ping(ms) for ms in (None, 0.84, 12.3, 1300)] == ["", "0.8 ms", "12 ms", "1.3 s"]
+
+
+def test_nothing_is_claimed_of_a_guest_whose_host_is_lost() -> None:
+    seen = probed(first_seen("h", OPEN), Answered(1.0, 2.0, frozen=False))
+    lost = out_of_sight(seen, 9.0)
+    assert (lost.agent.state, lost.facts.power, lost.agent.since) == (AgentState.UNKNOWN, PowerState.UNKNOWN, 9.0)
+    assert "responding" in lost.agent.reason
+    back = facts_read(lost, OPEN, asked_at=20.0, now=20.0)
+    assert (back.agent.state, back.agent.since) == (AgentState.CONNECTED, None)
+    assert probed(back, Answered(21.0, 2.0, frozen=False)).agent.since is None

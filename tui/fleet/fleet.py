@@ -126,6 +126,15 @@ def probed(guest: Guest, outcome: ProbeOutcome) -> Guest:
     return _judged(replace(guest, probe=outcome), guest, outcome.at)
 
 
+def out_of_sight(guest: Guest, now: float) -> Guest:
+    """A guest whose host is lost: what was seen last is history, and nothing is claimed until it is seen again."""
+    reason = f"its host is lost; it was {guest.facts.power}, its agent {guest.agent.state}"
+    unknown = replace(guest, facts=replace(guest.facts, power=PowerState.UNKNOWN), probe=None, port_changed_at=None)
+    return remembered(
+        replace(unknown, agent=AgentStatus(AgentState.UNKNOWN, reason, now), cpu_share=None), "its host is lost", now
+    )
+
+
 def introduced(guest: Guest, facts: AgentFacts, at: float) -> Guest:
     """A guest after its agent said who it is; a new version or another policy is worth a line in the timeline."""
     before, guest = guest.agent_facts, replace(guest, agent_facts=facts)
@@ -153,12 +162,15 @@ _FIRST_ANSWERS = {AgentState.CONNECTED, AgentState.UNKNOWN}
 def _judged(changed: Guest, before: Guest, now: float) -> Guest:
     """`changed` with the state its evidence proves; the age restarts only where a change was seen.
 
+    A guest that comes back into sight may have changed long before: its state has no age.
+
     The first answer to a port that was open before we looked is not a change: nobody knows since when it answers.
     """
     state, reason = diagnose(changed.facts, changed.probe, changed.port_changed_at)
     same = state is before.agent.state
     learned = before.agent.since is None and before.agent.state in _FIRST_ANSWERS and changed.probe is not None
-    since = before.agent.since if same or learned else now
+    reappeared = before.agent.state is AgentState.UNKNOWN and not same
+    since = before.agent.since if same or learned else None if reappeared else now
     ping_ms = changed.probe.ping_ms if isinstance(changed.probe, Answered) else None
     judged = replace(changed, agent=AgentStatus(state, reason, since, ping_ms))
     return (

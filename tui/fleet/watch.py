@@ -162,7 +162,11 @@ class HostWatch:
         status = self._watch.fleet.host(self._host.name)
         if (status.link, status.why) != (link, why):
             since = status.since if status.link is link else time.time()
-            self._watch.become(self._watch.fleet.with_host(replace(status, link=link, why=why, since=since)))
+            fleet = self._watch.fleet.with_host(replace(status, link=link, why=why, since=since))
+            if link is Link.LOST and status.link is not Link.LOST:
+                now = time.time()
+                fleet = fleet.with_guests(*(folding.out_of_sight(guest, now) for guest in fleet.of_host(status.name)))
+            self._watch.become(fleet)
 
     def _replace(self, guest: Guest) -> None:
         self._watch.become(self._watch.fleet.with_guests(guest))
