@@ -44,8 +44,8 @@ class Terminal:
         os.close(self._master)
 
     def type(self, keys: str) -> None:
-        """Send keys."""
-        os.write(self._master, keys.encode())
+        """Send keys; surrogates stand for bytes that are no UTF-8."""
+        os.write(self._master, keys.encode("utf-8", "surrogateescape"))
 
     def read_for(self, seconds: float) -> int:
         """Take in what is written in that time; returns how many bytes that were."""

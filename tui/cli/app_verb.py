@@ -15,6 +15,7 @@ from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.fleet.liveness import LivenessPolicy
 from tui.settings import load_config
+from tui.widgets.terminal_bytes import take_any_bytes
 
 LEAVE_S = 0.6
 """Seconds in which what still runs may tidy up, in guests too, before the process ends."""
@@ -36,6 +37,7 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
     asyncio.set_event_loop(loop)
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, app.exit)
+    take_any_bytes()
     app.run(loop=loop)
     loop.run_until_complete(_tidy_up())
     return app.return_code or 0
