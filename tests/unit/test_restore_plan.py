@@ -317,3 +317,33 @@ def test_names_that_libvirt_would_make_paths_of_are_refused(saved: SavedBackup, 
     assert "Guest" in failed(found_for(saved, plan, well(saved, plan)))
     assert unfit_name("web 2: <é>") == ""
     assert unfit_name("n" * 247) == ""
+
+
+def test_in_place_no_file_is_replaced_that_the_backups_own_definitions_do_not_name(saved: SavedBackup) -> None:
+    plan = a_plan(saved, RestoreWay.IN_PLACE)
+    assert "Disk vda" not in failed(found_for(saved, plan, well(saved, plan)))
+    elsewhere = replace(saved, disks=(replace(saved.disks[0], original="/etc/hostname"), *saved.disks[1:]))
+    plan = a_plan(elsewhere, RestoreWay.IN_PLACE)
+    assert "Disk vda" in failed(found_for(elsewhere, plan, well(elsewhere, plan)))
+
+
+def test_in_place_no_image_is_replaced_that_another_image_of_the_guest_lies_on(saved: SavedBackup) -> None:
+    plan = a_plan(saved, RestoreWay.IN_PLACE)
+    now = replace(well(saved, plan), guest=facts(saved, PowerState.OFF))
+    assert "Images" not in failed(found_for(saved, plan, now))
+    assert "Images" in failed(found_for(saved, plan, replace(now, standing_on=("/images/snap1.qcow2",))))
+
+
+def test_nothing_is_restored_into_a_backup(saved: SavedBackup) -> None:
+    plan = a_plan(saved, RestoreWay.CLONE)
+    now = well(saved, plan)
+    inside = tuple(replace(place, is_in_backup=True) for place in now.places)
+    assert "Disk vda" in failed(found_for(saved, plan, replace(now, places=inside)))
+
+
+def test_what_reads_another_file_is_not_restored_whoever_accepts_it(saved: SavedBackup) -> None:
+    plan = replace(a_plan(saved, RestoreWay.CLONE), accepted=("vda",))
+    broken = DiskProof("vda", "disks/vda.qcow2", ("its sum is wrong",))
+    assert refuse_broken(plan, Proof(saved.folder, disks=(broken,))) == ("restored as accepted: its sum is wrong",)
+    with pytest.raises(BackupError, match="none of its own: vda"):
+        refuse_broken(plan, Proof(saved.folder, disks=(replace(broken, is_foreign=True),)))

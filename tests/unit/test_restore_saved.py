@@ -63,6 +63,7 @@ def test_no_disk_lies_outside_the_folder(folder: Path, file: str) -> None:
         {"sha256": "0" * 63},
         {"mode": "rwx"},
         {"owner": -1},
+        {"owner": 2**40},
         {"virtual_bytes": "1"},
         {"format": "vmdk"},
         {"kind": "network"},

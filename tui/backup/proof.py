@@ -51,11 +51,17 @@ class DiskProof:
     target: str
     file: str
     problems: tuple[str, ...] = ()
+    is_foreign: bool = False
+    """It would show another file's bytes to the guest: nobody can want that."""
 
     @property
     def is_good(self) -> bool:
         """Whether the disk can be trusted."""
         return not self.problems
+
+
+class ForeignDataError(ImageError):
+    """An image names another file, whose bytes the guest would read in place of the disk's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ async def prove(folder: Path, tell: Tell = unheard) -> Proof:
 
 async def _look(saved: SavedBackup, disk: SavedDisk, found: tuple[str, ...]) -> tuple[DiskProof, str]:
     """Look at one disk of which reading it found `found`; returns a remark too, empty where there is none."""
-    problems, remark = list(found), ""
+    problems, remark, is_foreign = list(found), "", False
     if disk.file not in saved.sums:
         problems.append(f"{disk.file} is not in {SUMS}")
     elif saved.sums[disk.file] != disk.sha256:
@@ -126,9 +132,10 @@ async def _look(saved: SavedBackup, disk: SavedDisk, found: tuple[str, ...]) -> 
             remark = await _check(saved.path(disk.file), disk)
         except (BackupError, OSError) as error:
             problems.append(_words(disk.file, error))
+            is_foreign = isinstance(error, ForeignDataError)
     elif not found:
         problems.append(f"{disk.file}: {disk.problem}")
-    return DiskProof(disk.target, disk.file, tuple(problems)), remark
+    return DiskProof(disk.target, disk.file, tuple(problems), is_foreign), remark
 
 
 class _Reader:
@@ -206,10 +213,10 @@ async def _check(path: Path, disk: SavedDisk) -> str:
     header = await asyncio.to_thread(read_header, str(path))
     if header is not None and header.external_data:
         # Not even qemu-img is let near it: it would open whatever file the image names.
-        raise ImageError("Its data is in another file, which is not part of the backup")
+        raise ForeignDataError("Its data is in another file, which is not part of the backup")
     info = await image_info(str(path), disk.format)
     if info.backing:
-        raise ImageError(f"It needs another image, which is not part of the backup: {info.backing}")
+        raise ForeignDataError(f"It needs another image, which is not part of the backup: {info.backing}")
     if info.virtual_bytes != disk.virtual_bytes:
         raise ImageError(f"The disk in it has {info.virtual_bytes} bytes, the manifest says {disk.virtual_bytes}")
     return await check_image(str(path), disk.format)

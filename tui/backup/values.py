@@ -25,6 +25,13 @@ def a_count(raw: Any) -> int:
     return raw
 
 
+def a_user(raw: Any) -> int:
+    """The number of a user or a group, which chown(2) takes; raises ValueError."""
+    if a_count(raw) >= 2**32 - 1:
+        raise ValueError(f"not a user's number: {raw!r:.80}")
+    return int(raw)
+
+
 def a_text(raw: Any) -> str:
     """A text that is not empty and of bounded length; raises ValueError."""
     if not isinstance(raw, str) or not 0 < len(raw) <= TEXT_LIMIT or "\0" in raw:

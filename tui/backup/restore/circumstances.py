@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tui.backup.evidence import is_local, users_of_images
+from tui.backup.images import ImageError, image_info, read_header
+from tui.backup.plan import ImageFormat
 from tui.backup.reach import FileSystem
 from tui.backup.reach_files import file_system
 from tui.backup.restore.needs import Needs, needs_of
 from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay
-from tui.backup.restore.saved import SavedBackup
+from tui.backup.restore.saved import MANIFEST, SUMS, SavedBackup
 from tui.backup.runs import active_run
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host, HostError, HostUnreachableError
+from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
+CHAIN_LIMIT = 64
+"""Images that are followed below one another."""
 _NETWORK_DEVICES = Path("/sys/class/net")
 
 
@@ -32,6 +37,8 @@ class PlaceEvidence:
     taken_names: tuple[str, ...]
     folder: FileSystem | None
     users: tuple[str, ...] = ()
+    is_in_backup: bool = False
+    """The place is in the folder of a backup, which holds what was saved and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ class Circumstances:
     misfits: tuple[Misfit, ...] = ()
     managed_save: bool = False
     snapshots: int = 0
+    standing_on: tuple[str, ...] = ()
+    """Images of the guest that lie on top of those that a restore in place replaces."""
     active_run: str = ""
 
 
@@ -88,6 +97,7 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         misfits=await _misfits(host, needs, plan) if plan.defines else (),
         managed_save=is_off and await host.has_managed_save(plan.uuid),
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
+        standing_on=await _standing_on(guest, plan) if guest is not None and plan.way is RestoreWay.IN_PLACE else (),
         active_run="" if other is None else other.plan.run_id,
     )
 
@@ -103,7 +113,37 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
         taken_names=tuple(name for name in names if os.path.lexists(name)),
         folder=file_system(str(folder)),
         users=users.get(file.to, ()),
+        is_in_backup=any((parent / MANIFEST).exists() and (parent / SUMS).exists() for parent in Path(file.to).parents),
     )
+
+
+async def _standing_on(guest: DomainFacts, plan: RestorePlan) -> tuple[str, ...]:
+    replaced = {file.to for file in plan.disks}
+    return tuple(
+        [
+            disk.source
+            for disk in guest.disks
+            if disk.source_type == "file"
+            and disk.source not in replaced
+            and not replaced.isdisjoint(disk.backing or await _chain_below(disk))
+        ]
+    )
+
+
+async def _chain_below(disk: Disk) -> tuple[str, ...]:
+    """The images below one that is not in use, as far as they can be followed."""
+    below: list[str] = []
+    path, image_format = disk.source, disk.format
+    while path and image_format == ImageFormat.QCOW2 and len(below) < CHAIN_LIMIT:
+        try:
+            path = (await image_info(path, ImageFormat.QCOW2)).backing
+            header = await asyncio.to_thread(read_header, path) if path else None
+        except (ImageError, OSError):
+            break
+        if path:
+            below.append(path)
+        image_format = ImageFormat.QCOW2 if header is not None else ImageFormat.RAW
+    return tuple(below)
 
 
 async def _misfits(host: Host, needs: Needs, plan: RestorePlan) -> tuple[Misfit, ...]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tui.backup.chain import disks_by_target
 from tui.backup.manifest import Consistency
+from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name
 from tui.backup.preflight import MARGIN_BYTES, Verdict, size_text
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
-from tui.backup.restore.plan import Change, RestorePlan, RestoreWay, StopWay
+from tui.backup.restore.plan import Change, RestoredFile, RestorePlan, RestoreWay, StopWay
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Finding, Fix, Wishes
 from tui.model.guest import PowerState
@@ -149,7 +151,10 @@ def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circum
         for file in plan.disks
         if file.name == disk.target and disk.source_type == "file" and disk.source != file.to
     ]
-    if elsewhere:
+    if now.standing_on:
+        words = f"the guest's present {', '.join(now.standing_on)} lies on an image that would be replaced"
+        yield _failed("Images", words, "Restore as a clone; or commit that image into its base first.")
+    elif elsewhere:
         yield _warned("Images", f"the guest uses {', '.join(elsewhere)} by now; that stays there, unused")
 
 
@@ -168,7 +173,7 @@ def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterat
     for place in now.places:
         file = place.file
         title = f"Disk {file.name}" if file.is_disk else "UEFI variables"
-        why = _objection(place, plan)
+        why = _objection(place, saved, plan)
         if why:
             yield _failed(title, f"{file.to}: {why[0]}", why[1])
             continue
@@ -179,7 +184,7 @@ def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterat
         yield _warned("Other disks", f"not in the backup, and left as they are: {', '.join(saved.left_out)}")
 
 
-def _objection(place: PlaceEvidence, plan: RestorePlan) -> tuple[str, str] | None:
+def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> tuple[str, str] | None:
     file = place.file
     longest = max(len(os.fsencode(Path(name).name)) for name in (file.partial, file.aside or file.to))
     trouble = (
@@ -188,6 +193,12 @@ def _objection(place: PlaceEvidence, plan: RestorePlan) -> tuple[str, str] | Non
             "a block device cannot be moved aside",
             "Restore as a clone, or this disk alone to a path.",
         ),
+        (
+            plan.way is RestoreWay.IN_PLACE and not _is_named(file, saved),
+            "the backup's own definitions have it elsewhere: its manifest was changed",
+            "Restore as a clone, or this disk alone to a path.",
+        ),
+        (place.is_in_backup, "it is in the folder of a backup", "Choose another place."),
         (place.folder is None, "there is no such folder", "Make or mount it, or choose another one: --to FOLDER."),
         (place.folder is not None and not place.folder.writable, "this user may not write there", "Be root."),
         (place.exists and not file.aside, "there is something by that name", "Choose another place, or move it."),
@@ -197,6 +208,17 @@ def _objection(place: PlaceEvidence, plan: RestorePlan) -> tuple[str, str] | Non
         (longest > NAME_MAX, "the name is too long to move it aside", "Restore as a clone."),
     )
     return next(((why, next_step) for holds, why, next_step in trouble if holds), None)
+
+
+def _is_named(file: RestoredFile, saved: SavedBackup) -> bool:
+    """Whether a definition in the backup names the place, too; a volume's path stands in none."""
+    definitions = [xml for xml in (saved.stored_xml, saved.live_xml) if xml]
+    if not file.is_disk:
+        return file.to in map(nvram_path, definitions)
+    if file.kind is DiskKind.VOLUME:
+        return True
+    named = [disks_by_target(xml).get(file.name) for xml in definitions]
+    return any(disk is not None and file.to in (disk.source, *disk.backing) for disk in named)
 
 
 def _space(now: Circumstances) -> Iterator[Finding]:

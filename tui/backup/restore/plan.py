@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from tui.backup.plan import PLAN_LIMIT, RUN_ID, STAMP, TARGET, UUID, DiskKind, ImageFormat, InvalidPlanError
-from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
+from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like, a_user
 
 KIND = "restore"
 NVRAM_NAME = "nvram"
@@ -228,8 +228,8 @@ def _file(raw: Any) -> RestoredFile:
         to_format=ImageFormat(raw["to_format"]),
         aside=a_path(raw["aside"]) if raw.get("aside") else "",
         kind=DiskKind(raw["kind"]),
-        owner=a_count(raw["owner"]),
-        group=a_count(raw["group"]),
+        owner=a_user(raw["owner"]),
+        group=a_user(raw["group"]),
         mode=a_count(raw["mode"]) & 0o7777,
     )
 

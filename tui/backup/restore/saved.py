@@ -18,7 +18,7 @@ from tui.backup.folder import PARTIAL, VOID
 from tui.backup.manifest import SCHEMA, Consistency
 from tui.backup.nvram import NVRAM_FILE, Nvram
 from tui.backup.plan import TARGET, UUID, DiskKind, ImageFormat
-from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
+from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like, a_user
 from tui.hosts.domain_xml import XML_LIMIT, MalformedXmlError, read_definition
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
@@ -252,8 +252,8 @@ def _disk(folder: Path, raw: Any) -> SavedDisk:
         virtual_bytes=a_count(raw["virtual_bytes"]),
         data_bytes=a_count(raw["data_bytes"]),
         sha256=a_text_like(raw["sha256"], _SHA256),
-        owner=a_count(raw["owner"]),
-        group=a_count(raw["group"]),
+        owner=a_user(raw["owner"]),
+        group=a_user(raw["group"]),
         mode=int(a_text_like(raw["mode"], _MODE), 8),
         problem=_problem(inside(folder, file)),
     )
@@ -261,7 +261,7 @@ def _disk(folder: Path, raw: Any) -> SavedDisk:
 
 def _nvram(raw: Any) -> Nvram:
     mode = int(a_text_like(raw["mode"], _MODE), 8)
-    return Nvram(a_path(raw["path"]), a_count(raw["owner"]), a_count(raw["group"]), f"{mode:04o}")
+    return Nvram(a_path(raw["path"]), a_user(raw["owner"]), a_user(raw["group"]), f"{mode:04o}")
 
 
 def _problem(path: Path) -> str:

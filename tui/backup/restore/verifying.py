@@ -51,12 +51,19 @@ class VerifyTicks:
 def refuse_broken(plan: RestorePlan, proof: Proof) -> tuple[str, ...]:
     """What is restored though it is broken, in words; raises BrokenBackupError for what was not accepted by its name.
 
-    A disk that is not restored forbids nothing.
+    A disk that is not restored forbids nothing; one that would show the guest another file's bytes is never accepted.
     """
     wanted = {disk.name for disk in plan.disks}
     found = {disk.target: disk.problems for disk in proof.disks if disk.target in wanted and not disk.is_good}
     if proof.beside_disks and plan.defines:
         found[OTHER_FILES] = proof.beside_disks
+    foreign = {disk.target for disk in proof.disks if disk.target in wanted and disk.is_foreign}
+    if foreign:
+        raise BackupError(
+            f"The backup reads a file that is none of its own: {', '.join(sorted(foreign))}",
+            cause="; ".join(problem for name in sorted(foreign) for problem in found[name]),
+            next_step="Take another backup. To see what was done to this one: qemu-img info on the image.",
+        )
     refused = {name: problems for name, problems in found.items() if name not in plan.accepted}
     if refused:
         raise BrokenBackupError(tuple(refused), tuple(each for problems in refused.values() for each in problems))
