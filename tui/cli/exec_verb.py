@@ -27,6 +27,7 @@ from tui.console.wording import sweep_in_words
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
 from tui.model.guest import DomainFacts, PowerState
+from tui.model.text import printable
 
 AT_ONCE = 8
 _PIECE = 256 * 1024
@@ -147,8 +148,11 @@ async def _matching(hosts: Sequence[Host], pattern: str) -> list[tuple[Host, Dom
     for host in hosts:
         await host.open()
         listed = await host.list_domains()
-        found += [(host, facts) for facts in listed if facts.power is not PowerState.OFF]
-    matching = [(host, facts) for host, facts in found if fnmatchcase(facts.name, pattern)]
+        found += [(host, facts) for facts in listed if fnmatchcase(facts.name, pattern)]
+    matching = [(host, facts) for host, facts in found if facts.power is not PowerState.OFF]
+    off = [printable(facts.name) for _, facts in found if facts.power is PowerState.OFF]
+    if matching and off:
+        print(f"qga-tui: off, and left out: {', '.join(off)}", file=sys.stderr)
     if not matching:
         raise UnknownGuestError(f"No running guest matches {pattern}", next_step="See the guests with: qga-tui list")
     return matching
