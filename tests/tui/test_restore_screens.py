@@ -136,6 +136,9 @@ async def test_the_user_is_asked_before_a_temporary_copy_and_looks_into_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(raw_view, "STORAGE_DAEMON", "no-such-program")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
     folder = write_backup(tmp_path / "b")
     (tmp_path / "made").mkdir()
     make_qcow2("convert", "-f", "raw", str(an_ext4(tmp_path / "made")), str(folder / "disks/vda.qcow2"))
@@ -159,6 +162,18 @@ async def test_the_user_is_asked_before_a_temporary_copy_and_looks_into_it(
         await until(pilot, lambda: isinstance(app.screen, FileScreen))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
+        for name in ("taken-out", "taken-out-2"):
+            await pilot.press("x")
+            await until(pilot, lambda: isinstance(app.screen, LineScreen))
+            await pilot.press("enter")
+            await until(pilot, lambda: shown(app, "#said").endswith(f"B in {home / name}"))
+            assert shown(app, "#said").startswith("✓ 1 file, 0 folders")
+            assert (home / name).is_file()
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        app.screen.query_one(Input).value = str(home / "taken-out")
+        await pilot.press("enter")
+        await until(pilot, lambda: "name another path" in shown(app, "#said"))
         await pilot.press("up", "enter")
         await until(pilot, lambda: [row[0] for row in cells(app)] == ["ev\ufffdil \ufffd[31m\ufffd"])
         await pilot.press("enter")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -225,7 +227,7 @@ class InsideScreen(Screen[None]):
             if typed:
                 self._taking = self._take(entry, Path(typed).expanduser())
 
-        self.app.push_screen(LineScreen(question, "~/taken-out"), take)
+        self.app.push_screen(LineScreen(question, answer=_free_place()), take)
 
     @work(exclusive=True, group="take")
     async def _take(self, entry: Entry, target: Path) -> None:
@@ -233,6 +235,9 @@ class InsideScreen(Screen[None]):
             return
         try:
             done = await extract(self._part[1], entry, target, lambda now: self._say(_taken_words(now, "…")))
+        except FileExistsError as error:
+            self._say(f"✗ {error.filename or target} is there already. Press x again and name another path.", "error")
+            return
         except (ExplainedError, OSError) as error:
             self._complain(error)
             return
@@ -298,4 +303,15 @@ def _count_words(listing: Listing) -> str:
 
 
 def _taken_words(so_far: Extracted, end: str) -> str:
-    return f"{so_far.files} files, {so_far.folders} folders, {size(so_far.bytes)} in {so_far.target} {end}".rstrip()
+    files, folders = _counted(so_far.files, "file"), _counted(so_far.folders, "folder")
+    return f"{files}, {folders}, {size(so_far.bytes)} in {so_far.target} {end}".rstrip()
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _free_place() -> str:
+    """A path in the home folder at which nothing is; no name of the guest's is part of it."""
+    names = itertools.chain(("taken-out",), (f"taken-out-{number}" for number in itertools.count(2)))
+    return next(f"~/{name}" for name in names if not os.path.lexists(Path.home() / name))

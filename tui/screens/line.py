@@ -20,16 +20,18 @@ class LineScreen(ModalScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "Back")]
 
-    def __init__(self, question: Shown, example: str = "") -> None:
+    def __init__(self, question: Shown, example: str = "", answer: str = "") -> None:
+        """`example` only shows what may be typed; `answer` is there already, and replaced by typing."""
         super().__init__()
         self._question = question
         self._example = example
+        self._answer = answer
 
     def compose(self) -> ComposeResult:
         """Question and line."""
         with Vertical(id="dialog"):
             yield Static(Text(self._question, "bold"))
-            yield Input(placeholder=self._example)
+            yield Input(self._answer, placeholder=self._example)
             yield Static(Text("enter goes on, esc leaves", "dim"))
 
     @on(Input.Submitted)
