@@ -22,7 +22,7 @@ from tui.backup.restore.definition import explained_changes, restored_xml
 from tui.backup.restore.findings import findings_of, free_name, unfit_name
 from tui.backup.restore.needs import needs_of
 from tui.backup.restore.plan import Change, ChangeKind, RestorePlan, RestoreWay, StopWay, aside_of, partial_of
-from tui.backup.restore.propose import _clone_files, _original_files
+from tui.backup.restore.propose import _clone_files, _image_path, _original_files
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.steps import plan_steps
 from tui.backup.restore.verifying import BrokenBackupError, refuse_broken
@@ -347,3 +347,11 @@ def test_what_reads_another_file_is_not_restored_whoever_accepts_it(saved: Saved
     assert refuse_broken(plan, Proof(saved.folder, disks=(broken,))) == ("restored as accepted: its sum is wrong",)
     with pytest.raises(BackupError, match="none of its own: vda"):
         refuse_broken(plan, Proof(saved.folder, disks=(replace(broken, is_foreign=True),)))
+
+
+def test_a_path_that_ends_in_a_slash_is_a_folder_and_never_becomes_a_file(saved: SavedBackup, tmp_path: Path) -> None:
+    disk = saved.disks[0]
+    assert Path(_image_path(saved, disk, f"{tmp_path}/")).parent == tmp_path
+    assert _image_path(saved, disk, f"{tmp_path}/new") == f"{tmp_path}/new"
+    with pytest.raises(BackupError, match="no folder"):
+        _image_path(saved, disk, f"{tmp_path}/new/")

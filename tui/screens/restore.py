@@ -243,7 +243,8 @@ class RestoreScreen(Screen[None]):
 
 
 def _expanded(place: str) -> str:
-    """A place as it was typed, with ~ for the home folder; raises ExplainedError."""
+    """A place as it was typed, with ~ for the home folder and a / at its end kept; raises ExplainedError."""
     if place and not place.startswith(("/", "~")):
         raise ExplainedError("The path must begin with / or ~")
-    return str(Path(place).expanduser()) if place else ""
+    at_end = "/" if place.endswith("/") else ""
+    return f"{Path(place).expanduser()}{at_end}" if place else ""

@@ -205,6 +205,8 @@ def _the_disk(saved: SavedBackup, wishes: Wishes) -> SavedDisk:
 
 def _image_path(saved: SavedBackup, disk: SavedDisk, to: str) -> str:
     path = Path(to).absolute()
+    if to.endswith("/") and not path.is_dir():
+        raise BackupError(f"There is no folder {path}", next_step="Make it first, or name a file: no / at the end.")
     return str(path / _image_name(saved, disk)) if path.is_dir() else os.path.normpath(path)
 
 
