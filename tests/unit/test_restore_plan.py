@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.saved_folder import write_backup
 from tui.backup.errors import BackupError
+from tui.backup.jobs import Job, JobWord
 from tui.backup.journal import Entry, RunStage
 from tui.backup.leftovers import RestoreEvidence, Way
 from tui.backup.meaning import restore_leftover
@@ -27,6 +28,7 @@ from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.steps import plan_steps
 from tui.backup.restore.verifying import BrokenBackupError, refuse_broken
 from tui.backup.restore.wishes import Finding, Wishes
+from tui.backup.runs import RestoreRun
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, first_state, with_entry, without_worker
 from tui.backup.telling import headline
 from tui.model.disk import Disk
@@ -291,6 +293,9 @@ def test_a_followers_state_tells_what_a_dead_worker_has_left(saved: SavedBackup)
     done = with_entry(state, Entry(2.0, RunStage.DONE, {"exit_code": EXIT_DONE, "outcome": "web2 is defined"}))
     assert headline(done) == "Restore of web2 is done: web2 is defined"
     assert with_entry(done, Entry(3.0, RunStage.UNDOING)).exit_code is None
+    run = RestoreRun(saved.folder, a_plan(saved, RestoreWay.CLONE))
+    undone = with_entry(done, Entry(4.0, RunStage.UNDONE, {"exit_code": EXIT_DONE}))
+    assert (Job(run, done, None).word, Job(run, undone, None).word) == (JobWord.DONE, JobWord.UNDONE)
 
 
 def test_a_restore_without_an_end_goes_on_once_it_moved_files_and_back_before(saved: SavedBackup) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tui.backup.follow import read_state
+from tui.backup.journal import RunStage
 from tui.backup.progress import StepStatus
 from tui.backup.runs import AnyRun, list_any_runs, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
@@ -17,6 +18,7 @@ class JobWord(StrEnum):
 
     RUNNING = "running"
     DONE = "done"
+    UNDONE = "undone"
     LESS = "done-with-less"
     FAILED = "failed"
     """Not made; the guest is as before."""
@@ -40,6 +42,8 @@ class Job:
         code = self.state.exit_code
         if code is None:
             return JobWord.RUNNING
+        if self.state.stage is RunStage.UNDONE:
+            return JobWord.UNDONE
         words = {EXIT_DONE: JobWord.DONE, EXIT_LESS: JobWord.LESS, EXIT_RESCUE: JobWord.STRANDED}
         return words.get(code, JobWord.VOID if self.state.void else JobWord.FAILED)
 

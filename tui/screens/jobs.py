@@ -30,6 +30,7 @@ URGENCY_TONES: dict[Urgency, str] = {Urgency.NOW: "error", Urgency.SOON: "warnin
 WORD_TONES: dict[JobWord, str] = {
     JobWord.RUNNING: "primary",
     JobWord.DONE: "success",
+    JobWord.UNDONE: "muted",
     JobWord.LESS: "warning",
     JobWord.FAILED: "error",
     JobWord.VOID: "error",
