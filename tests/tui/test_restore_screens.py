@@ -132,6 +132,16 @@ async def test_leaving_a_verification_ends_its_reading(tmp_path: Path) -> None:
                 assert not thread.is_alive()
 
 
+async def take_out(pilot: Pilot[None], app: QgaTui, offered: Path) -> None:
+    """Take one file out to the place that is offered."""
+    await pilot.press("x")
+    await until(pilot, lambda: isinstance(app.screen, LineScreen))
+    await pilot.press("enter")
+    await until(pilot, lambda: shown(app, "#said").endswith(f"B in {offered}"))
+    assert shown(app, "#said").startswith("✓ 1 file, 0 folders")
+    assert offered.is_file()
+
+
 async def test_the_user_is_asked_before_a_temporary_copy_and_looks_into_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,12 +173,7 @@ async def test_the_user_is_asked_before_a_temporary_copy_and_looks_into_it(
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
         for name in ("taken-out", "taken-out-2"):
-            await pilot.press("x")
-            await until(pilot, lambda: isinstance(app.screen, LineScreen))
-            await pilot.press("enter")
-            await until(pilot, lambda: shown(app, "#said").endswith(f"B in {home / name}"))
-            assert shown(app, "#said").startswith("✓ 1 file, 0 folders")
-            assert (home / name).is_file()
+            await take_out(pilot, app, home / name)
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         app.screen.query_one(Input).value = str(home / "taken-out")
