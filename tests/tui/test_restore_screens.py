@@ -17,10 +17,12 @@ from tests.unit.test_backup_inside import an_ext4, make_qcow2
 from tests.unit.test_backup_proof import a_backup
 from tui.app import QgaTui
 from tui.backup.inside import raw_view
+from tui.backup.restore.boot_test import BootNote, keep_note
 from tui.backup.restore.catalogue import BackupWord, FoundBackup, found_in
 from tui.backup.restore.saved import read_saved
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.model.guest import AgentState
+from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.file import FileScreen
 from tui.screens.inside import InsideScreen
@@ -200,3 +202,31 @@ async def test_a_disk_for_a_guest_needs_a_guest_that_runs(tmp_path: Path) -> Non
         await until(pilot, lambda: "No guest is chosen" in shown(app, "#trouble"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen.query_one("#ways").has_focus)
+
+
+async def test_the_list_shows_what_was_noted_while_a_backup_was_open(tmp_path: Path) -> None:
+    folder = write_backup(tmp_path / "b")
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_list(pilot, app, tmp_path, 1)
+        assert "boot tested" not in shown(app, "#under-cursor")
+        await app.push_screen(LineScreen(printable("what was opened")))
+        keep_note(folder, BootNote(1.0, "here", "qemu:///x", passed=True, seconds=8.0, answer="Debian"))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen and "boot tested" in shown(app, "#under-cursor"))
+
+
+async def test_the_title_names_the_way_and_no_line_of_the_choices_wraps(tmp_path: Path) -> None:
+    found = found_one(write_backup(tmp_path / "b"))
+    app = QgaTui(())
+    async with app.run_test(size=(60, 20)) as pilot:
+        await app.push_screen(
+            RestoreScreen(LibvirtHost("test:///default", "here"), found, read_saved(found.folder), (), ())
+        )
+        ways = app.screen.query_one("#ways", OptionList)
+        await until(pilot, lambda: ways.has_focus)
+        assert ways.virtual_size.height == ways.option_count
+        await pilot.press("home", "down", "down", "enter")
+        await until(pilot, lambda: shown(app, "#title").endswith("one disk to a path"))
+        await pilot.press("escape")
+        await until(pilot, lambda: ways.has_focus and shown(app, "#title").endswith("on here"))

@@ -38,7 +38,7 @@ from tui.widgets.proposal_text import restore_proposal_text
 from tui.widgets.restore_form import ASKED, RestoreForm
 from tui.widgets.saved_text import found_text, when
 from tui.widgets.tones import styles_of
-from tui.widgets.way_list import INSIDE, VERIFY, WayList
+from tui.widgets.way_list import INSIDE, VERIFY, WayList, way_label
 
 
 class RestoreScreen(Screen[None]):
@@ -75,8 +75,7 @@ class RestoreScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The pages, one at a time."""
-        words = f"Restore {printable(self._found.guest, 40)} of {when(self._found)} UTC"
-        yield Static(Text(f"{words} on {printable(self._host.name, 40)}"), id="title")
+        yield Static(id="title")
         with ContentSwitcher(initial="choose"):
             with Vertical(id="choose"):
                 yield WayList(read_only=self._read_only)
@@ -102,7 +101,13 @@ class RestoreScreen(Screen[None]):
     def _choose(self) -> None:
         self.workers.cancel_group(self, "propose")
         self._draw_backup()
+        self._draw_title()
         self._show("choose", "#ways")
+
+    def _draw_title(self, way: RestoreWay | None = None) -> None:
+        words = f"Restore {printable(self._found.guest, 40)} of {when(self._found)} UTC"
+        chosen = f": {way_label(way)}" if way is not None else f" on {printable(self._host.name, 40)}"
+        self.query_one("#title", Static).update(Text(f"{words}{chosen}", no_wrap=True, overflow="ellipsis"))
 
     def _draw_backup(self) -> None:
         self.query_one("#backup", Static).update(found_text(self._found, styles_of(self.app.theme_variables)))
@@ -128,6 +133,10 @@ class RestoreScreen(Screen[None]):
     def _begin(self, way: RestoreWay) -> None:
         """Ask for what the way needs to be told, or show its plan at once."""
         self._wishes = Wishes(way=way)
+        self._draw_title(way)
+        self.query_one(
+            "#start", Button
+        ).label = f"Start the {'boot test' if way is RestoreWay.BOOT_TEST else 'restore'}"
         if ASKED[way] - {"place"}:
             self._show("form", "#check")
             self.query_one(RestoreForm).ask(way)

@@ -13,7 +13,6 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
-from tui.backup.proof import Proof
 from tui.backup.restore.catalogue import FoundBackup, arranged, known_targets, reread, search
 from tui.commands import Where
 from tui.hosts.lanes import Lane
@@ -159,14 +158,16 @@ class RestoresScreen(Screen[None]):
         """Read the backup under the cursor anew."""
         found = self._under_cursor()
         if found is not None and found.saved is not None:
+            self.app.push_screen(VerifyScreen(found))
 
-            def show(_: Proof | None) -> None:
-                self.look_at(found)
-
-            self.app.push_screen(VerifyScreen(found), show)
+    def on_screen_resume(self) -> None:
+        """What was opened may have been verified or boot tested meanwhile."""
+        found = self._under_cursor()
+        if found is not None:
+            self._look_at(found)
 
     @work(group="note")
-    async def look_at(self, found: FoundBackup) -> None:
+    async def _look_at(self, found: FoundBackup) -> None:
         """Show what is known now of one backup's last look."""
         fresh = await self._lane.call(reread, found)
         self._found = tuple(fresh if each.folder == found.folder else each for each in self._found)

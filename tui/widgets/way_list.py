@@ -39,8 +39,15 @@ CHOICES = (
 )
 
 
+def way_label(way: RestoreWay) -> str:
+    """What a way is called, to go on with in a sentence."""
+    return next(choice.label.lower() for choice in CHOICES if choice.key == way)
+
+
 class WayList(OptionList):
     """The choices; those that write are disabled in read-only mode."""
+
+    DEFAULT_CSS = "WayList { text-wrap: nowrap; text-overflow: ellipsis; }"
 
     def __init__(self, *, read_only: bool) -> None:
         super().__init__(*(_option(choice, disabled=read_only and choice.writes) for choice in CHOICES), id="ways")
