@@ -16,10 +16,16 @@ from tui.widgets.step_bars import StepBars
 from tui.widgets.tones import styles_of
 
 AFTERWARDS: dict[RestoreWay, str] = {
-    RestoreWay.CLONE: "Start it with p in the list of guests; raise its links once its addresses are changed.",
+    RestoreWay.CLONE: (
+        "Start it with p in the list of guests. Once its addresses are changed, raise its links:\n"
+        "virsh domiflist GUEST, then virsh domif-setlink GUEST INTERFACE up."
+    ),
     RestoreWay.IN_PLACE: "Start it with p in the list of guests, and look. Undo puts back what it had before.",
     RestoreWay.DISK: "The backup itself is as it was.",
-    RestoreWay.ATTACH: "In the guest it is a new disk: mount it read-only. Undo takes it away again.",
+    RestoreWay.ATTACH: (
+        "In the guest it is a new disk; lsblk shows it. Mount it read-only: mount -o ro,noload /dev/NAME /mnt\n"
+        "(XFS: ro,norecovery,nouuid). Unmount it before undo takes it away again."
+    ),
     RestoreWay.BOOT_TEST: "The result is kept beside the backup, and shown in the list of backups.",
 }
 """What to do next once a restore is done."""

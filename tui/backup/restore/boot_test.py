@@ -54,7 +54,8 @@ async def boot_and_ask(session: HostSession, plan: RestorePlan, stop: asyncio.Ev
             raise CancelledBackupError("The restore was cancelled")
         facts = await session.ask(lambda host: host.read_domain(plan.uuid))
         if facts.power is not PowerState.RUNNING:
-            why = f"it is {facts.power} {facts.power_reason}".strip()
+            why = f"it went {facts.power}" + (f" ({facts.power_reason})" if facts.power_reason else "")
+            why += f"; its log among libvirt's says more: {facts.name}.log"
             break
         answer = await session.ask(lambda host: _answer(host, plan.uuid))
         if not answer:
