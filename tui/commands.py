@@ -90,6 +90,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("guests.doctor", Where.GUESTS, ("D", "d"), "Doctor", "Why its agent does not answer, and what mends it"),
     Command(
+        "guests.restore",
+        Where.GUESTS,
+        ("R",),
+        "Restore",
+        "Find backups, of this guest first; verify them, look inside, restore them",
+    ),
+    Command(
         "guests.rounds",
         Where.GUESTS,
         ("V",),
@@ -97,13 +104,6 @@ COMMANDS: tuple[Command, ...] = (
         "The doctor's verdict on all or the marked guests",
     ),
     Command("guests.jobs", Where.GUESTS, ("B",), "Jobs", "See all backups, and what was left behind on the hosts"),
-    Command(
-        "guests.restore",
-        Where.GUESTS,
-        ("R",),
-        "Restore",
-        "Find backups, of this guest first; verify them, look inside, restore them",
-    ),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
     Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
     Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),

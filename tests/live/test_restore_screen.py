@@ -88,7 +88,7 @@ async def test_a_backup_is_found_verified_and_looked_into(
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         app.screen.query_one(Input).value = str(tmp_path / "hostname")
         await pilot.press("enter")
-        await until(pilot, lambda: "1 files" in shown(app, "#said"))
+        await until(pilot, lambda: "1 file," in shown(app, "#said"))
         asked = await lab.shell(web1, "cat /etc/hostname")
         assert (tmp_path / "hostname").read_text() == asked.output
         for place in ("/etc", "/", f"Inside {web1}"):
