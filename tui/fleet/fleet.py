@@ -169,7 +169,7 @@ def _judged(changed: Guest, before: Guest, now: float) -> Guest:
     state, reason = diagnose(changed.facts, changed.probe, changed.port_changed_at)
     same = state is before.agent.state
     learned = before.agent.since is None and before.agent.state in _FIRST_ANSWERS and changed.probe is not None
-    reappeared = before.agent.state is AgentState.UNKNOWN and not same
+    reappeared = before.facts.power is PowerState.UNKNOWN and not same
     since = before.agent.since if same or learned else None if reappeared else now
     ping_ms = changed.probe.ping_ms if isinstance(changed.probe, Answered) else None
     judged = replace(changed, agent=AgentStatus(state, reason, since, ping_ms))

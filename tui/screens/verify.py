@@ -78,7 +78,9 @@ class VerifyScreen(Screen[Proof | None]):
         share = reading.done / reading.total if reading.total else 0.0
         text = Text("\n").append(bar(share, BAR_WIDTH), style)
         text.append(f"\n{printable(reading_facts(reading))}")
-        self.query_one("#progress", Static).update(text)
+        # A look that was left is told of once more before it ends.
+        for progress in self.query("#progress").results(Static):
+            progress.update(text)
 
     @on(Button.Pressed, "#leave")
     def action_back(self) -> None:
