@@ -11,7 +11,6 @@ from tui.doctor.causes import Cause
 from tui.doctor.systems import Family
 from tui.doctor.verdict import Examination
 from tui.fleet.liveness import LivenessPolicy
-from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
 
 ON_DEMAND = LivenessPolicy(cycle_s=0)
@@ -63,11 +62,10 @@ async def test_every_sickness_gets_its_own_verdict_and_the_healthy_guest_none(la
     rows: Rows = []
     lanes = courses(lab)
     async with watched(lab.uri, policy=ON_DEMAND) as view:
-        ward = Ward(lab, view, LibvirtHost(lab.uri, "ward"))
+        ward = Ward(lab, view, view.hosts[0])
         async with asyncio.TaskGroup() as going:
             for lane in lanes:
                 going.create_task(go_through(ward, lane, rows))
-        await ward.host.close()
     print(f"\n{matrix(rows)}")
     assert [(case.what, seen.verdict.cause) for case, seen in rows] == [(case.what, case.cause) for case, _ in rows]
     by_case = {case.what: seen for case, seen in rows}

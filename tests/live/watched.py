@@ -21,6 +21,7 @@ class Watched:
 
     def __init__(self, hosts: tuple[LibvirtHost, ...], policy: LivenessPolicy) -> None:
         self._changed = asyncio.Condition()
+        self.hosts = hosts
         self.states: dict[str, list[AgentState]] = {}
         self.watch = FleetWatch(hosts, self._fold, policy)
 

@@ -11,16 +11,13 @@ _calls_in_flight: set[asyncio.Task[str]] = set()
 
 
 class AgentTurn(asyncio.Lock):
-    """Held by a call on one agent until the hypervisor has returned; `silence` is why the last one got no answer."""
+    """Held by a call to an agent until the hypervisor has returned; `end` is then done, with the error of a silence."""
 
-    silence: UnansweredError | None = None
+    end: asyncio.Future[UnansweredError | None] | None = None
 
     async def over(self) -> UnansweredError | None:
-        """Wait for the call in flight; the error where that one got no answer, None also where there was none."""
-        if not self.locked():
-            return None
-        async with self:
-            return self.silence
+        """Wait for the call in flight alone; the error where that one got no answer, None also where there was none."""
+        return None if self.end is None else await asyncio.shield(self.end)
 
 
 class AgentTurns:
@@ -49,12 +46,16 @@ class AgentLine:
             nonlocal begun
             async with self._turn:
                 begun = True
-                self._turn.silence = None
+                end = self._turn.end = asyncio.get_running_loop().create_future()
+                silence: UnansweredError | None = None
                 try:
                     return await self._ask(request, timeout_s)
                 except UnansweredError as error:
-                    self._turn.silence = error
+                    silence = error
                     raise
+                finally:
+                    self._turn.end = None
+                    end.set_result(silence)
 
         call = asyncio.create_task(in_turn())
         _calls_in_flight.add(call)
