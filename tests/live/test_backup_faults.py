@@ -19,12 +19,12 @@ from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, rescue_by_hand, run_cell, until, what_is_wrong, written
 from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw
+from tui.backup.checks import Verdict
 from tui.backup.control import order
 from tui.backup.follow import read_state
 from tui.backup.launch import launch
 from tui.backup.leftovers import Way
 from tui.backup.plan import BackupPlan, QuiescePolicy
-from tui.backup.preflight import Verdict
 from tui.backup.progress import Step
 from tui.backup.propose import Proposal, propose
 from tui.backup.runs import Run, cancel, worker_alive

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from tests.unit.backup_values import UUID, a_plan, domain_xml
+from tui.backup.checks import Verdict
 from tui.backup.confinement import Confinement, confinement_of, denial_advice
 from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
 from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source, overlay_beside
-from tui.backup.preflight import Verdict, checks_of, size_text
+from tui.backup.preflight import checks_of
 from tui.backup.reach import FileSystem
 from tui.backup.selection import choices_of
 from tui.doctor.causes import Cause
@@ -16,6 +17,7 @@ from tui.doctor.reasons import mend
 from tui.hosts.domain_xml import read_definition
 from tui.model.disk import Disk
 from tui.model.guest import Channel, DomainFacts, PowerState
+from tui.model.quantities import size
 
 PLAN = a_plan()
 GIB = 1 << 30
@@ -179,7 +181,7 @@ def test_only_uris_without_a_host_are_local() -> None:
 
 
 def test_sizes_are_told_in_binary_units() -> None:
-    assert [size_text(count) for count in (0, 1023, 1536, 5 << 40)] == ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]
+    assert [size(count) for count in (0, 1023, 1536, 5 << 40)] == ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]
 
 
 def test_a_medium_in_a_drive_is_told_and_forbids_nothing() -> None:

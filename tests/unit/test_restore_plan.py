@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.saved_folder import write_backup
+from tui.backup.checks import Verdict
 from tui.backup.errors import BackupError
 from tui.backup.jobs import Job, JobWord
 from tui.backup.journal import Entry, RunStage
 from tui.backup.leftovers import RestoreEvidence, Way
 from tui.backup.meaning import restore_leftover
 from tui.backup.plan import overlay_beside
-from tui.backup.preflight import Verdict
 from tui.backup.progress import Step
 from tui.backup.proof import DiskProof, Proof
 from tui.backup.reach import FileSystem

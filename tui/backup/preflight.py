@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
+from tui.backup.checks import Check, failed, passed, warned
 from tui.backup.confinement import bars_late_merge
 from tui.backup.evidence import Evidence, ImageEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source
@@ -14,6 +13,7 @@ from tui.backup.selection import REMOVABLE, choices_of
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend
 from tui.model.guest import PowerState
+from tui.model.quantities import size
 
 MARGIN_BYTES = 64 * 1024 * 1024
 """What has to stay free beside the copy: manifest, notes, and the file system's own needs."""
@@ -24,24 +24,6 @@ SOURCE_WORDS = {
 }
 OVERLAY_SHARE = 10
 """An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
-
-
-class Verdict(StrEnum):
-    """What a check says; only FAILED forbids the backup."""
-
-    PASSED = "passed"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: what, how it is, and what to do if it is not well."""
-
-    title: str
-    verdict: Verdict
-    evidence: str
-    next_step: str = ""
 
 
 def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
@@ -67,62 +49,62 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
 
 def _host(plan: BackupPlan, evidence: Evidence) -> Check:
     if not evidence.is_local and plan.source is Source.FILE:
-        return _failed("Host", "the images are on another machine", "Take --source stream, or run it on that host.")
+        return failed("Host", "the images are on another machine", "Take --source stream, or run it on that host.")
     if not evidence.has_qemu_img:
-        return _failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
-    return _passed("Host", f"the images are on {'this' if evidence.is_local else 'another'} machine")
+        return failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
+    return passed("Host", f"the images are on {'this' if evidence.is_local else 'another'} machine")
 
 
 def _source(plan: BackupPlan) -> Check:
-    return _passed("Source", f"{SOURCE_WORDS[plan.source]}: {plan.source_reason or 'as planned'}")
+    return passed("Source", f"{SOURCE_WORDS[plan.source]}: {plan.source_reason or 'as planned'}")
 
 
 def _power(evidence: Evidence) -> Check:
     facts = evidence.facts
     if not facts.persistent and facts.power is PowerState.RUNNING:
-        return _warned(
+        return warned(
             "Guest",
             "running and transient: if it stops meanwhile, its definition is in the backup's folder alone",
             "Define it: virsh dumpxml GUEST, virsh define.",
         )
     if evidence.managed_save:
-        return _failed(
+        return failed(
             "Guest", "off with its memory saved, which fits its disks alone", "Start it, or remove the saved memory."
         )
     if facts.power is PowerState.OFF:
-        return _passed("Guest", "off: its disks stand still and are copied as they are")
+        return passed("Guest", "off: its disks stand still and are copied as they are")
     if facts.power is PowerState.RUNNING:
-        return _passed("Guest", "running")
+        return passed("Guest", "running")
     if facts.power is PowerState.PAUSED and facts.power_reason == "paused by a user":
-        return _warned("Guest", "paused: what only its memory holds is not in the backup", "Resume it first.")
-    return _failed(
+        return warned("Guest", "paused: what only its memory holds is not in the backup", "Resume it first.")
+    return failed(
         "Guest", f"{facts.power} {facts.power_reason}".strip(), "Start the guest, or copy its images by hand."
     )
 
 
 def _other_run(evidence: Evidence) -> Check:
     if evidence.active_run:
-        return _failed("Other backups", f"run {evidence.active_run} works on this guest", "Wait for it to end.")
+        return failed("Other backups", f"run {evidence.active_run} works on this guest", "Wait for it to end.")
     if evidence.mark_is_stale:
-        return _warned("Other backups", "an earlier run died and left its mark on the guest; it will be replaced")
+        return warned("Other backups", "an earlier run died and left its mark on the guest; it will be replaced")
     if evidence.mark is not None:
-        return _failed(
+        return failed(
             "Other backups",
             f"the guest carries the mark of another run: {evidence.mark}",
             "If no such run works on any host, see that the guest is on its own disks and take the mark off: "
             "virsh metadata GUEST --uri https://qga-tui.invalid/backup-run/1 --live --config --remove",
         )
-    return _passed("Other backups", "none works on this guest")
+    return passed("Other backups", "none works on this guest")
 
 
 def _jobs(evidence: Evidence) -> Check:
     busy = [image.disk.target for image in evidence.images if image.has_block_job]
     busy += [disk.target for disk in evidence.facts.disks if disk.mirror_job]
     if busy:
-        return _failed("Jobs", f"a block job runs on {', '.join(dict.fromkeys(busy))}", "Wait for it, or end it.")
+        return failed("Jobs", f"a block job runs on {', '.join(dict.fromkeys(busy))}", "Wait for it, or end it.")
     if evidence.domain_job:
-        return _failed("Jobs", "a migration, save, dump or backup runs", "Wait for it to end.")
-    return _passed("Jobs", "no other job runs")
+        return failed("Jobs", "a migration, save, dump or backup runs", "Wait for it to end.")
+    return passed("Jobs", "no other job runs")
 
 
 def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
@@ -166,8 +148,8 @@ def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
     title = f"Disk {disk.target}"
     found = next(((why, next_step) for holds, why, next_step in trouble if holds), None)
     if found is not None:
-        return _failed(title, f"{disk.base}: {found[0]}", found[1])
-    return _passed(title, f"{disk.base}, {disk.format}, {size_text(image.data_bytes)} of data")
+        return failed(title, f"{disk.base}: {found[0]}", found[1])
+    return passed(title, f"{disk.base}, {disk.format}, {size(image.data_bytes)} of data")
 
 
 def _other_way(plan: BackupPlan) -> str:
@@ -181,10 +163,10 @@ def _left_out(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     serious = [choice for choice in choices if choice.worth_a_warning and choice.possible]
     unnamed = {disk.target for disk in evidence.facts.disks} - {d.target for d in plan.disks} - set(plan.left_out)
     if unnamed:
-        yield _failed("Other disks", f"the plan does not know {', '.join(sorted(unnamed))}", "Plan anew.")
+        yield failed("Other disks", f"the plan does not know {', '.join(sorted(unnamed))}", "Plan anew.")
     if serious:
         words = "; ".join(f"{choice.disk.target}: not chosen" for choice in serious)
-        yield _warned("Other disks", f"not in this backup: {words}", "Keep them some other way.")
+        yield warned("Other disks", f"not in this backup: {words}", "Keep them some other way.")
 
 
 def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
@@ -202,21 +184,21 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
 def _red_list(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     for name, reason in red_list(plan, evidence).items():
         if name in plan.accepted:
-            yield _warned(RED_TITLE, f"{name}, as accepted: {reason}", "Keep it some other way.")
+            yield warned(RED_TITLE, f"{name}, as accepted: {reason}", "Keep it some other way.")
         else:
-            yield _failed(RED_TITLE, f"{name}: {reason}", f"Accept that by name: --accept {name}")
+            yield failed(RED_TITLE, f"{name}: {reason}", f"Accept that by name: --accept {name}")
 
 
 def _media(evidence: Evidence) -> Iterator[Check]:
     media = [disk for disk in evidence.facts.disks if disk.device in REMOVABLE and disk.source]
     if media:
         words = ", ".join(f"{disk.source} in {disk.target}" for disk in media)
-        yield _warned("Media", f"not copied: {words}", "A restore in place needs it there, or the drive empty.")
+        yield warned("Media", f"not copied: {words}", "A restore in place needs it there, or the drive empty.")
 
 
 def _firmware(evidence: Evidence) -> Iterator[Check]:
     if evidence.nvram and evidence.nvram_readable:
-        yield _passed("UEFI variables", f"kept right after the snapshot: {evidence.nvram}")
+        yield passed("UEFI variables", f"kept right after the snapshot: {evidence.nvram}")
 
 
 def _confinement(evidence: Evidence) -> Iterator[Check]:
@@ -225,26 +207,26 @@ def _confinement(evidence: Evidence) -> Iterator[Check]:
         return
     if bars_late_merge(confinement, evidence.libvirt):
         words = f"{confinement.words}; libvirt {evidence.libvirt} denies the base to a guest started on its overlay"
-        yield _warned("Confinement", words, "Do not stop and start the guest until its backup has ended.")
+        yield warned("Confinement", words, "Do not stop and start the guest until its backup has ended.")
     else:
-        yield _passed("Confinement", f"{confinement.words}; libvirt lets the guest use its overlays")
+        yield passed("Confinement", f"{confinement.words}; libvirt lets the guest use its overlays")
 
 
 def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     agent = evidence.agent
     if agent is None or evidence.facts.power is not PowerState.RUNNING:
         if evidence.facts.power is PowerState.RUNNING:
-            yield _warned("Guest agent", "no freeze is wanted: the copy will be as after a power cut")
+            yield warned("Guest agent", "no freeze is wanted: the copy will be as after a power cut")
         return
     if agent.frozen:
-        yield _failed("Guest agent", "the guest is frozen already", mend(Cause.FROZEN))
+        yield failed("Guest agent", "the guest is frozen already", mend(Cause.FROZEN))
     elif agent.answers:
-        yield _passed("Guest agent", "it answers, the guest is not frozen")
+        yield passed("Guest agent", "it answers, the guest is not frozen")
     elif plan.quiesce is QuiescePolicy.REQUIRED:
-        yield _failed("Guest agent", agent.problem, f"{_sentence(agent.next_step)}Or do without the freeze.")
+        yield failed("Guest agent", agent.problem, f"{_sentence(agent.next_step)}Or do without the freeze.")
     else:
         why = f"{_sentence(agent.problem)}The copy will be as after a power cut"
-        yield _warned("Guest agent", why, agent.next_step)
+        yield warned("Guest agent", why, agent.next_step)
 
 
 def _sentence(words: str) -> str:
@@ -255,21 +237,21 @@ def _sentence(words: str) -> str:
 def _snapshots(evidence: Evidence) -> Iterator[Check]:
     if evidence.snapshots or evidence.checkpoints:
         words = f"{evidence.snapshots} snapshots, {len(evidence.checkpoints)} checkpoints"
-        yield _warned("Snapshots", f"the guest has {words}; they stay as they are", "")
+        yield warned("Snapshots", f"the guest has {words}; they stay as they are", "")
 
 
 def _target(plan: BackupPlan, evidence: Evidence) -> Check:
     there = evidence.target_file_system
     if there is None:
-        return _failed("Target", "there is no such folder", "Mount or make it.")
+        return failed("Target", "there is no such folder", "Mount or make it.")
     if not there.writable:
-        return _failed("Target", "this user may not write there", "Choose another folder.")
+        return failed("Target", "this user may not write there", "Choose another folder.")
     needed = sum(image.data_bytes for image in evidence.images) + MARGIN_BYTES
     if plan.source is Source.STREAM:
         # An image that is converted is copied to the target first; one at a time.
         needed += max((image.data_bytes for image in evidence.images if plan.is_converted(image.disk)), default=0)
-    words = f"{size_text(there.free_bytes)} free, about {size_text(needed)} needed"
-    return _failed("Target", words, "Make room.") if there.free_bytes < needed else _passed("Target", words)
+    words = f"{size(there.free_bytes)} free, about {size(needed)} needed"
+    return failed("Target", words, "Make room.") if there.free_bytes < needed else passed("Target", words)
 
 
 def _overlay_space(evidence: Evidence) -> Iterator[Check]:
@@ -284,31 +266,9 @@ def _room_for_overlays(there: FileSystem, on_it: list[ImageEvidence], evidence: 
     copy_bytes = sum(image.data_bytes for image in evidence.images)
     free = there.free_bytes - (copy_bytes if target is not None and target.device == there.device else 0)
     expected = sum(image.data_bytes for image in on_it) // OVERLAY_SHARE + MARGIN_BYTES
-    words = f"{size_text(max(free, 0))} free beside {', '.join(image.disk.target for image in on_it)}"
+    words = f"{size(max(free, 0))} free beside {', '.join(image.disk.target for image in on_it)}"
     if free < MARGIN_BYTES:
-        return _failed(title, words, "Make room beside the images.")
+        return failed(title, words, "Make room beside the images.")
     if free < expected:
-        return _warned(title, words, "The backup is given up when the room runs out; the guest then goes on.")
-    return _passed(title, words)
-
-
-def size_text(count: int) -> str:
-    """Bytes in binary units, as in `1.5 GiB`."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
-
-
-def _passed(title: str, evidence: str) -> Check:
-    return Check(title, Verdict.PASSED, evidence)
-
-
-def _warned(title: str, evidence: str, next_step: str = "") -> Check:
-    return Check(title, Verdict.WARNING, evidence, next_step)
-
-
-def _failed(title: str, evidence: str, next_step: str) -> Check:
-    return Check(title, Verdict.FAILED, evidence, next_step)
+        return warned(title, words, "The backup is given up when the room runs out; the guest then goes on.")
+    return passed(title, words)

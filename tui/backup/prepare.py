@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from tui.backup.checks import Verdict
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
-from tui.backup.preflight import Verdict, checks_of, red_list
+from tui.backup.preflight import checks_of, red_list
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession
 from tui.hosts.port import HostVersions

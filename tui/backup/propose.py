@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tui.backup.checks import Check, Verdict
 from tui.backup.copying import reading_rate
 from tui.backup.equivalents import PlanStep, plan_commands
 from tui.backup.errors import BackupError
@@ -23,7 +24,7 @@ from tui.backup.plan import (
     read_plan,
     stamp_now,
 )
-from tui.backup.preflight import RED_TITLE, Check, Verdict, checks_of, red_list
+from tui.backup.preflight import RED_TITLE, checks_of, red_list
 from tui.backup.runs import active_run
 from tui.backup.selection import choices_of
 from tui.backup.source import SourceWish, choose_source, passing_reach

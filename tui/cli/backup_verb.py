@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tui.backup import runs
+from tui.backup.checks import Check, Verdict
 from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
-from tui.backup.preflight import Check, Verdict
 from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
 from tui.backup.restore.wishes import Finding

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from rich.text import Text
 
+from tui.backup.checks import Verdict
 from tui.backup.equivalents import PlanStep
-from tui.backup.preflight import Verdict
 from tui.backup.propose import Proposal
 from tui.backup.restore.definition import ExplainedChange
 from tui.backup.restore.propose import RestoreProposal

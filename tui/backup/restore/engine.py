@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+from tui.backup.checks import Verdict
 from tui.backup.control import Orders
 from tui.backup.errors import BackupError, CancelledBackupError, explained
 from tui.backup.journal import Journal, RunStage
-from tui.backup.preflight import Verdict
 from tui.backup.progress import Progress, Step
 from tui.backup.proof_note import prove_and_note
 from tui.backup.restore.boot_test import BootNote, boot_and_ask, keep_note

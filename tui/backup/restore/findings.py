@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from tui.backup.chain import disks_by_target
+from tui.backup.checks import Verdict
 from tui.backup.manifest import Consistency
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name
-from tui.backup.preflight import MARGIN_BYTES, Verdict, size_text
+from tui.backup.preflight import MARGIN_BYTES
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.plan import Change, RestoredFile, RestorePlan, RestoreWay, StopWay
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Finding, Fix, Wishes
 from tui.model.guest import PowerState
+from tui.model.quantities import size
 
 NAME_MAX = 255
 """Bytes of a file's name (limits.h)."""
@@ -177,7 +179,7 @@ def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterat
         if why:
             yield _failed(title, f"{file.to}: {why[0]}", why[1])
             continue
-        data = f"{size_text(file.data_bytes)} of data" if file.is_disk else "the copy"
+        data = f"{size(file.data_bytes)} of data" if file.is_disk else "the copy"
         moved = f"; what is there is moved to {Path(file.aside).name}" if file.aside else ""
         yield _passed(title, f"{data} to {file.to}{moved}")
     if plan.way is RestoreWay.IN_PLACE and saved.left_out:
@@ -225,7 +227,7 @@ def _space(now: Circumstances) -> Iterator[Finding]:
     for folder in {place.folder.device: place.folder for place in now.places if place.folder is not None}.values():
         there = [p.file for p in now.places if p.folder is not None and p.folder.device == folder.device]
         needed = sum(file.data_bytes for file in there) + MARGIN_BYTES
-        words = f"{size_text(folder.free_bytes)} free, about {size_text(needed)} needed"
+        words = f"{size(folder.free_bytes)} free, about {size(needed)} needed"
         enough = folder.free_bytes >= needed
         yield _passed("Space", words) if enough else _failed("Space", words, "Make room, or choose another folder.")
 

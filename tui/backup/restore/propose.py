@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.backup.chain import disks_by_target
+from tui.backup.checks import Verdict
 from tui.backup.clone_xml import clone_name
 from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.folder import folder_name
 from tui.backup.nvram import NVRAM_FILE, Nvram
 from tui.backup.plan import DiskKind, ImageFormat, new_run_id, stamp_now
-from tui.backup.preflight import Verdict
 from tui.backup.propose import IMAGES
 from tui.backup.restore.circumstances import gather
 from tui.backup.restore.definition import ExplainedChange, explained_changes

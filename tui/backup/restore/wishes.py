@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tui.backup.preflight import Verdict
+from tui.backup.checks import Verdict
 from tui.backup.restore.plan import Change, RestoreWay, StopWay
 
 
