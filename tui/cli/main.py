@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tui.cli import parser
 from tui.model.errors import ExplainedError
@@ -75,53 +75,88 @@ def complain(line: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     from tui.cli.connect import chosen_uris
 
-    uris = chosen_uris(options.uris)
-    match options.verb:
-        case None:
-            from tui.cli.app_verb import leave, run_app
+    return _VERBS.get(options.verb, _hidden)(chosen_uris(options.uris), options)
 
-            return leave(run_app(uris, read_only=options.read_only))
-        case "demo":
-            from tui.cli.app_verb import leave
-            from tui.cli.demo_verb import run_app_with_demo, run_headless
 
-            if options.headless:
-                return run_headless(tied=options.tied)
-            return leave(run_app_with_demo())
-        case "list":
-            from tui.cli.list_verb import run_list
+def _app(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.app_verb import leave, run_app
 
-            return run_list(uris, as_json=options.json)
-        case "exec":
-            from tui.cli.exec_verb import ExecOptions, run_exec
+    return leave(run_app(uris, read_only=options.read_only))
 
-            return run_exec(uris, ExecOptions.of(options))
-        case "doctor":
-            from tui.cli.doctor_verb import run_doctor
 
-            return run_doctor(uris, options.guest, options.shape, watch=options.watch)
-        case "backup":
-            from tui.cli.backup_verb import BackupWish, run_backup
+def _demo(_uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.app_verb import leave
+    from tui.cli.demo_verb import run_app_with_demo, run_headless
 
-            return run_backup(uris, BackupWish.of(options))
-        case "jobs":
-            from tui.cli.jobs_verb import JobsWish, run_jobs
+    if options.headless:
+        return run_headless(tied=options.tied)
+    return leave(run_app_with_demo())
 
-            return run_jobs(JobsWish(options.run, options.cancel, options.settle, options.limit, options.json))
-        case "verify":
-            from tui.cli.verify_verb import run_verify
 
-            return run_verify(options.folder, as_json=options.json)
-        case "restore":
-            from tui.cli.restore_verb import RestoreWish, run_restore
+def _list(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.list_verb import run_list
 
-            return run_restore(uris, RestoreWish.of(options))
-        case "rescue":
-            from tui.cli.rescue_verb import RescueWish, run_rescue
+    return run_list(uris, as_json=options.json)
 
-            wish = RescueWish(tuple(options.guests), options.apply, options.confirm, options.json)
-            return run_rescue(uris, wish)
-        case _:
-            from tui.cli.workers import run_hidden
 
-            return run_hidden(options.verb, options.folder)
+def _exec(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.exec_verb import ExecOptions, run_exec
+
+    return run_exec(uris, ExecOptions.of(options))
+
+
+def _doctor(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.doctor_verb import run_doctor
+
+    return run_doctor(uris, options.guest, options.shape, watch=options.watch)
+
+
+def _backup(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.backup_verb import BackupWish, run_backup
+
+    return run_backup(uris, BackupWish.of(options))
+
+
+def _jobs(_uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.jobs_verb import JobsWish, run_jobs
+
+    return run_jobs(JobsWish(options.run, options.cancel, options.settle, options.limit, options.json))
+
+
+def _verify(_uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.verify_verb import run_verify
+
+    return run_verify(options.folder, as_json=options.json)
+
+
+def _restore(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.restore_verb import RestoreWish, run_restore
+
+    return run_restore(uris, RestoreWish.of(options))
+
+
+def _rescue(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.rescue_verb import RescueWish, run_rescue
+
+    return run_rescue(uris, RescueWish(tuple(options.guests), options.apply, options.confirm, options.json))
+
+
+def _hidden(_uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.workers import run_hidden
+
+    return run_hidden(options.verb, options.folder)
+
+
+_VERBS: dict[str | None, Callable[[Sequence[str], argparse.Namespace], int]] = {
+    None: _app,
+    "demo": _demo,
+    "list": _list,
+    "exec": _exec,
+    "doctor": _doctor,
+    "backup": _backup,
+    "jobs": _jobs,
+    "verify": _verify,
+    "restore": _restore,
+    "rescue": _rescue,
+}
+"""What each verb does; each imports what it needs, so that `--help` imports nothing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import ClassVar
@@ -18,10 +17,10 @@ from textual.widgets import DataTable, Static
 from textual.worker import Worker
 
 from tui.backup.errors import explained
-from tui.backup.inside.debugfs import ROOT, Entry, EntryKind, ExtReader, Listing
+from tui.backup.inside.debugfs import ROOT, Entry, EntryKind, ExtReader
 from tui.backup.inside.disk import OpenDisk, open_disk
 from tui.backup.inside.errors import NeedsCopyError
-from tui.backup.inside.extract import Extracted, extract
+from tui.backup.inside.extract import extract
 from tui.backup.inside.partitions import FsKind, Part
 from tui.backup.restore.saved import SavedBackup, SavedDisk
 from tui.commands import Where
@@ -33,22 +32,14 @@ from tui.screens.file import FileScreen
 from tui.screens.line import LineScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.file_text import file_text
+from tui.widgets.inside_text import ROWS_LIMIT, Row, count_words, row_cells, taken_words
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 VIEW_LIMIT = 64 * 1024
 """Bytes of a file that are shown."""
-ROWS_LIMIT = 5_000
 OTHER_COLUMNS, NAME_LEAST = 36, 12
 """Cells that size, time, paddings and scroll bar take, and the least that names get."""
-Row = SavedDisk | Part | Entry
-KIND_SIGNS: dict[EntryKind, str] = {
-    EntryKind.FOLDER: "/",
-    EntryKind.FILE: "",
-    EntryKind.LINK: "@",
-    EntryKind.OTHER: "=",
-}
-"""As `ls -F` marks them, roughly."""
 
 
 class InsideScreen(Screen[None]):
@@ -98,7 +89,7 @@ class InsideScreen(Screen[None]):
         table.add_column("SIZE", width=10)
         table.add_column("CHANGED (UTC)", width=16)
         for row in self.rows[:ROWS_LIMIT]:
-            table.add_row(*_cells(row))
+            table.add_row(*row_cells(row))
         table.move_cursor(row=cursor)
 
     def _where(self) -> str:
@@ -198,7 +189,7 @@ class InsideScreen(Screen[None]):
             self._complain(error)
             return
         self._path, self.rows = path, listing.entries
-        self._say(_count_words(listing))
+        self._say(count_words(listing))
         inodes = [entry.inode for entry in listing.entries]
         self._draw(inodes.index(cursor_on) if cursor_on in inodes else 0)
 
@@ -234,7 +225,7 @@ class InsideScreen(Screen[None]):
         if self._part is None:
             return
         try:
-            done = await extract(self._part[1], entry, target, lambda now: self._say(_taken_words(now, "…")))
+            done = await extract(self._part[1], entry, target, lambda now: self._say(taken_words(now, "…")))
         except FileExistsError as error:
             self._say(f"✗ {error.filename or target} is there already. Press x again and name another path.", "error")
             return
@@ -242,7 +233,7 @@ class InsideScreen(Screen[None]):
             self._complain(error)
             return
         left_out = f"; left out: {'; '.join(done.left_out)}" if done.left_out else ""
-        self._say(f"✓ {_taken_words(done, '')}{left_out}", "warning" if left_out else "success")
+        self._say(f"✓ {taken_words(done, '')}{left_out}", "warning" if left_out else "success")
 
     def _complain(self, error: Exception) -> None:
         words = explained(error)
@@ -276,39 +267,6 @@ class InsideScreen(Screen[None]):
             self._say("Stopped; what was taken out until then stays.", "warning")
         else:
             self.action_up()
-
-
-def _cells(row: Row) -> tuple[Text, Text, Text]:
-    match row:
-        case SavedDisk():
-            return Text(f"{row.target}  {row.format}"), Text(size(row.virtual_bytes)), Text("")
-        case Part():
-            name = f"part {row.number}" if row.number else "whole disk"
-            about = "  ".join(filter(None, (name, row.kind, row.label, row.mounted)))
-            return Text(printable(about, 60)), Text(size(row.size)), Text("")
-        case Entry():
-            changed = "" if row.modified is None else time.strftime("%Y-%m-%d %H:%M", time.gmtime(row.modified))
-            counted = size(row.size) if row.kind is EntryKind.FILE else ""
-            style = "bold" if row.kind is EntryKind.FOLDER else ""
-            shown = printable(f"{row.name}{KIND_SIGNS[row.kind]}", 300)
-            return Text(shown, style, no_wrap=True, overflow="ellipsis"), Text(counted), Text(changed)
-
-
-def _count_words(listing: Listing) -> str:
-    count = len(listing.entries)
-    words = f"{count} entr{'y' if count == 1 else 'ies'}"
-    if listing.is_cut:
-        return f"more than {words}"
-    return f"{words}, the first {ROWS_LIMIT} shown" if count > ROWS_LIMIT else words
-
-
-def _taken_words(so_far: Extracted, end: str) -> str:
-    files, folders = _counted(so_far.files, "file"), _counted(so_far.folders, "folder")
-    return f"{files}, {folders}, {size(so_far.bytes)} in {so_far.target} {end}".rstrip()
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _free_place() -> str:
