@@ -203,6 +203,15 @@ async def test_a_backup_outlives_the_program_that_started_it(
     await assert_on_own_disks(lab, host, plan)
 
 
+def open_backup_of_db1(terminal: Terminal) -> None:
+    """Find the guest in the list and press the key of its backup."""
+    terminal.read_until(lambda written: b"responding" in written)
+    for keys in ("/", "db1", "\r"):
+        terminal.type(keys)
+        terminal.read_for(1)
+    terminal.type("b")
+
+
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGHUP])
 async def test_a_backup_outlives_the_full_screen_program_and_a_new_one_shows_its_end(
     lab: Laboratory, db1: str, host: Host, target: Path, blow: signal.Signals
@@ -212,11 +221,7 @@ async def test_a_backup_outlives_the_full_screen_program_and_a_new_one_shows_its
 
     def begin_and_strike() -> Run:
         with Terminal([sys.executable, "-m", "tui", "-c", lab.uri]) as terminal:
-            terminal.read_until(lambda written: b"responding" in written)
-            for keys in ("/", "db1", "\r"):
-                terminal.type(keys)
-                terminal.read_for(1)
-            terminal.type("b")
+            open_backup_of_db1(terminal)
             terminal.read_until(lambda written: b"keep" in written, 15)
             terminal.read_for(1)
             terminal.type("\r")
@@ -237,11 +242,7 @@ async def test_a_backup_outlives_the_full_screen_program_and_a_new_one_shows_its
 
     def shown_by_a_new_one() -> None:
         with Terminal([sys.executable, "-m", "tui", "-c", lab.uri]) as terminal:
-            terminal.read_until(lambda written: b"responding" in written)
-            for keys in ("/", "db1", "\r"):
-                terminal.type(keys)
-                terminal.read_for(1)
-            terminal.type("b")
+            open_backup_of_db1(terminal)
             terminal.read_until(lambda written: b"verified" in written, 15)
 
     await asyncio.to_thread(shown_by_a_new_one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,10 @@ async def target(lab: Laboratory, web1: str, tmp_path_factory: pytest.TempPathFa
     yield folder
 
 
+def title_ends_with(app: QgaTui, words: str) -> bool:
+    return shown(app, "#title").endswith(words)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
 async def test_a_backup_is_found_verified_and_looked_into(
     lab: Laboratory, web1: str, target: Path, tmp_path: Path, size: tuple[int, int]
@@ -92,7 +97,7 @@ async def test_a_backup_is_found_verified_and_looked_into(
         asked = await lab.shell(web1, "cat /etc/hostname")
         assert (tmp_path / "hostname").read_text() == asked.output
         for place in ("/etc", "/", f"Inside {web1}"):
-            await until(pilot, lambda place=place: shown(app, "#title").endswith(place))  # type: ignore[misc]
+            await until(pilot, partial(title_ends_with, app, place))
             await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RestoreScreen))
         await pilot.press("escape", "escape")

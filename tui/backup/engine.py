@@ -6,7 +6,6 @@ bases stand still, or give the copy up; then merge, whatever happened before.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -14,6 +13,7 @@ from functools import partial
 from tui.agent.errors import AgentError
 from tui.backup.capture import Capture, seal
 from tui.backup.control import Orders
+from tui.backup.ending import ending, tell_log
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
@@ -114,7 +114,7 @@ class Backup:
         try:
             await write_out(line, self._patience.write_out_s, self._orders.stop, self._tell_freeze)
         except (AgentError, NotWrittenOutError) as error:
-            _log(error)
+            tell_log(error)
 
     def _tell_freeze(self, words: str) -> None:
         self._progress.doing(Step.FREEZE, words)
@@ -168,7 +168,7 @@ class Backup:
         try:
             folder.void(explained(failure).title)
         except OSError as error:
-            _log(error)
+            tell_log(error)
 
     async def _bring_back(self, failure: Exception | None) -> int:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
@@ -217,7 +217,7 @@ class Backup:
         try:
             await set_mark(self._session, self._plan, stage)
         except (HostError, BackupError) as error:
-            _log(error)
+            tell_log(error)
 
     async def _end_untouched(self, error: Exception) -> int:
         self._void(result_folder(self._plan), error)
@@ -228,14 +228,7 @@ class Backup:
         return self._end(RunStage.FAILED, EXIT_RESCUE, error)
 
     def _end(self, stage: RunStage, exit_code: int, error: Exception | None) -> int:
-        if error is not None:
-            _log(error)
-        self._note(
-            stage,
-            exit_code=exit_code,
-            error=asdict(explained(error)) if error is not None else None,
-            shortfalls=self._shortfalls,
-        )
+        self._note(stage, **ending(exit_code, error, self._shortfalls))
         return exit_code
 
     def _note(self, stage: RunStage, **details: object) -> None:
@@ -246,9 +239,5 @@ class Backup:
         try:
             self._journal.write(stage, **details)
         except OSError as error:
-            _log(error)
+            tell_log(error)
             self._shortfalls.append(f"the journal could not be written: {error.strerror}")
-
-
-def _log(error: Exception) -> None:
-    print(f"backup: {explained(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log

@@ -17,13 +17,14 @@ from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.screens.backup import BackupScreen
+from tui.screens.flow import Flow
 from tui.screens.rescue import RescueScreen
 from tui.screens.restore_run import RestoreRunScreen
 
 logger = logging.getLogger(__name__)
 
 
-class BackupFlow:
+class BackupFlow(Flow):
     """Owned by the app; `found` takes what a look at a host has found."""
 
     def __init__(
@@ -36,11 +37,7 @@ class BackupFlow:
         read_only: bool,
         found: Callable[[str, tuple[Leftover, ...]], None],
     ) -> None:
-        self._app = app
-        self._hosts = hosts
-        self._worker_argv = worker_argv
-        self._folder = folder or Path.home() / "backups"
-        self._read_only = read_only
+        super().__init__(app, hosts, worker_argv, folder, read_only=read_only)
         self._found = found
 
     def scan(self, host_name: str) -> None:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from textual.app import App
-
 from tui.backup.restore.catalogue import FoundBackup
 from tui.backup.restore.saved import SavedBackup
 from tui.fleet.fleet import Fleet
-from tui.hosts.port import Host
 from tui.model.guest import Guest
+from tui.screens.flow import Flow
 from tui.screens.pick import PickScreen, among
 from tui.screens.restore import RestoreScreen
 from tui.screens.restores import RestoresScreen
 
 
-class RestoreFlow:
-    """Owned by the app; `folder` is where backups are looked for first."""
-
-    def __init__(
-        self,
-        app: App[None],
-        hosts: Mapping[str, Host],
-        worker_argv: tuple[str, ...],
-        folder: Path | None,
-        *,
-        read_only: bool,
-    ) -> None:
-        self._app = app
-        self._hosts = hosts
-        self._worker_argv = worker_argv
-        self._folder = folder or Path.home() / "backups"
-        self._read_only = read_only
+class RestoreFlow(Flow):
+    """Opens them for the app."""
 
     def open_list(self, guest: Guest | None) -> None:
         """The backups that can be found, those of `guest` first."""

@@ -44,11 +44,7 @@ class Looked(Protocol):
 
 def proposal_text(proposal: Proposal, styles: dict[str, str]) -> Text:
     """Verdict first, then the checks, then what will be done with the commands that do the same."""
-    text = Text()
-    if proposal.may_begin:
-        text.append(f"Ready: {proposal.size_words}.\n\n", styles["success"])
-    else:
-        text.append("This backup cannot begin: see the lines with ✗.\n\n", styles["error"])
+    text = _verdict("backup", f"Ready: {proposal.size_words}." if proposal.may_begin else "", styles)
     _append_checks(text, proposal.checks, styles)
     _append_steps(text, proposal.steps)
     return text
@@ -56,15 +52,19 @@ def proposal_text(proposal: Proposal, styles: dict[str, str]) -> Text:
 
 def restore_proposal_text(proposal: RestoreProposal, styles: dict[str, str]) -> Text:
     """Verdict, checks with what is written where, what changes in the definition and why, the steps as commands."""
-    text = Text()
-    if proposal.may_begin:
-        text.append(f"Ready. {size(proposal.data_bytes)} to write; nothing has happened yet.\n\n", styles["success"])
-    else:
-        text.append("This restore cannot begin: see the lines with ✗.\n\n", styles["error"])
+    ready = f"Ready. {size(proposal.data_bytes)} to write; nothing has happened yet."
+    text = _verdict("restore", ready if proposal.may_begin else "", styles)
     _append_checks(text, proposal.findings, styles)
     _append_changes(text, proposal.changes)
     _append_steps(text, proposal.steps)
     return text
+
+
+def _verdict(what: str, ready: str, styles: dict[str, str]) -> Text:
+    """Whether it may begin; `ready` is empty where it may not."""
+    if ready:
+        return Text().append(f"{ready}\n\n", styles["success"])
+    return Text().append(f"This {what} cannot begin: see the lines with ✗.\n\n", styles["error"])
 
 
 def _append_checks(text: Text, checks: Iterable[Looked], styles: dict[str, str]) -> None:

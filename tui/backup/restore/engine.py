@@ -7,7 +7,6 @@ process that dies leaves undone is settled the same way by the next one.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from tui.backup.checks import Verdict
 from tui.backup.control import Orders
+from tui.backup.ending import ending, tell_log
 from tui.backup.errors import BackupError, CancelledBackupError, explained
 from tui.backup.journal import Journal, RunStage
 from tui.backup.progress import Progress, Step
@@ -168,27 +168,16 @@ class Restore:
                 await self._session.ask(lambda host: host.start(self._plan.uuid))
         except Exception as trouble:  # noqa: BLE001 - told beside the first error; nothing is deleted
             self._shortfalls.append(f"the former state could not be put back: {explained(trouble).title}")
-            _log(trouble)
+            tell_log(trouble)
             return self._end(RunStage.FAILED, EXIT_RESCUE, error)
         return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
 
     def _end(self, stage: RunStage, exit_code: int, error: Exception | None) -> int:
-        if error is not None:
-            _log(error)
-        self._note(
-            stage,
-            exit_code=exit_code,
-            error=asdict(explained(error)) if error is not None else None,
-            shortfalls=self._shortfalls,
-            outcome="" if error is not None else outcome_of(self._plan, self._boot),
-        )
+        outcome = "" if error is not None else outcome_of(self._plan, self._boot)
+        self._note(stage, **ending(exit_code, error, self._shortfalls), outcome=outcome)
         return exit_code
 
     def _note(self, stage: RunStage, **details: object) -> None:
         """Write a stage before its acts; raises OSError, and then nothing of it is done."""
         self._journal.write(stage, **details)
         self._stage = stage
-
-
-def _log(error: Exception) -> None:
-    print(f"restore: {explained(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
