@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.live.host_agent import HostAgent, running, until
+from tests.live.raw_socket import RawSocket
 from tests.live.test_agent_exec import QUICK, end_of, events_of, is_alive, line, written
-from tui.agent.errors import CommandFailedError, CommandUnavailableError, RequestTooLargeError
+from tui.agent.errors import CommandFailedError, CommandUnavailableError, RequestTooLargeError, UnansweredError
 from tui.agent.exec import run
 from tui.agent.exec_model import (
     End,
@@ -39,6 +41,28 @@ def tools_without(folder: Path, *missing: str) -> str:
         assert program
         (folder / name).symlink_to(program)
     return str(folder)
+
+
+class FakeLossyLine:
+    """A real agent's line on which every seventh answer to a read, and every third to a seek, is lost: it was executed.
+
+    So it is when a guest is saved, or a line breaks, between the agent's deed and our hearing of it.
+    """
+
+    def __init__(self, line: RawSocket) -> None:
+        self._line = line
+        self._reads, self._seeks = itertools.count(1), itertools.count(1)
+        self.lost = 0
+
+    async def send(self, request: str, timeout_s: int) -> str:
+        reply = await self._line.send(request, timeout_s)
+        is_lost = ("guest-file-read" in request and next(self._reads) % 7 == 0) or (
+            "guest-file-seek" in request and next(self._seeks) % 3 == 0
+        )
+        if is_lost:
+            self.lost += 1
+            raise UnansweredError("The guest agent gave no answer", cause="the answer was lost")
+        return reply
 
 
 async def end_orphan(agent: HostAgent, pid: int) -> None:
@@ -161,6 +185,18 @@ async def test_a_stopped_agent_that_goes_on_gives_the_whole_answer(agent: HostAg
     assert [event.text for event in seen if isinstance(event, Notice)][-1] == "The agent answers again."
     assert (end_of(seen).end, end_of(seen).exit_code) == (End.EXITED, 4)
     assert agent.leftovers() == []
+
+
+async def test_answers_that_are_lost_lose_no_output(agent: HostAgent) -> None:
+    lossy = FakeLossyLine(agent.line)
+    steps = 300
+    request = line(f"i=0; while [ $i -lt {steps} ]; do echo $i; echo e$i >&2; sleep 0.01; i=$((i+1)); done")
+    async with aclosing(run(lossy, request, pace=QUICK)) as events:
+        came = [event async for event in events]
+    assert lossy.lost > 3
+    assert end_of(came).exit_code == 0
+    assert written(came).split() == [b"%d" % number for number in range(steps)]
+    assert written(came, Stream.STDERR).split() == [b"e%d" % number for number in range(steps)]
 
 
 async def test_cancelling_under_a_stopped_agent_ends_and_says_what_is_unknown(agent: HostAgent) -> None:

@@ -11,7 +11,9 @@ from tui.agent.transport import Transport
 class HeldFile:
     """Read as it grows, from its beginning on. Whoever has made one closes it.
 
-    A handle that the agent has forgotten, since it was restarted, is opened anew where the last read ended.
+    A handle that the agent has forgotten, since it was restarted, is opened anew where the last read ended. A read
+    whose answer was lost may have moved the handle on in the guest: the next one goes back to where the last answer
+    ended.
     """
 
     def __init__(self, transport: Transport, path: str, *, mode: str = "r") -> None:
@@ -20,6 +22,7 @@ class HeldFile:
         self._mode = mode
         self._file: GuestFile | None = None
         self._offset = 0
+        self._may_stand_elsewhere = False
 
     @property
     def number(self) -> int:
@@ -44,8 +47,7 @@ class HeldFile:
     async def _take(self, file: GuestFile) -> None:
         await file.open(self._mode)
         self._file = file
-        if self._offset:
-            await file.seek(self._offset)
+        self._may_stand_elsewhere = self._offset > 0
 
     async def read(self, limit: int = READ_PIECE) -> bytes | None:
         """What is there now behind the last read, `limit` bytes at most; None where there is no such file (yet)."""
@@ -53,7 +55,11 @@ class HeldFile:
         if not await self.open() or self._file is None:
             return None
         try:
+            if self._may_stand_elsewhere:
+                await self._file.seek(self._offset)
+            self._may_stand_elsewhere = True
             data = await self._file.read(limit)
+            self._may_stand_elsewhere = False
         except CommandUnavailableError:
             raise
         except CommandFailedError:
