@@ -19,6 +19,11 @@ from tui.screens.console import ConsoleScreen
 from tui.widgets.output_view import LineKind, OutputView
 
 STEPS = "for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 1; done; exit 7"
+HELD_STEPS = """for i in 1 2 3; do
+  echo out $i; echo err $i >&2
+  until [ -e /run/step-$i ]; do sleep 0.1; done; rm /run/step-$i
+done; exit 7"""
+"""A command that goes on with each step only when somebody has made the step's file in the guest."""
 
 
 @asynccontextmanager
@@ -42,20 +47,17 @@ async def sleepers(lab: Laboratory, guest: str) -> int:
 async def test_the_streams_stay_apart_arrive_line_by_line_and_the_exit_code_is_the_guests(
     lab: Laboratory, web1: str
 ) -> None:
-    async with qga_tui("exec", "-c", lab.uri, web1, "--", "sh", "-c", STEPS) as process:
+    async with qga_tui("exec", "-c", lab.uri, web1, "--", "sh", "-c", HELD_STEPS) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         async with asyncio.timeout(PATIENCE_S):
-            first = await process.stdout.readline()
-            still_running = (
-                process.returncode is None and (await lab.shell(web1, "ps | grep -c '[s]leep 1$'")).code == 0
-            )
-            rest, errors = await process.stdout.read(), await process.stderr.read()
-            code = await process.wait()
-        assert (first, rest) == (b"out 1\n", b"out 2\nout 3\n")
-        assert errors == b"err 1\nerr 2\nerr 3\n"
-        assert still_running
-        assert code == 7
+            for step in (b"1", b"2", b"3"):
+                assert await process.stdout.readline() == b"out %s\n" % step
+                assert await process.stderr.readline() == b"err %s\n" % step
+                await lab.shell(web1, f"touch /run/step-{step.decode()}")
+            assert await process.stdout.read() == b""
+            assert await process.stderr.read() == b""
+            assert await process.wait() == 7
 
 
 async def test_interrupting_leaves_no_process_in_the_guest(lab: Laboratory, web1: str) -> None:

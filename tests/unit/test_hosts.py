@@ -107,31 +107,40 @@ async def test_a_call_whose_caller_left_keeps_its_turn_and_a_waiting_one_is_drop
     assert asked == ["first", "third"]
 
 
-async def test_who_waits_for_a_call_of_ours_learns_that_it_got_no_answer() -> None:
-    turn, answers = AgentTurn(), asyncio.Queue[agent.AgentError | None]()
+async def test_a_question_that_waited_behind_a_silence_shares_it_and_a_command_does_not() -> None:
+    turn, answers, asked = AgentTurn(), asyncio.Queue[agent.AgentError | None](), list[str]()
 
-    async def ask(_request: str, _timeout_s: int) -> str:
+    async def ask(request: str, _timeout_s: int) -> str:
+        asked.append(request)
         trouble = await answers.get()
         if trouble is not None:
             raise trouble
         return "{}"
 
-    async def over_after(trouble: agent.AgentError | None) -> agent.AgentError | None:
-        call = asyncio.create_task(AgentLine(ask, turn).send("ping", 1))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        waiting = asyncio.create_task(turn.over())
-        await answers.put(trouble)
-        await asyncio.wait((call, waiting))
-        call.exception()
-        return waiting.result()
+    probes, work = AgentLine(ask, turn, shares_silence=True), AgentLine(ask, turn)
 
-    silence = agent.UnansweredError("It is silent")
-    assert await turn.over() is None
-    assert await over_after(silence) is silence
-    assert await turn.over() is None
-    assert await over_after(agent.NotConnectedError("It is gone")) is None
-    assert await over_after(None) is None
+    async def behind(line: AgentLine, *troubles: agent.AgentError | None) -> str | BaseException:
+        """What a request on `line` comes to that is sent while another is in flight."""
+        before = len(asked)
+        first = asyncio.create_task(work.send("first", 1))
+        while len(asked) == before:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        second = asyncio.create_task(line.send("second", 1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for trouble in troubles:
+            await answers.put(trouble)
+        return (await asyncio.gather(first, second, return_exceptions=True))[1]
+
+    silence = agent.UnansweredError("It is silent", cause="nothing came", original="86")
+    shared = await behind(probes, silence)
+    assert isinstance(shared, agent.UnansweredError)
+    assert (shared.title, shared.cause, shared.original) == ("It is silent", "nothing came", "86")
+    assert asked == ["first"]
+    assert await behind(work, silence, None) == "{}"
+    assert await behind(probes, agent.NotConnectedError("It is gone"), None) == "{}"
+    assert await behind(probes, None, None) == "{}"
+    assert asked == ["first", *["first", "second"] * 3]
 
 
 @pytest.mark.parametrize(

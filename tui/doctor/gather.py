@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tui.doctor import host_look, known_systems
 from tui.doctor.definition import Definition, read_definition
-from tui.doctor.facts import AgentLook, Facts, HostLook, Patient, Reply
+from tui.doctor.facts import AgentLook, Facts, HostLook, Patient
 from tui.doctor.questions import interrogate
 from tui.doctor.systems import Family, System, family_of
 from tui.hosts.domain_xml import MalformedXmlError
@@ -98,11 +98,6 @@ async def _ask_agent(host: Host, patient: Patient, domain: DomainFacts) -> Agent
     """None where nothing could answer, and where our own work with the agent must not be disturbed."""
     if patient.held or domain.power is not PowerState.RUNNING or domain.channel not in (Channel.OPEN, Channel.UNKNOWN):
         return None
-    begun = time.perf_counter()
-    silence = await _or(host.own_turn_over(patient.uuid), None)
-    if silence is not None:
-        # The list's ping was in flight, and got no answer until now: a second one would tell nothing new.
-        return AgentLook(Reply((time.perf_counter() - begun) * 1000, silence))
     look = await interrogate(host.probe_line(patient.uuid), with_trial=patient.thorough)
     if look.os is not None and look.os.id:
         known_systems.remember(patient.uuid, look.os)

@@ -11,13 +11,12 @@ _calls_in_flight: set[asyncio.Task[str]] = set()
 
 
 class AgentTurn(asyncio.Lock):
-    """Held by a call to an agent until the hypervisor has returned; `end` is then done, with the error of a silence."""
+    """Held by a call to an agent until the hypervisor has returned.
 
-    end: asyncio.Future[UnansweredError | None] | None = None
+    `silence` is what the last call raised when it got no answer.
+    """
 
-    async def over(self) -> UnansweredError | None:
-        """Wait for the call in flight alone; the error where that one got no answer, None also where there was none."""
-        return None if self.end is None else await asyncio.shield(self.end)
+    silence: UnansweredError | None = None
 
 
 class AgentTurns:
@@ -32,11 +31,18 @@ class AgentTurns:
 
 
 class AgentLine:
-    """Sends requests to one domain's agent through `ask(request, timeout_s)`; see `agent.transport.Transport`."""
+    """Sends requests to one domain's agent through `ask(request, timeout_s)`; see `agent.transport.Transport`.
 
-    def __init__(self, ask: Callable[[str, int], Awaitable[str]], turn: AgentTurn) -> None:
+    With `shares_silence`, a request that waited while another call got no answer is not sent: the agent was silent to
+    it too, and to ask anew would hold everybody up for as long again.
+    """
+
+    def __init__(
+        self, ask: Callable[[str, int], Awaitable[str]], turn: AgentTurn, *, shares_silence: bool = False
+    ) -> None:
         self._ask = ask
         self._turn = turn
+        self._shares_silence = shares_silence
 
     async def send(self, request: str, timeout_s: int) -> str:
         """One request, one reply. A call that has begun keeps its turn to its end, even when the caller leaves."""
@@ -44,18 +50,18 @@ class AgentLine:
 
         async def in_turn() -> str:
             nonlocal begun
+            has_waited = self._turn.locked()
             async with self._turn:
+                silence = self._turn.silence
+                if has_waited and self._shares_silence and silence is not None:
+                    raise _again(silence) from silence
                 begun = True
-                end = self._turn.end = asyncio.get_running_loop().create_future()
-                silence: UnansweredError | None = None
+                self._turn.silence = None
                 try:
                     return await self._ask(request, timeout_s)
                 except UnansweredError as error:
-                    silence = error
+                    self._turn.silence = error
                     raise
-                finally:
-                    self._turn.end = None
-                    end.set_result(silence)
 
         call = asyncio.create_task(in_turn())
         _calls_in_flight.add(call)
@@ -66,6 +72,10 @@ class AgentLine:
             if not begun:
                 call.cancel()
             raise
+
+
+def _again(silence: UnansweredError) -> UnansweredError:
+    return UnansweredError(silence.title, cause=silence.cause, next_step=silence.next_step, original=silence.original)
 
 
 def _forget(call: asyncio.Task[str]) -> None:

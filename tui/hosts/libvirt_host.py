@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import libvirt
 
-from tui.agent.errors import AgentError, HostGoneError
+from tui.agent.errors import HostGoneError
 from tui.agent.transport import Transport
 from tui.hosts import faults, questions
 from tui.hosts.agent_line import AgentLine, AgentTurns
@@ -201,11 +201,7 @@ class LibvirtHost:
 
     def probe_line(self, uuid: str) -> Transport:
         """A line for pings and questions."""
-        return AgentLine(partial(_ask_agent, self._probes, uuid), self._turns.of(uuid))
-
-    async def own_turn_over(self, uuid: str) -> AgentError | None:
-        """Wait for the call that a line to this agent has in flight."""
-        return await self._turns.of(uuid).over()
+        return AgentLine(partial(_ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True)
 
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing."""

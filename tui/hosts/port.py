@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from tui.agent.errors import AgentError
 from tui.agent.transport import Transport
 from tui.hosts.storage import Storage
 from tui.model.errors import ExplainedError
@@ -148,11 +147,10 @@ class Host(Protocol):
         ...
 
     def probe_line(self, uuid: str) -> Transport:
-        """A line for pings and questions: its own connection, few calls at once."""
-        ...
+        """A line for pings and questions: its own connection, few calls at once.
 
-    async def own_turn_over(self, uuid: str) -> AgentError | None:
-        """Return once the call of ours that waits for this agent's answer has ended; its error if that never came."""
+        A question that waited behind a call of ours which got no answer raises that call's `UnansweredError` at once.
+        """
         ...
 
     def work_line(self, uuid: str) -> Transport:
