@@ -6,7 +6,8 @@ import pytest
 from tests.unit.saved_folder import change_manifest, write_backup
 from tui.backup.folder import VOID
 from tui.backup.proof_note import prove_and_note
-from tui.backup.restore.catalogue import BackupWord, arranged, found_in, known_targets, reread, search
+from tui.backup.restore.catalogue import BackupWord, arranged, found_in, known_targets, look_at, search
+from tui.widgets.saved_text import when
 
 STAMP = "20261122T214300Z"
 
@@ -82,7 +83,7 @@ def test_a_time_that_is_none_is_not_told(tmp_path: Path, stamp: str) -> None:
     if stamp:
         change_manifest(tmp_path / "b", stamp=stamp)
     (found,) = found_in(tmp_path)
-    assert (found.at is None) == bool(stamp)
+    assert (when(found) == "?") == bool(stamp)
 
 
 async def test_a_backup_that_failed_its_last_look_is_damaged(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ async def test_a_backup_that_failed_its_last_look_is_damaged(tmp_path: Path) -> 
     (found,) = found_in(tmp_path)
     assert (found.word, found.verified) == (BackupWord.COMPLETE, None)
     await prove_and_note(folder)
-    fresh = reread(found)
+    fresh = look_at(found.folder)
     assert fresh.word is BackupWord.DAMAGED
     assert fresh.verified is not None
     assert "vdb" in fresh.verified.broken

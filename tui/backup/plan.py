@@ -14,6 +14,7 @@ from typing import Any
 
 from tui.backup.errors import BackupError
 from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
+from tui.model.quantities import UNKNOWN, moment
 
 PLAN_LIMIT = 1024 * 1024
 """Bytes of a plan file; a plan of 256 disks with the longest paths stays below."""
@@ -21,6 +22,7 @@ STEM_LIMIT = 160
 """Bytes of a base's stem that are kept in its overlay's name, so that the name stays under NAME_MAX (255)."""
 
 RUN_ID = re.compile(r"[0-9a-f]{8}")
+STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 STAMP = re.compile(r"\d{8}T\d{6}Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z\.[A-Za-z0-9]{1,16}\.qcow2", re.DOTALL)
@@ -141,7 +143,21 @@ def new_run_id() -> str:
 
 def stamp_now() -> str:
     """The current UTC second, as it is used in names."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return datetime.now(UTC).strftime(STAMP_FORMAT)
+
+
+def stamp_time(stamp: str) -> float | None:
+    """The Unix time in seconds of a stamp, None for a text that is none."""
+    try:
+        return datetime.strptime(stamp, STAMP_FORMAT).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def stamp_words(stamp: str) -> str:
+    """A stamp as local date and time, as every time is shown; `?` for a text that is none."""
+    at = stamp_time(stamp)
+    return UNKNOWN if at is None else moment(at)
 
 
 def overlay_beside(base: str, stamp: str, target: str, folder: str = "") -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tui.backup.control import order
 from tui.backup.errors import BackupError
 from tui.backup.jobs import Job, job_of, list_jobs
+from tui.backup.plan import stamp_words
 from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
 from tui.backup.waitlist import Waiting, waiting_guests
@@ -106,7 +107,8 @@ def job_fields(job: Job) -> dict[str, object]:
 def _tell(job: Job) -> None:
     worker = f" (process {job.pid})" if job.pid is not None else ""
     plan = job.run.plan
-    print(printable(f"{plan.run_id}  {plan.stamp}  {plan.host}/{plan.guest}  {job.word}{worker}: {job.doing}"))
+    when = stamp_words(plan.stamp)
+    print(printable(f"{plan.run_id}  {when}  {plan.host}/{plan.guest}  {job.word}{worker}: {job.doing}"))
     if job.folder:
         print(printable(f"          {job.folder}"))
     if job.word == "stranded":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tui.backup.errors import BackupError
 from tui.backup.launch import launch
+from tui.backup.plan import stamp_words
 from tui.backup.restore.plan import Change, RestoreWay, StopWay, read_change
 from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import SavedBackup, read_saved
@@ -122,7 +123,7 @@ def _show(saved: SavedBackup, proposal: RestoreProposal, *, as_json: bool) -> No
         }
         print(json.dumps(values, indent=1))
         return
-    print(printable(f"{saved.guest} of {saved.host}, {saved.stamp}, {len(saved.disks)} disks"))
+    print(printable(f"{saved.guest} of {saved.host}, {stamp_words(saved.stamp)}, {len(saved.disks)} disks"))
     tell_checks(proposal.findings)
     for finding in proposal.findings:
         for fix in finding.fixes:

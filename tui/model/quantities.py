@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+UNKNOWN = "?"
+
 
 def size(count: float) -> str:
     """Bytes in binary units: 812 B, 1.5 GiB."""
@@ -30,3 +32,11 @@ def duration(seconds: float) -> str:
 def clock_time(at: float) -> str:
     """A Unix time in seconds as local time of day: 03:12:44."""
     return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def moment(at: float) -> str:
+    """A Unix time in seconds as local date and time: 2026-11-22 21:43; `?` where no calendar has it."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+    except (OverflowError, OSError, ValueError):
+        return UNKNOWN

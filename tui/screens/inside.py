@@ -87,7 +87,7 @@ class InsideScreen(Screen[None]):
         table.clear(columns=True)
         table.add_column("NAME", width=max(self.size.width - OTHER_COLUMNS, NAME_LEAST))
         table.add_column("SIZE", width=10)
-        table.add_column("CHANGED (UTC)", width=16)
+        table.add_column("CHANGED", width=16)
         for row in self.rows[:ROWS_LIMIT]:
             table.add_row(*row_cells(row))
         table.move_cursor(row=cursor)

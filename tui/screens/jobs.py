@@ -18,6 +18,7 @@ from textual.widgets import DataTable, Static
 
 from tui.backup.jobs import Job, JobWord, list_jobs
 from tui.backup.leftovers import Leftover, Urgency, Way
+from tui.backup.plan import stamp_words
 from tui.backup.waitlist import waiting_guests
 from tui.commands import Where
 from tui.model.text import printable
@@ -81,7 +82,7 @@ class JobsScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Look now, and then every second: a backup runs in a process of its own."""
         table = self.query_one(DataTable)
-        for title, width in (("GUEST", 12), ("STATE", 14), ("WHEN (UTC)", 16), ("WHAT", None)):
+        for title, width in (("GUEST", 12), ("STATE", 14), ("WHEN", 16), ("WHAT", None)):
             table.add_column(title, width=width)
         self.set_interval(LOOK_EVERY_S, self._look)
         await self._look()
@@ -154,10 +155,8 @@ def _tone(row: Job | tuple[str, Leftover]) -> str:
 
 
 def _job_words(job: Job) -> tuple[str, ...]:
-    stamp = job.run.plan.stamp
-    when = f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]} {stamp[9:11]}:{stamp[11:13]}"
     doing = job.doing if job.state.way is None else f"restore {job.state.way}: {job.doing}"
-    return printable(job.run.plan.guest, 20), str(job.word), when, printable(doing, 120)
+    return printable(job.run.plan.guest, 20), str(job.word), stamp_words(job.run.plan.stamp), printable(doing, 120)
 
 
 def _leftover_words(leftover: Leftover) -> tuple[str, ...]:

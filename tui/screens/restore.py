@@ -18,7 +18,7 @@ from textual.widgets import Button, ContentSwitcher, Input, OptionList, Static
 from tui.backup.errors import Explained, explained
 from tui.backup.launch import launch
 from tui.backup.proof import Proof
-from tui.backup.restore.catalogue import FoundBackup, reread
+from tui.backup.restore.catalogue import FoundBackup, look_at
 from tui.backup.restore.plan import RestoreWay
 from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import SavedBackup
@@ -105,7 +105,7 @@ class RestoreScreen(Screen[None]):
         self._show("choose", "#ways")
 
     def _draw_title(self, way: RestoreWay | None = None) -> None:
-        words = f"Restore {printable(self._found.guest, 40)} of {when(self._found)} UTC"
+        words = f"Restore {printable(self._found.guest, 40)} of {when(self._found)}"
         chosen = f": {way_label(way)}" if way is not None else f" on {printable(self._host.name, 40)}"
         self.query_one("#title", Static).update(Text(f"{words}{chosen}", no_wrap=True, overflow="ellipsis"))
 
@@ -127,7 +127,7 @@ class RestoreScreen(Screen[None]):
 
     @work(group="note")
     async def _reread(self) -> None:
-        self._found = await asyncio.to_thread(reread, self._found)
+        self._found = await asyncio.to_thread(look_at, self._found.folder)
         self._draw_backup()
 
     def _begin(self, way: RestoreWay) -> None:
@@ -211,7 +211,7 @@ class RestoreScreen(Screen[None]):
             return
         guest = self._proposal.plan.guest
         question = ConfirmScreen(
-            printable(f"Put {guest} back to {when(self._found)} UTC?"),
+            printable(f"Put {guest} back to {when(self._found)}?"),
             printable("Its present images are moved aside, not deleted; as long as they are there, it can be undone."),
             yes=printable("Restore in place"),
             no=printable("Leave it as it is"),

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
-from tui.backup.restore.catalogue import FoundBackup, arranged, known_targets, reread, search
+from tui.backup.restore.catalogue import FoundBackup, arranged, known_targets, look_at, search
 from tui.commands import Where
 from tui.hosts.lanes import Lane
 from tui.model.guest import Guest
@@ -119,7 +119,7 @@ class RestoresScreen(Screen[None]):
     def _columns(self) -> tuple[tuple[str, int | None], ...]:
         more = () if self._is_narrow else (("HOW", 8), ("DISKS", 12))
         guest = 12 + min(max(self.size.width - WIDE, 0), 28)
-        return (("GUEST", guest), ("WHEN (UTC)", 16), ("STATE", 10), *more, ("VERIFIED", None))
+        return (("GUEST", guest), ("WHEN", 16), ("STATE", 10), *more, ("VERIFIED", None))
 
     def _cells(self, found: FoundBackup, styles: dict[str, str]) -> tuple[Text, ...]:
         sign, tone = WORD_SIGNS[found.word]
@@ -169,7 +169,7 @@ class RestoresScreen(Screen[None]):
     @work(group="note")
     async def _look_at(self, found: FoundBackup) -> None:
         """Show what is known now of one backup's last look."""
-        fresh = await self._lane.call(reread, found)
+        fresh = await self._lane.call(look_at, found.folder)
         self._found = tuple(fresh if each.folder == found.folder else each for each in self._found)
         self._draw()
 

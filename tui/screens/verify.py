@@ -43,7 +43,7 @@ class VerifyScreen(Screen[Proof | None]):
 
     def compose(self) -> ComposeResult:
         """Title, what is read, the bar, what was found."""
-        yield Static(Text(f"Verify {printable(self._found.guest, 40)} of {when(self._found)} UTC"), id="title")
+        yield Static(Text(f"Verify {printable(self._found.guest, 40)} of {when(self._found)}"), id="title")
         with VerticalScroll(id="words"):
             yield Static(id="backup")
             yield Static(id="progress")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from rich.text import Text
 
 from tui.backup.inside.debugfs import Entry, EntryKind, Listing
 from tui.backup.inside.extract import Extracted
 from tui.backup.inside.partitions import Part
 from tui.backup.restore.saved import SavedDisk
-from tui.model.quantities import size
+from tui.model.quantities import moment, size
 from tui.model.text import printable
 
 ROWS_LIMIT = 5_000
@@ -34,7 +32,7 @@ def row_cells(row: Row) -> tuple[Text, Text, Text]:
             about = "  ".join(filter(None, (name, row.kind, row.label, row.mounted)))
             return Text(printable(about, 60)), Text(size(row.size)), Text("")
         case Entry():
-            changed = "" if row.modified is None else time.strftime("%Y-%m-%d %H:%M", time.gmtime(row.modified))
+            changed = "" if row.modified is None else moment(row.modified)
             counted = size(row.size) if row.kind is EntryKind.FILE else ""
             style = "bold" if row.kind is EntryKind.FOLDER else ""
             shown = printable(f"{row.name}{KIND_SIGNS[row.kind]}", 300)

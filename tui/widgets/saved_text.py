@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from rich.text import Text
 
+from tui.backup.plan import stamp_words
 from tui.backup.proof import Proof
 from tui.backup.proof_note import ProofNote
 from tui.backup.restore.boot_test import BootNote
 from tui.backup.restore.catalogue import BackupWord, FoundBackup
-from tui.model.quantities import size
+from tui.model.quantities import UNKNOWN, moment, size
 from tui.model.text import printable
 
 WORD_SIGNS: dict[BackupWord, tuple[str, str]] = {
@@ -22,12 +22,11 @@ WORD_SIGNS: dict[BackupWord, tuple[str, str]] = {
     BackupWord.NEWER: ("!", "warning"),
     BackupWord.DAMAGED: ("✗", "error"),
 }
-UNKNOWN = "?"
 
 
 def when(found: FoundBackup) -> str:
-    """When it was made: 2026-11-22 21:43, in UTC."""
-    return UNKNOWN if found.at is None else f"{datetime.fromtimestamp(found.at, UTC):%Y-%m-%d %H:%M}"
+    """When it was made, in local time: 2026-11-22 21:43."""
+    return stamp_words(found.stamp)
 
 
 def disks_words(found: FoundBackup) -> str:
@@ -48,7 +47,7 @@ def verified_words(note: ProofNote | None) -> str:
     """What is known of its last look, as a sentence."""
     if note is None:
         return "not verified since it was made"
-    at = f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(note.at))} on {note.on}"
+    at = f"{moment(note.at)} on {note.on}"
     if note.good:
         return f"verified {at}"
     return f"found damaged {at}: {', '.join(note.broken) or 'beside its disks'}"
@@ -56,7 +55,7 @@ def verified_words(note: ProofNote | None) -> str:
 
 def boot_words(note: BootNote) -> str:
     """What came of its last boot test, as a sentence."""
-    at = f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(note.at))} on {note.on}"
+    at = f"{moment(note.at)} on {note.on}"
     if note.passed:
         return f"boot tested {at}: {note.answer}, after {note.seconds:.0f} s"
     return f"boot test failed {at}: {note.why}"

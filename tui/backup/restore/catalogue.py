@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,6 @@ DEPTH = 3
 NAMES_LIMIT, FOLDERS_LIMIT, TARGETS_LIMIT = 5_000, 3_000, 64
 """Names read of one folder, folders looked into below one target, targets."""
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]+)")
-STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 class BackupWord(StrEnum):
@@ -52,8 +50,8 @@ class BackupWord(StrEnum):
 class FoundBackup:
     """One backup as it was found; texts are foreign.
 
-    `guest`, `host` and `stamp` come from the folder's path where `saved` is None. `trouble` says why a folder is not
-    complete. `at` is when it was made, in Unix seconds, None where nothing tells.
+    `guest`, `host` and `stamp` come from the folder's path where `saved` is None. `trouble` says why a
+    folder is not complete.
     """
 
     folder: Path
@@ -67,14 +65,6 @@ class FoundBackup:
     boot_tested: BootNote | None = None
 
     @property
-    def at(self) -> float | None:
-        """When it was made."""
-        try:
-            return datetime.strptime(self.stamp, STAMP_FORMAT).replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            return None
-
-    @property
     def uuid(self) -> str:
         """The guest's, empty where it is not known."""
         return self.saved.uuid if self.saved is not None else ""
@@ -85,9 +75,9 @@ class FoundBackup:
         return self.saved is not None and self.saved.hostname != socket.gethostname()
 
 
-def reread(found: FoundBackup) -> FoundBackup:
-    """The backup as it is now; blocks."""
-    return _described(found.folder, set())
+def look_at(folder: Path) -> FoundBackup:
+    """What a folder is that no backup is being made in; blocks."""
+    return _described(folder, set())
 
 
 def known_targets(configured: Path | None) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from tui.backup.chain import disks_by_target
 from tui.backup.checks import Verdict
 from tui.backup.manifest import Consistency
 from tui.backup.nvram import nvram_path
-from tui.backup.plan import DiskKind, is_overlay_name
+from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
 from tui.backup.preflight import MARGIN_BYTES
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.plan import Change, RestoredFile, RestorePlan, RestoreWay, StopWay
@@ -50,7 +50,7 @@ def _backup(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterat
     if saved.void:
         yield _failed("Backup", saved.void, "Choose a finished one.")
         return
-    yield _passed("Backup", f"{saved.stamp}, {saved.consistency}: {_MEANING[saved.consistency]}")
+    yield _passed("Backup", f"{stamp_words(saved.stamp)}, {saved.consistency}: {_MEANING[saved.consistency]}")
     if saved.hostname != now.hostname:
         yield _warned("Backup", f"it was made on another machine, {saved.hostname}")
     for disk in saved.disks:
