@@ -34,7 +34,7 @@ from tui.screens.jobs import JobsScreen
 from tui.screens.palette import CommandsProvider
 from tui.screens.power_flow import change_power
 from tui.screens.restore_flow import RestoreFlow
-from tui.screens.restores import RestoresScreen
+from tui.screens.restore_wanted import RestoreWanted
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.stylesheets import style_paths
@@ -117,8 +117,8 @@ class QgaTui(App[None]):
     def _open_restores(self, event: GuestsScreen.RestoreWanted) -> None:
         self._restore_flow.open_list(event.guest)
 
-    @on(RestoresScreen.RestoreWanted)
-    def _open_restore(self, event: RestoresScreen.RestoreWanted) -> None:
+    @on(RestoreWanted)
+    def _open_restore(self, event: RestoreWanted) -> None:
         self._restore_flow.open_backup(self.fleet, event.found)
 
     @on(JobsScreen.JobWanted)

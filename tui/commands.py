@@ -192,8 +192,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("rounds.look", Where.ROUNDS, ("r",), "Look", "Look at all of them again"),
     Command("rounds.report", Where.ROUNDS, ("m",), "Report", "Copy the table as Markdown"),
     Command("rounds.back", Where.ROUNDS, ("escape", "q"), "Back", "Back to the list"),
+    Command(
+        "backup.restore",
+        Where.BACKUP,
+        ("R",),
+        "Restore",
+        "What can be done with the finished backup: verify, restore …",
+    ),
     Command("backup.back", Where.BACKUP, ("escape",), "Back", "One step back; a running backup runs on"),
     Command("jobs.open", Where.JOBS, ("enter",), "Open", "Show the backup or the leftover under the cursor"),
+    Command(
+        "jobs.restore", Where.JOBS, ("R",), "Restore", "What can be done with the finished backup under the cursor"
+    ),
     Command("jobs.back", Where.JOBS, ("escape",), "Back", "Back to the list of guests"),
     Command("rescue.back", Where.RESCUE, ("escape",), "Back", "Back; a rescue that was begun goes on"),
     Command(

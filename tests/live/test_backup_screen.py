@@ -14,6 +14,7 @@ from tui.cli.workers import WORKER_ARGV
 from tui.lab.laboratory import Laboratory
 from tui.screens.backup import BackupScreen
 from tui.screens.guests import GuestsScreen
+from tui.screens.restore import RestoreScreen
 
 
 def shown(app: QgaTui, selector: str) -> str:
@@ -59,6 +60,10 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         (result,) = tmp_path.glob(f"*/{web1}/*")
         assert f"Saved in {result}" in shown(again, "#outcome").replace("\n", "")
         assert (result / "RESTORE.md").is_file()
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(again.screen, RestoreScreen))
+        assert f"Restore {web1} of " in shown(again, "#title")
+        assert str(result) in shown(again, "#backup").replace("\n", "")
 
 
 async def test_a_target_that_cannot_be_written_is_said_before_anything_happens(

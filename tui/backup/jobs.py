@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from tui.backup.follow import read_state
 from tui.backup.journal import RunStage
 from tui.backup.progress import StepStatus
-from tui.backup.runs import AnyRun, list_any_runs, worker_pid
+from tui.backup.runs import AnyRun, Run, list_any_runs, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
 from tui.backup.telling import STEP_WORDS, overlay_alarm, step_facts
 
@@ -57,6 +58,12 @@ class Job:
         if self.state.error is not None:
             return self.state.error.title
         return self.state.consistency or self.state.outcome
+
+    @property
+    def saved(self) -> Path | None:
+        """The folder of the backup that it made, whole and in its place; None for anything else."""
+        made = isinstance(self.run, Run) and self.word in (JobWord.DONE, JobWord.LESS)
+        return self.state.result if made else None
 
     @property
     def folder(self) -> str:

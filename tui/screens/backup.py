@@ -20,7 +20,7 @@ from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import Proposal, propose
-from tui.backup.runstate import RunState
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
 from tui.backup.selection import choices_of
 from tui.commands import Where
 from tui.hosts.port import Host
@@ -28,6 +28,7 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
+from tui.screens.restore_wanted import want_restore_of
 from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
@@ -65,6 +66,7 @@ class BackupScreen(Screen[None]):
         self._run = run
         self._to_make: Path | None = None
         self._accepted: tuple[str, ...] = ()
+        self._saved: Path | None = None
 
     def compose(self) -> ComposeResult:
         """The three parts, one at a time."""
@@ -96,12 +98,14 @@ class BackupScreen(Screen[None]):
             with Vertical(id="run"):
                 yield RunPane()
                 with Horizontal(classes="buttons"):
+                    yield Button("Restore (R)", id="restore")
                     yield Button("New backup", id="new")
                     yield Button("Cancel the backup", id="cancel")
         yield KeyLine()
 
     async def on_mount(self) -> None:
         """Show the latest backup of this guest, or begin the wizard."""
+        self.query_one("#restore").display = False
         if self._run is not None:
             self._watch(self._run)
             return
@@ -129,6 +133,7 @@ class BackupScreen(Screen[None]):
     def _show(self, part: str, focus: str) -> None:
         self.query_one(ContentSwitcher).current = part
         self.query_one(focus).focus()
+        self.refresh_bindings()
 
     def _choose(self) -> None:
         self.query_one("#trouble", Static).update("")
@@ -202,10 +207,14 @@ class BackupScreen(Screen[None]):
         self._run = run
         self._show("run", "RunPane")
         async for state in follow(run):
+            self._saved = state.result if state.exit_code in (EXIT_DONE, EXIT_LESS) else None
             self._draw_run(state)
+            if state.ended:
+                self.refresh_bindings()
 
     def _draw_run(self, state: RunState) -> None:
         self.query_one(RunPane).show(state)
+        self.query_one("#restore").display = self._saved is not None
         self.query_one("#cancel").display = not state.ended
         self.query_one("#new").display = state.ended
 
@@ -222,6 +231,18 @@ class BackupScreen(Screen[None]):
     def _cancel(self, wanted: bool | None) -> None:
         if wanted and self._run is not None:
             runs.cancel(self._run, signal.SIGTERM)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Restoring is offered while a finished backup is shown."""
+        shows_run = self.is_mounted and self.query_one(ContentSwitcher).current == "run"
+        return action != "restore" or (shows_run and self._saved is not None)
+
+    @on(Button.Pressed, "#restore")
+    @work(exclusive=True, group="restore")
+    async def action_restore(self) -> None:
+        """What can be done with the backup that is shown."""
+        if self._saved is not None:
+            await want_restore_of(self, self._saved)
 
     def action_scroll(self, pages: int) -> None:
         """Scroll what is shown, wherever the focus is."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -22,6 +23,7 @@ from tui.backup.plan import stamp_words
 from tui.backup.waitlist import waiting_guests
 from tui.commands import Where
 from tui.model.text import printable
+from tui.screens.restore_wanted import want_restore_of
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
@@ -69,6 +71,7 @@ class JobsScreen(Screen[None]):
         self._jobs: tuple[Job, ...] = ()
         self._rows: list[Job | tuple[str, Leftover]] = []
         self._drawn: list[tuple[str, ...]] = []
+        self._saved: Path | None = None
 
     def compose(self) -> ComposeResult:
         """Title, table, what to do about the row under the cursor."""
@@ -126,11 +129,16 @@ class JobsScreen(Screen[None]):
         if isinstance(row, Job):
             text.append(f"{printable(row.folder) or 'no copy'}\n", "dim")
             hint = "enter shows it" if row.word is not JobWord.STRANDED else "its guest needs rescue: see the top rows"
+            hint += "; R: verify, look inside, restore" if row.saved is not None else ""
             text.append(hint, "dim")
         elif row is not None:
             text.append(f"{printable(row[1].explanation)}\n")
             text.append("enter shows what can be done", "dim")
         self.query_one("#under-cursor", Static).update(text)
+        saved = row.saved if isinstance(row, Job) else None
+        if saved != self._saved:
+            self._saved = saved
+            self.refresh_bindings()
 
     def _row(self) -> Job | tuple[str, Leftover] | None:
         at = self.query_one(DataTable).cursor_row
@@ -144,6 +152,16 @@ class JobsScreen(Screen[None]):
             self.post_message(self.JobWanted(row))
         elif row is not None:
             self.post_message(self.RescueWanted(*row))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Restoring is offered on finished backups."""
+        return action != "restore" or self._saved is not None
+
+    @work(exclusive=True, group="restore")
+    async def action_restore(self) -> None:
+        """What can be done with the backup under the cursor."""
+        if self._saved is not None:
+            await want_restore_of(self, self._saved)
 
     def action_back(self) -> None:
         """To the list of guests."""

@@ -9,7 +9,6 @@ from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
@@ -19,6 +18,7 @@ from tui.hosts.lanes import Lane
 from tui.model.guest import Guest
 from tui.model.text import printable
 from tui.screens.line import LineScreen
+from tui.screens.restore_wanted import want_restore
 from tui.screens.verify import VerifyScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
@@ -31,18 +31,11 @@ NOTHING = "No backup was found. f looks in another folder; b in the list of gues
 
 
 class RestoresScreen(Screen[None]):
-    """Finds backups and lists them; opening one it leaves to whoever hears `RestoreWanted`."""
+    """Finds backups and lists them; opening one it leaves to whoever hears `restore_wanted.RestoreWanted`."""
 
     WHERE = Where.RESTORES
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.RESTORES)
     HELP = "Backups in the folders that your backups went to, and in any folder that you name with f."
-
-    class RestoreWanted(Message):
-        """The user wants to do something with a backup."""
-
-        def __init__(self, found: FoundBackup) -> None:
-            super().__init__()
-            self.found = found
 
     def __init__(self, guest: Guest | None, configured: Path) -> None:
         """`guest` is the one whose backups come first, `configured` the folder of the settings."""
@@ -147,12 +140,8 @@ class RestoresScreen(Screen[None]):
     def action_open(self) -> None:
         """What can be done with the backup under the cursor."""
         found = self._under_cursor()
-        if found is None:
-            return
-        if found.saved is None:
-            self.notify(printable(found.trouble), title="It cannot be restored", severity="warning", markup=False)
-        else:
-            self.post_message(self.RestoreWanted(found))
+        if found is not None:
+            want_restore(self, found)
 
     def action_verify(self) -> None:
         """Read the backup under the cursor anew."""

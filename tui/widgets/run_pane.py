@@ -70,6 +70,6 @@ def _outcome(state: RunState, styles: dict[str, str]) -> Text:
 def _append_result(text: Text, state: RunState, styles: dict[str, str]) -> None:
     if state.way is None:
         text.append(f"\nSaved in {printable(str(state.result))}\n", styles["success"])
-        text.append("How to restore: RESTORE.md in that folder, or R in the list of guests.\n", "dim")
+        text.append("How to restore: R, here or in the list of guests, or RESTORE.md in that folder.\n", "dim")
     elif state.stage is not RunStage.UNDONE:
         text.append(f"\n{AFTERWARDS[state.way]}\n")

@@ -1,0 +1,111 @@
+"""From a backup that is done straight to what can be done with it, by a key and a button; from no other run."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, DataTable, Static
+
+from tests.live.piloted import until
+from tests.tui.sample import guest
+from tests.unit.backup_values import a_plan
+from tests.unit.saved_folder import write_backup
+from tui.app import QgaTui
+from tui.backup.folder import result_folder
+from tui.backup.journal import Journal, RunStage
+from tui.backup.runs import Run, create_run
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
+from tui.hosts.libvirt_host import LibvirtHost
+from tui.model.guest import AgentState
+from tui.screens.backup import BackupScreen
+from tui.screens.jobs import JobsScreen
+from tui.screens.restore import RestoreScreen
+
+
+def a_run(target: Path, number: int, stage: RunStage, exit_code: int) -> Run:
+    """A backup's run that has ended so, with its folder."""
+    run = create_run(replace(a_plan(target=str(target)), run_id=f"0000000{number}"))
+    write_backup(result_folder(run.plan).final)
+    Journal(run.folder).write(stage, exit_code=exit_code, error=None, shortfalls=[])
+    return run
+
+
+def offers_restore(app: QgaTui) -> bool:
+    return "restore" in {active.binding.action for active in app.screen.active_bindings.values()}
+
+
+async def open_jobs(pilot: Pilot[None], app: QgaTui, rows: int) -> JobsScreen:
+    screen = JobsScreen()
+    await app.push_screen(screen)
+    await until(pilot, lambda: screen.query_one(DataTable).row_count == rows)
+    return screen
+
+
+async def test_the_jobs_lead_from_a_finished_backup_to_its_restore(tmp_path: Path) -> None:
+    runs = [
+        a_run(tmp_path, 3, RunStage.DONE, EXIT_DONE),
+        a_run(tmp_path, 2, RunStage.DONE, EXIT_LESS),
+        a_run(tmp_path, 1, RunStage.FAILED, EXIT_NOT_DONE),
+    ]
+    app = QgaTui((LibvirtHost("test:///default", "here"),))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_jobs(pilot, app, len(runs))
+        for _ in runs[:2]:
+            await until(pilot, lambda: offers_restore(app))
+            await pilot.press("R")
+            await until(pilot, lambda: isinstance(app.screen, RestoreScreen))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is screen)
+            await pilot.press("down")
+        await until(pilot, lambda: not offers_restore(app))
+        await pilot.press("R")
+        await pilot.pause()
+        assert app.screen is screen
+
+
+async def test_a_backup_that_was_deleted_since_says_so(tmp_path: Path) -> None:
+    run = a_run(tmp_path, 1, RunStage.DONE, EXIT_DONE)
+    shutil.rmtree(result_folder(run.plan).final)
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await open_jobs(pilot, app, 1)
+        await until(pilot, lambda: offers_restore(app))
+        await pilot.press("R")
+        await until(pilot, lambda: any("no finished backup" in note.message for note in app._notifications))
+        assert app.screen is screen
+
+
+@pytest.mark.parametrize("by", ["key", "button"])
+async def test_the_screen_of_a_finished_backup_leads_to_its_restore(tmp_path: Path, by: str) -> None:
+    run = a_run(tmp_path, 1, RunStage.DONE, EXIT_DONE)
+    host = LibvirtHost("test:///default", "here")
+    app = QgaTui((host,))
+    async with app.run_test(size=(60, 20)) as pilot:
+        screen = BackupScreen(host, guest("web 1", AgentState.RESPONDING, host="here"), (), tmp_path, run)
+        await app.push_screen(screen)
+        await until(pilot, lambda: screen.query_one("#restore").display and offers_restore(app))
+        if by == "key":
+            await pilot.press("R")
+        else:
+            screen.query_one("#restore", Button).press()
+        await until(pilot, lambda: isinstance(app.screen, RestoreScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        screen.query_one("#new", Button).press()
+        await until(pilot, lambda: not offers_restore(app))
+
+
+async def test_the_screen_of_a_failed_backup_offers_no_restore(tmp_path: Path) -> None:
+    run = a_run(tmp_path, 1, RunStage.FAILED, EXIT_NOT_DONE)
+    host = LibvirtHost("test:///default", "here")
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = BackupScreen(host, guest("web 1", AgentState.RESPONDING, host="here"), (), tmp_path, run)
+        await app.push_screen(screen)
+        await until(pilot, lambda: "was not made" in str(screen.query_one("#headline", Static).render()))
+        assert not screen.query_one("#restore").display
+        assert not offers_restore(app)
