@@ -11,7 +11,7 @@ from tests.live.backup_process import WATCHDOG, connect, launch_and_wait
 from tui.backup import landing, snapshot
 from tui.backup.capture import Capture
 from tui.backup.journal import Journal, RunStage
-from tui.backup.restore import files
+from tui.backup.restore import boot_test, files
 from tui.backup.session import Patience
 from tui.backup.worker import run_worker
 from tui.hosts.libvirt_host import LibvirtHost
@@ -89,6 +89,12 @@ def hold_at(moment: str, hold: Hold) -> None:
         renames = iter(range(1, 10**9))
         wanted = int(moment.removeprefix("rename-"))
         _after(files, "_rename", lambda *words: hold() if next(renames) == wanted else None)
+    if moment.startswith("attach-"):
+        given = iter(range(1, 10**9))
+        nth = int(moment.removeprefix("attach-"))
+        _after_await(LibvirtHost, "attach_device", lambda: hold() if next(given) == nth else None)
+    if moment == "asking":
+        _before(boot_test, "_answer", lambda *words: hold())
     if moment in ("defined", "started"):
         _after_await(LibvirtHost, "define" if moment == "defined" else "start", hold)
 

@@ -4,9 +4,13 @@ import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.live.backup_process import WORKER
+import pytest
+
+from tests.live.backup_process import WORKER, connect
 from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
@@ -45,6 +49,19 @@ async def back_up(
     state = await end_of(run)
     assert (state.exit_code, state.shortfalls) == (EXIT_DONE, ()), log_of(run)
     return state.result
+
+
+@asynccontextmanager
+async def backup_of_one_that_is_off(lab: Laboratory, place: Path) -> AsyncIterator[Path]:
+    """The folder of a backup of the laboratory's guest; runs are kept in `place`, and workers find this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(place / "state"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        (place / "backups").mkdir()
+        host = connect(lab.uri)
+        await host.open()
+        yield await back_up(host, place / "backups")
+        await host.close()
 
 
 async def proposed(host: Host, folder: Path, wishes: Wishes) -> RestoreProposal:
