@@ -8,16 +8,18 @@ from pathlib import Path
 
 from tests.bench.place import own_target
 from tests.live.backup_process import connect
-from tests.live.restore_matrix import MOMENTS, OFF_SPEC, Cell, run_cell, table
+from tests.live.restore_matrix import MOMENTS, OFF_SPEC, READER_SPEC, Cell, run_cell, table
 from tests.live.restoring import back_up
 from tui.lab.laboratory import Laboratory
 
 
 async def run(target: Path) -> list[Cell]:
-    """All cells on one guest, which is off."""
+    """All cells on one guest, which is off, beside one that runs."""
     cells: list[Cell] = []
     async with Laboratory() as lab:
-        await lab.add(OFF_SPEC)
+        for spec in (OFF_SPEC, READER_SPEC):
+            await lab.add(spec)
+        await lab.wait_for_agent(READER_SPEC.name)
         host = connect(lab.uri)
         await host.open()
         folder = await back_up(host, target)

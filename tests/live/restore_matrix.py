@@ -26,17 +26,31 @@ from tui.backup.scan import find_leftovers
 from tui.backup.session import HostSession, Patience
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
+from tui.lab.spec import GuestSpec
+from tui.model.disk import Disk
+from tui.model.guest import PowerState
 
 OFF_SPEC = replace(SPEC, start=False)
 """Its guest is never booted: images and definitions tell all."""
+READER_SPEC = GuestSpec(
+    "reader1",
+    extra_devices=(
+        "<controller type='pci' index='0' model='pcie-root'/>",
+        *("<controller type='pci' model='pcie-root-port'/>",) * 5,
+    ),
+)
+"""Its guest runs, and gets the disks that are attached: three of its ports are free."""
+BOTH = ("vda", "vdb")
 STAGES = ("planned", "copying", "copy-mid", "copied", "moving", "rename-1", "rename-2", "rename-3")
 MOMENTS: Mapping[RestoreWay, tuple[str, ...]] = {
     RestoreWay.IN_PLACE: (*STAGES, "defining", "defined", "done"),
     RestoreWay.CLONE: (*STAGES[:-2], "defining", "defined", "done"),
+    RestoreWay.DISK: (*STAGES[:-1], "done"),
+    RestoreWay.ATTACH: (*STAGES[:-1], "defining", "attach-1", "attach-2", "done"),
     RestoreWay.BOOT_TEST: ("copy-mid", "moving", "rename-1", "defining", "defined", "testing", "started", "done"),
 }
 """Every stage that the journal of a way knows, and moments between them: after each file's change of name, after the
-definition, with the clone of a boot test running."""
+definition or each disk that was attached, with the clone of a boot test running."""
 RUINED = b"ruined, and never to be lost"
 
 
@@ -71,8 +85,9 @@ def ruined_images(lab: Laboratory) -> Iterator[None]:
 
 
 async def _run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
+    wishes = wishes_of(lab, way)
     before = await everything(lab, host)
-    plan = (await proposed(host, folder, Wishes(way))).plan
+    plan = (await proposed(host, folder, wishes)).plan
     run = launch(plan, held_worker.argv(moment))
     await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))
     if not (run.folder / HELD).exists():
@@ -99,24 +114,41 @@ async def _run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, 
     return Cell(way, moment, told, tuple(problems))
 
 
+def wishes_of(lab: Laboratory, way: RestoreWay) -> Wishes:
+    """Disks alone are both of them: in a folder that is there before, or in the guest that runs."""
+    if way is RestoreWay.DISK:
+        place = lab.disk(NAME, "vda").parent / "alone"
+        place.mkdir(exist_ok=True)
+        return Wishes(way, disks=BOTH, to=str(place))
+    return Wishes(way, disks=BOTH, attach=READER_SPEC.name) if way is RestoreWay.ATTACH else Wishes(way)
+
+
 async def everything(lab: Laboratory, host: Host) -> tuple[object, ...]:
     """All that a restore could change: definitions, power, and every file beside the guest's images by its content.
 
-    What an undo has kept, and a guest's console, may stay.
+    What an undo has kept, and a guest's console, may stay; a guest that runs writes to its own images.
     """
     place = lab.disk(NAME, "vda").parent
-    domains = {facts.name: (facts.power, await host.stored_xml(facts.uuid)) for facts in await host.list_domains()}
+    guests = await host.list_domains()
+    domains = {each.name: (each.power, each.disks, await host.stored_xml(each.uuid)) for each in guests}
+    busy = {disk.source for each in guests if each.power is PowerState.RUNNING for disk in each.disks}
     files = [path for path in place.rglob("*") if ".undone-restore-" not in path.name and path.suffix != ".console"]
-    return domains, {str(path): sum_of(path) if path.is_file() else "" for path in files}
+    return domains, {str(path): sum_of(path) if path.is_file() and str(path) not in busy else "" for path in files}
 
 
 async def what_is_not_new(lab: Laboratory, host: Host, plan: RestorePlan, folder: Path) -> list[str]:
-    """The guest is defined on the backup's disks; the former images are beside them."""
+    """The guest is defined on the backup's disks, or has them; the former images are beside them."""
     wrong: list[str] = []
-    stored = disks_by_target(await host.stored_xml(plan.uuid))
+    there: dict[str, Disk] = {}
+    if plan.way is not RestoreWay.DISK:
+        xml = await (host.live_xml if plan.way is RestoreWay.ATTACH else host.stored_xml)(plan.uuid)
+        there = disks_by_target(xml)
     for file in plan.disks:
-        if stored[file.name].source != file.to:
-            wrong.append(f"{file.name} is on {stored[file.name].source}")
+        disk = there.get(file.attach_as or file.name)
+        if plan.way is not RestoreWay.DISK and (disk is None or disk.source != file.to):
+            wrong.append(f"{file.name} is on {None if disk is None else disk.source}")
+        if file.attach_as and disk is not None and not disk.readonly:
+            wrong.append(f"{file.name} can be written to")
         if sum_of(Path(file.to)) != sum_of(folder / file.file):
             wrong.append(f"{file.to} is not what was saved")
         if file.aside and Path(file.aside).read_bytes() != RUINED + file.name.encode():
@@ -132,6 +164,10 @@ async def clear(host: Host, run: RestoreRun) -> None:
     if plan.way is RestoreWay.CLONE:
         await host.undefine(plan.uuid)
         shutil.rmtree(plan.own_folder)
+        return
+    if plan.way is RestoreWay.DISK:
+        for file in plan.files:
+            Path(file.to).unlink()
         return
     session = HostSession(connect, plan.uri, Patience())
     try:

@@ -161,8 +161,8 @@ async def test_a_damaged_disk_is_named_and_restored_only_when_its_name_is_typed(
     async with app.run_test(size=(80, 24)) as pilot:
         await open_list(pilot, app, web1)
         await choose(pilot, app, "disk")
-        await until(pilot, lambda: app.screen.query_one("#disk").has_focus)
-        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: app.screen.query_one("#disks").has_focus)
+        await pilot.press("space", "down", "space")
         app.screen.query_one("#place", Input).value = str(tmp_path / "out.raw")
         await review(pilot, app)
         await pilot.press("enter")

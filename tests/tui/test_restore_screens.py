@@ -196,7 +196,7 @@ async def test_a_disk_for_a_guest_needs_a_guest_that_runs(tmp_path: Path) -> Non
         await app.push_screen(RestoreScreen(host, found, read_saved(found.folder), guests, ()))
         await until(pilot, lambda: app.screen.query_one("#ways").has_focus)
         await pilot.press("home", "down", "down", "down", "enter")
-        await until(pilot, lambda: app.screen.query_one("#disk").has_focus)
+        await until(pilot, lambda: app.screen.query_one("#disks").has_focus)
         app.screen.query_one("#check").focus()
         await pilot.press("enter")
         await until(pilot, lambda: "No guest is chosen" in shown(app, "#trouble"))
@@ -227,6 +227,6 @@ async def test_the_title_names_the_way_and_no_line_of_the_choices_wraps(tmp_path
         await until(pilot, lambda: ways.has_focus)
         assert ways.virtual_size.height == ways.option_count
         await pilot.press("home", "down", "down", "enter")
-        await until(pilot, lambda: shown(app, "#title").endswith("one disk to a path"))
+        await until(pilot, lambda: shown(app, "#title").endswith("disks to a path"))
         await pilot.press("escape")
         await until(pilot, lambda: ways.has_focus and shown(app, "#title").endswith("on here"))

@@ -20,7 +20,8 @@ from tui.backup.proof import DiskProof, Proof
 from tui.backup.reach import FileSystem
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.definition import explained_changes, restored_xml
-from tui.backup.restore.findings import findings_of, free_name, unfit_name
+from tui.backup.restore.findings import findings_of
+from tui.backup.restore.naming import free_name, unfit_name
 from tui.backup.restore.needs import needs_of
 from tui.backup.restore.plan import Change, ChangeKind, RestorePlan, RestoreWay, StopWay, aside_of, partial_of
 from tui.backup.restore.propose import _clone_files, _image_path, _original_files

@@ -66,8 +66,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _check_restore(owner: Parser, options: argparse.Namespace) -> None:
-    if len(options.disk) > 1:
-        owner.error("one --disk at a time")
     if options.name and (options.in_place or options.disk or options.undo):
         owner.error("--as is for a clone")
     if options.attach and not options.disk:
@@ -179,14 +177,18 @@ def _add_verify(add_verb: VerbAdder) -> None:
 
 
 def _add_restore(add_verb: VerbAdder) -> None:
-    restore = add_verb("restore", help="bring a backup back: beside its guest, in place, or one disk of it")
+    restore = add_verb("restore", help="bring a backup back: beside its guest, in place, or disks of it alone")
     restore.set_defaults(parser=restore)
     _add_uris(restore, "verb_uris")
     restore.add_argument("folder", metavar="FOLDER", help="the backup's")
     way = restore.add_mutually_exclusive_group()
     way.add_argument("--in-place", action="store_true", help="in place of its guest; the present images are kept aside")
     way.add_argument(
-        "--disk", metavar="TARGET", action="append", default=[], help="one disk alone (vda), with --to or --attach"
+        "--disk",
+        metavar="TARGET",
+        action="append",
+        default=[],
+        help="this disk alone (vda), with --to or --attach; repeatable",
     )
     way.add_argument("--boot-test", action="store_true", help="boot a clone without network, ask its agent, remove it")
     way.add_argument("--undo", action="store_true", help="put back what the last restore of this backup replaced")
@@ -194,9 +196,14 @@ def _add_restore(add_verb: VerbAdder) -> None:
         "--as", dest="name", metavar="NAME", default="", help="the clone's name (default: as NAME-restored)"
     )
     restore.add_argument(
-        "--to", metavar="PATH", default="", help="of the disk's image; of the folder a clone's is made in"
+        "--to",
+        metavar="PATH",
+        default="",
+        help="of one disk's image; a folder for those of several, or for a clone's folder",
     )
-    restore.add_argument("--attach", metavar="GUEST", default="", help="give the disk to this running guest, read-only")
+    restore.add_argument(
+        "--attach", metavar="GUEST", default="", help="give the disks to this running guest, read-only"
+    )
     restore.add_argument("--link-up", action="store_true", help="leave a clone's network links as they were")
     restore.add_argument(
         "--stop", choices=("shutdown", "force"), default="none", help="put the guest off for --in-place"

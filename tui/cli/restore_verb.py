@@ -50,8 +50,8 @@ class RestoreWish:
         wishes = Wishes(
             way=way,
             name=options.name,
-            disk="".join(options.disk),
-            to=str(Path(options.to).absolute()) if options.to else "",
+            disks=tuple(options.disk),
+            to=_absolute(options.to),
             attach=options.attach,
             link_down=not options.link_up,
             stop=StopWay(options.stop),
@@ -150,3 +150,9 @@ def _change(text: str) -> Change:
         raise BackupError(
             "There is no such change", cause=text, next_step="See what is offered: qga-tui restore FOLDER --dry-run"
         ) from error
+
+
+def _absolute(place: str) -> str:
+    """A place as it was typed, from the root on, with a / at its end kept: that says that it is a folder."""
+    at_end = "/" if place.endswith("/") else ""
+    return f"{Path(place).absolute()}{at_end}" if place else ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+from textual.widgets import Button, Checkbox, Input, Label, Select, SelectionList, Static
 
 from tui.backup.clone_xml import clone_name
 from tui.backup.restore.plan import RestoreWay
@@ -20,8 +20,8 @@ from tui.model.text import printable
 
 ASKED: dict[RestoreWay, frozenset[str]] = {
     RestoreWay.CLONE: frozenset({"name", "place", "link"}),
-    RestoreWay.DISK: frozenset({"disk", "place"}),
-    RestoreWay.ATTACH: frozenset({"disk", "other"}),
+    RestoreWay.DISK: frozenset({"disks", "place"}),
+    RestoreWay.ATTACH: frozenset({"disks", "other"}),
     RestoreWay.BOOT_TEST: frozenset({"place"}),
     RestoreWay.IN_PLACE: frozenset(),
 }
@@ -29,7 +29,7 @@ ASKED: dict[RestoreWay, frozenset[str]] = {
 PLACE_WORDS: dict[RestoreWay, str] = {
     RestoreWay.CLONE: "Folder in which the guest gets a folder for its disks",
     RestoreWay.BOOT_TEST: "Folder in which the disks are for the length of the test",
-    RestoreWay.DISK: "Path of the image, or a folder for it",
+    RestoreWay.DISK: "Folder for the images, or the path of one",
 }
 
 
@@ -47,13 +47,13 @@ class RestoreForm(VerticalScroll):
         yield Input(clone_name(self._saved.guest), id="name", classes="name")
         yield Label(id="place-label", classes="place")
         yield Input(id="place", classes="place")
-        yield Label("Disk", classes="disk")
+        yield Label("Disks", classes="disks")
         disks = [
-            (Text(printable(f"{disk.target}  {disk.format}  {size(disk.virtual_bytes)}", 60)), disk.target)
-            for disk in self._saved.disks
+            (Text(printable(f"{disk.target}  {disk.format}  {size(disk.virtual_bytes)}", 60)), disk.target, number == 0)
+            for number, disk in enumerate(self._saved.disks)
         ]
-        yield Select(disks, value=disks[0][1], allow_blank=False, id="disk", classes="disk")
-        yield Label("Guest that gets it, read-only, while it runs", classes="other")
+        yield SelectionList[str](*disks, id="disks", classes="disks")
+        yield Label("Guest that gets them, read-only, while it runs", classes="other")
         others = [(Text(printable(guest.name, 60)), guest.id.uuid) for guest in self._guests]
         yield Select(others, prompt="no guest runs" if not others else "choose", id="other", classes="other")
         yield Checkbox("Network links down, until you raise them", value=True, id="link", classes="link")
@@ -62,7 +62,7 @@ class RestoreForm(VerticalScroll):
 
     def ask(self, way: RestoreWay) -> None:
         """Show what `way` needs, and put the cursor there."""
-        for field in ("name", "place", "disk", "other", "link"):
+        for field in ("name", "place", "disks", "other", "link"):
             for widget in self.query(f".{field}"):
                 widget.display = field in ASKED[way]
         self.query_one("#place-label", Label).update(PLACE_WORDS.get(way, ""))
@@ -70,7 +70,7 @@ class RestoreForm(VerticalScroll):
         self.query_one("#place", Input).placeholder = "your home folder" if way is RestoreWay.DISK else beside
         self.query_one("#trouble", Static).update("")
         self._preselect(way)
-        first = {RestoreWay.CLONE: "#name", RestoreWay.BOOT_TEST: "#place"}.get(way, "#disk")
+        first = {RestoreWay.CLONE: "#name", RestoreWay.BOOT_TEST: "#place"}.get(way, "#disks")
         self.query_one(first).focus()
 
     def _preselect(self, way: RestoreWay) -> None:
@@ -79,11 +79,14 @@ class RestoreForm(VerticalScroll):
             other.value = self._guests[0].id.uuid
 
     def wishes(self, wishes: Wishes) -> Wishes:
-        """`wishes` with what is in the fields that its way asks for; raises ExplainedError where a guest is missing."""
+        """`wishes` with what is in the fields that its way asks for; raises ExplainedError where one is missing."""
         asked = ASKED[wishes.way]
         other = self.query_one("#other", Select)
         if "other" in asked and other.is_blank():
-            raise ExplainedError("No guest is chosen", next_step="Start one first, or restore the disk to a path.")
+            raise ExplainedError("No guest is chosen", next_step="Start one first, or restore the disks to a path.")
+        disks = tuple(self.query_one("#disks", SelectionList).selected) if "disks" in asked else ()
+        if "disks" in asked and not disks:
+            raise ExplainedError("No disk is chosen", next_step="Mark those that are wanted with the space bar.")
         place = self.query_one("#place", Input).value.strip()
         if not place and wishes.way is RestoreWay.DISK:
             place = "~"
@@ -91,7 +94,7 @@ class RestoreForm(VerticalScroll):
             wishes,
             name=self.query_one("#name", Input).value.strip() if "name" in asked else "",
             to=place if "place" in asked else "",
-            disk=str(self.query_one("#disk", Select).value) if "disk" in asked else "",
+            disks=disks,
             attach=str(other.value) if "other" in asked else "",
             link_down=self.query_one("#link", Checkbox).value,
         )

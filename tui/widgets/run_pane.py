@@ -23,7 +23,7 @@ AFTERWARDS: dict[RestoreWay, str] = {
     RestoreWay.IN_PLACE: "Start it with p in the list of guests, and look. Undo puts back what it had before.",
     RestoreWay.DISK: "The backup itself is as it was.",
     RestoreWay.ATTACH: (
-        "In the guest it is a new disk; lsblk shows it. Mount it read-only: mount -o ro,noload /dev/NAME /mnt\n"
+        "In the guest, lsblk -o NAME,SERIAL tells which it is. Mount it read-only: mount -o ro,noload /dev/NAME /mnt\n"
         "(XFS: ro,norecovery,nouuid). Unmount it before undo takes it away again."
     ),
     RestoreWay.BOOT_TEST: "The result is kept beside the backup, and shown in the list of backups.",

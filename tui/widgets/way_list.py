@@ -31,8 +31,8 @@ class Choice:
 CHOICES = (
     Choice(RestoreWay.CLONE, "As a second guest", "own name, UUID, MACs, disks; beside the first"),
     Choice(RestoreWay.IN_PLACE, "In place", "the guest itself; present images moved aside"),
-    Choice(RestoreWay.DISK, "One disk to a path", "its image alone, for you alone"),
-    Choice(RestoreWay.ATTACH, "One disk into a guest", "read-only, into one that runs"),
+    Choice(RestoreWay.DISK, "Disks to a path", "their images alone, for you alone"),
+    Choice(RestoreWay.ATTACH, "Disks into a guest", "read-only, into one that runs"),
     Choice(RestoreWay.BOOT_TEST, "Boot test", "start it without network, ask its agent, remove"),
     Choice(INSIDE, "Look inside", "folders and files of a disk, take some out"),
     Choice(VERIFY, "Verify now", "every sum, every image; a restore does it too"),

@@ -17,6 +17,7 @@ from tui.backup.reach_files import file_system
 from tui.backup.restore.needs import Needs, needs_of
 from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay
 from tui.backup.restore.saved import MANIFEST, SUMS, SavedBackup
+from tui.backup.restore.slots import free_slots
 from tui.backup.runs import active_run
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host, HostError, HostUnreachableError
@@ -73,6 +74,8 @@ class Circumstances:
     standing_on: tuple[str, ...] = ()
     """Images of the guest that lie on top of those that a restore in place replaces."""
     active_run: str = ""
+    free_slots: int | None = None
+    """How many more disks the guest that gets some can take; None where nothing bounds them."""
 
 
 async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumstances:
@@ -83,6 +86,7 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
     other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id)
     needs = needs_of(saved.stored_xml)
     is_off = guest is not None and guest.power is PowerState.OFF
+    is_given_disks = guest is not None and plan.way is RestoreWay.ATTACH
     return Circumstances(
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
@@ -99,6 +103,7 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
         standing_on=await _standing_on(guest, plan) if guest is not None and plan.way is RestoreWay.IN_PLACE else (),
         active_run="" if other is None else other.plan.run_id,
+        free_slots=free_slots(await host.live_xml(plan.uuid)) if is_given_disks and not is_off else None,
     )
 
 

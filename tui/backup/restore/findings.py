@@ -14,16 +14,13 @@ from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
 from tui.backup.preflight import MARGIN_BYTES
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
+from tui.backup.restore.naming import NAME_MAX, free_name, unfit_name
 from tui.backup.restore.plan import Change, RestoredFile, RestorePlan, RestoreWay, StopWay
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Finding, Fix, Wishes
 from tui.model.guest import PowerState
 from tui.model.quantities import size
 
-NAME_MAX = 255
-"""Bytes of a file's name (limits.h)."""
-_DEFINITION_ENDING = ".xml.new"
-"""What libvirt adds to a guest's name for the file of its definition, while it writes that."""
 _MEANING = {
     Consistency.QUIESCED: "the guest's file systems were frozen at its moment",
     Consistency.PAUSED: "the guest was paused: what only its memory held is not in it",
@@ -93,29 +90,6 @@ def _name(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Finding:
     return _passed("Name", f"{plan.guest} is free")
 
 
-def unfit_name(name: str) -> str:
-    """Why no guest may be defined by that name, empty where one may.
-
-    libvirt makes file names of it, and takes `.` and `..`: with such a guest it forgets the snapshots of all guests and
-    removes definitions of others (qemuDomainRemoveInactive deletes SNAPSHOT_FOLDER/NAME with all that is below).
-    """
-    if name in (".", "..") or not name.strip():
-        return "a guest cannot be called that: it would be the name of a folder of libvirt's"
-    if "/" in name:
-        return "a guest's name cannot hold a slash"
-    if not name.isprintable():
-        return "a guest's name cannot hold control characters, or bytes that are no UTF-8"
-    if len(name.encode()) > NAME_MAX - len(_DEFINITION_ENDING):
-        return "the name is too long: libvirt names a file after it"
-    return ""
-
-
-def free_name(wanted: str, taken: frozenset[str]) -> str:
-    """`wanted`, or the first of `wanted-2`, `wanted-3` … that no guest has."""
-    names = (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
-    return next(name for name in names if name not in taken)
-
-
 def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
     guest = now.guest
     if guest is None:
@@ -168,7 +142,12 @@ def _stops(wishes: Wishes) -> tuple[Fix, ...]:
 def _attached(plan: RestorePlan, now: Circumstances) -> Finding:
     if now.guest is None or now.guest.power is not PowerState.RUNNING:
         return _failed("Guest", f"{plan.guest} does not run", "Start it first.")
-    return _passed("Guest", f"{plan.guest} runs and gets the disk as {plan.attach_as}, read-only")
+    if now.free_slots is not None and now.free_slots < len(plan.disks):
+        words = f"{plan.guest} has room for {now.free_slots} more while it runs (free PCI Express ports)"
+        port = "<controller type='pci' model='pcie-root-port'/>"
+        return _failed("Guest", words, f"Name fewer disks; or add ports to it while it is off (virsh edit): {port}")
+    given = ", ".join(f"{disk.name} as {disk.attach_as}" for disk in plan.disks)
+    return _passed("Guest", f"{plan.guest} runs and gets {given}, read-only")
 
 
 def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from tui.backup.chain import disks_by_target
 from tui.backup.errors import BackupError
-from tui.backup.restore.plan import RestorePlan, StopWay
+from tui.backup.restore.plan import RestoredFile, RestorePlan, StopWay
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import read_definition
 from tui.hosts.port import NoSuchDomainError, PowerWay
@@ -89,48 +89,62 @@ async def undefine(session: HostSession, uuid: str) -> None:
         raise BackupError("libvirt still knows the guest", cause=uuid, next_step=f"virsh undefine {uuid} --keep-nvram")
 
 
-def disk_xml(plan: RestorePlan) -> str:
-    """The `<disk>` that gives the plan's disk to a guest, read-only; its serial number tells the guest which it is."""
-    (disk,) = plan.disks
+def disk_xml(plan: RestorePlan, disk: RestoredFile) -> str:
+    """The `<disk>` that gives a guest a disk of the plan, read-only; its serial number tells the guest which it is."""
     root = ET.Element("disk", type="file", device="disk")
     ET.SubElement(root, "driver", name="qemu", type=disk.to_format)
     ET.SubElement(root, "source", file=disk.to)
-    ET.SubElement(root, "target", dev=plan.attach_as, bus="virtio")
+    ET.SubElement(root, "target", dev=disk.attach_as, bus="virtio")
     ET.SubElement(root, "readonly")
-    ET.SubElement(root, "serial").text = f"restore-{plan.run_id}"[:SERIAL_LIMIT]
+    ET.SubElement(root, "serial").text = f"{disk.name}-restore-{plan.run_id}"[:SERIAL_LIMIT]
     return ET.tostring(root, encoding="unicode")
 
 
 async def attach(session: HostSession, plan: RestorePlan) -> None:
-    """Give the disk to the running guest and read back that it has it, read-only; raises HostError and BackupError."""
-    await session.ask(lambda host: host.attach_device(plan.uuid, disk_xml(plan), live=True, stored=False))
-    if not await is_attached(session, plan):
+    """Give the running guest the disks it lacks and read back that it has them, read-only.
+
+    Raises HostError and BackupError; it may have some of them then.
+    """
+    there = await attached(session, plan)
+    for disk in plan.disks:
+        if disk not in there:
+            await _give(session, plan, disk)
+    there = await attached(session, plan)
+    missing = ", ".join(disk.name for disk in plan.disks if disk not in there)
+    if missing:
         raise BackupError(
-            f"{plan.guest} did not get the disk", cause="its definition does not name it", next_step="Try again."
+            f"{plan.guest} did not get {missing}", cause="its definition does not name it", next_step="Try again."
         )
 
 
-async def is_attached(session: HostSession, plan: RestorePlan) -> bool:
-    """Whether the running guest has the plan's disk."""
+async def attached(session: HostSession, plan: RestorePlan) -> tuple[RestoredFile, ...]:
+    """Which of the plan's disks the running guest has, read-only."""
     if await find(session, plan.uuid) is None:
-        return False
-    (disk,) = plan.disks
+        return ()
     live = disks_by_target(await session.ask(lambda host: host.live_xml(plan.uuid)))
-    there = live.get(plan.attach_as)
-    return there is not None and there.source == disk.to and there.readonly
+    there = {(target, disk.source) for target, disk in live.items() if disk.readonly}
+    return tuple(disk for disk in plan.disks if (disk.attach_as, disk.to) in there)
 
 
 async def detach(session: HostSession, plan: RestorePlan) -> None:
-    """Take the disk away from the guest again; raises BackupError where the guest does not give it back."""
-    if not await is_attached(session, plan):
-        return
-    await session.ask(lambda host: host.detach_device(plan.uuid, disk_xml(plan), live=True, stored=False))
+    """Take the disks away from the guest again; raises BackupError where it does not give one back."""
+    for disk in await attached(session, plan):
+        await _ask_back(session, plan, disk)
     end = monotonic() + DETACH_S
-    while await is_attached(session, plan):
+    while left := await attached(session, plan):
         if monotonic() >= end:
+            names = ", ".join(disk.attach_as for disk in left)
             raise BackupError(
-                f"{plan.guest} does not give the disk back",
-                cause=f"{plan.attach_as} is in use in it, maybe mounted",
+                f"{plan.guest} does not give {names} back",
+                cause="in use in it, maybe mounted",
                 next_step="Unmount it in the guest, and try again.",
             )
         await session.wait_for_news(POLL_S)
+
+
+async def _give(session: HostSession, plan: RestorePlan, disk: RestoredFile) -> None:
+    await session.ask(lambda host: host.attach_device(plan.uuid, disk_xml(plan, disk), live=True, stored=False))
+
+
+async def _ask_back(session: HostSession, plan: RestorePlan, disk: RestoredFile) -> None:
+    await session.ask(lambda host: host.detach_device(plan.uuid, disk_xml(plan, disk), live=True, stored=False))

@@ -25,9 +25,9 @@ class RestoreWay(StrEnum):
     IN_PLACE = "in-place"
     """The guest itself, its present images moved aside."""
     DISK = "disk"
-    """One disk's image, put somewhere."""
+    """Images of disks alone, put somewhere."""
     ATTACH = "attach"
-    """One disk, read-only, in another guest that runs."""
+    """Disks alone, read-only, in another guest that runs."""
     BOOT_TEST = "boot-test"
     """A clone that is started without network, asked over its agent, and removed again."""
 
@@ -75,7 +75,8 @@ class RestoredFile:
 
     `file` is the copy in the backup's folder and `format` its format, `to` where it goes and `to_format` what it is
     there. `partial` is its name until it is whole; `aside` where the file goes that is at `to` now, empty where there
-    is none. Sizes in bytes; `mode` are permission bits.
+    is none; `attach_as` the disk's target in the guest that gets it, empty for the other ways. Sizes in bytes; `mode`
+    are permission bits.
     """
 
     name: str
@@ -91,6 +92,7 @@ class RestoredFile:
     owner: int = 0
     group: int = 0
     mode: int = 0o600
+    attach_as: str = ""
 
     @property
     def is_disk(self) -> bool:
@@ -107,10 +109,10 @@ class RestoredFile:
 class RestorePlan:
     """Everything a worker needs to know; `stamp` is the UTC second of the plan, `folder` the backup's.
 
-    `guest` and `uuid` are those of the guest that is made, replaced, or given the disk; one disk alone concerns none
-    and has a UUID that is nobody's. `source` is the name of the guest that was backed up. `own_folder` is made for the
-    files and removed with them, empty where they lie among others; `attach_as` the disk's target in the other guest.
-    `accepted` names disks and files that are restored though they are not what was saved.
+    `guest` and `uuid` are those of the guest that is made, replaced, or given the disks; disks alone concern none and
+    have a UUID that is nobody's. `source` is the name of the guest that was backed up. `own_folder` is made for the
+    files and removed with them, empty where they lie among others. `accepted` names disks and files that are restored
+    though they are not what was saved.
     """
 
     run_id: str
@@ -124,7 +126,6 @@ class RestorePlan:
     uuid: str
     files: tuple[RestoredFile, ...]
     own_folder: str = ""
-    attach_as: str = ""
     changes: tuple[Change, ...] = ()
     link_down: bool = True
     stop: StopWay = StopWay.NONE
@@ -202,7 +203,6 @@ def _plan(raw: Any) -> RestorePlan:
         uuid=a_text_like(raw["uuid"], UUID),
         files=tuple(_file(each) for each in a_list(raw["files"])),
         own_folder=a_path(raw["own_folder"]) if raw.get("own_folder") else "",
-        attach_as=a_text_like(raw["attach_as"], TARGET) if raw.get("attach_as") else "",
         changes=tuple(_change(each) for each in a_list(raw.get("changes", []))),
         link_down=raw.get("link_down", True) is True,
         stop=StopWay(raw.get("stop", StopWay.NONE)),
@@ -231,6 +231,7 @@ def _file(raw: Any) -> RestoredFile:
         owner=a_user(raw["owner"]),
         group=a_user(raw["group"]),
         mode=a_count(raw["mode"]) & 0o7777,
+        attach_as=a_text_like(raw["attach_as"], TARGET) if raw.get("attach_as") else "",
     )
 
 
@@ -239,6 +240,9 @@ def _check(plan: RestorePlan) -> None:
         raise InvalidPlanError("The restore's plan names no disk")
     if len({file.name for file in plan.files}) < len(plan.files) or len({f.to for f in plan.files}) < len(plan.files):
         raise InvalidPlanError("The restore's plan names a file twice")
+    targets = {file.attach_as for file in plan.files}
+    if plan.way is RestoreWay.ATTACH and ("" in targets or len(targets) < len(plan.files)):
+        raise InvalidPlanError("The restore's plan does not say as what each disk is attached")
     for file in plan.files:
         own_names = file.aside in ("", aside_of(file.to, plan.run_id))
         if file.partial != partial_of(file.to, plan.run_id) or not own_names:

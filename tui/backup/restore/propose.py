@@ -15,11 +15,12 @@ from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.folder import folder_name
 from tui.backup.nvram import NVRAM_FILE, Nvram
-from tui.backup.plan import DiskKind, ImageFormat, new_run_id, stamp_now
+from tui.backup.plan import ImageFormat, new_run_id, stamp_now
 from tui.backup.propose import IMAGES
 from tui.backup.restore.circumstances import gather
 from tui.backup.restore.definition import ExplainedChange, explained_changes
-from tui.backup.restore.findings import findings_of, free_name
+from tui.backup.restore.findings import findings_of
+from tui.backup.restore.naming import free_name, image_name, images_of, name_among_images
 from tui.backup.restore.plan import (
     NVRAM_NAME,
     RestoredFile,
@@ -79,12 +80,12 @@ async def propose_restore(host: Host, saved: SavedBackup, wishes: Wishes) -> Res
 async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
     run_id = new_run_id()
     domains = await host.list_domains()
-    guest, guest_uuid, own_folder, attach_as = saved.guest, saved.uuid, "", ""
+    guest, guest_uuid, own_folder = saved.guest, saved.uuid, ""
     match wishes.way:
         case RestoreWay.CLONE | RestoreWay.BOOT_TEST:
             guest = _clone_name(saved, wishes, domains)
             guest_uuid = str(uuid.uuid4())
-            parent = wishes.to or _images_of(saved)
+            parent = wishes.to or images_of(saved)
             own_folder = str(Path(parent) / folder_name(guest))
             files = await asyncio.to_thread(_clone_files, saved, run_id, own_folder)
         case RestoreWay.IN_PLACE:
@@ -92,13 +93,12 @@ async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
             files = await asyncio.to_thread(_original_files, saved, run_id)
         case RestoreWay.DISK:
             guest_uuid = str(uuid.uuid4())
-            disk = _the_disk(saved, wishes)
-            to = await asyncio.to_thread(_image_path, saved, disk, wishes.to or str(Path.cwd()))
-            files = (_restored(disk, run_id, to, disk.format, owner=os.geteuid(), group=os.getegid(), mode=0o600),)
+            files = await asyncio.to_thread(_own_files, saved, wishes, run_id)
         case RestoreWay.ATTACH:
-            disk, other = _the_disk(saved, wishes), _other_guest(wishes, domains)
-            guest, guest_uuid, attach_as = other.name, other.uuid, await _free_target(host, other)
-            files = (await asyncio.to_thread(_attached_file, saved, disk, other, wishes, run_id),)
+            other = _other_guest(wishes, domains)
+            guest, guest_uuid = other.name, other.uuid
+            targets = await _free_targets(host, other)
+            files = await asyncio.to_thread(_attached_files, saved, other, wishes, run_id, targets)
     return RestorePlan(
         run_id=run_id,
         stamp=stamp_now(),
@@ -111,7 +111,6 @@ async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
         uuid=guest_uuid,
         files=files,
         own_folder=own_folder,
-        attach_as=attach_as,
         changes=wishes.changes,
         link_down=wishes.link_down,
         stop=wishes.stop,
@@ -125,13 +124,6 @@ def _clone_name(saved: SavedBackup, wishes: Wishes, domains: tuple[DomainFacts, 
         return wishes.name
     name = clone_name(saved.guest) if wishes.way is RestoreWay.CLONE else f"{saved.guest}-boot-test"
     return free_name(name, frozenset(facts.name for facts in domains))
-
-
-def _images_of(saved: SavedBackup) -> str:
-    """Where the guest's images were: beside them a clone's folder is made."""
-    files = (disk.original for disk in saved.disks if disk.kind is not DiskKind.BLOCK)
-    first = next(files, "")
-    return str(Path(first).parent) if first else IMAGES
 
 
 def _clone_files(saved: SavedBackup, run_id: str, folder: str) -> tuple[RestoredFile, ...]:
@@ -192,26 +184,40 @@ def _nvram(saved: SavedBackup, nvram: Nvram, run_id: str, to: str) -> RestoredFi
     )
 
 
-def _the_disk(saved: SavedBackup, wishes: Wishes) -> SavedDisk:
-    if not wishes.disk and len(saved.disks) == 1:
-        return saved.disks[0]
-    disk = next((disk for disk in saved.disks if disk.target == wishes.disk), None)
-    if disk is None:
-        there = ", ".join(disk.target for disk in saved.disks)
-        asked = f"the backup has no disk {wishes.disk}" if wishes.disk else "no disk was named"
-        raise BackupError("One disk is restored at a time", cause=asked, next_step=f"Name one of: {there}")
-    return disk
+def _the_disks(saved: SavedBackup, wishes: Wishes) -> tuple[SavedDisk, ...]:
+    if not wishes.disks and len(saved.disks) == 1:
+        return saved.disks
+    there = {disk.target: disk for disk in saved.disks}
+    unknown = [target for target in wishes.disks if target not in there]
+    if unknown or not wishes.disks:
+        asked = f"the backup has no disk {', '.join(unknown)}" if unknown else "no disk was named"
+        raise BackupError(
+            "It is not clear which disks to restore", cause=asked, next_step=f"Name some of: {', '.join(there)}"
+        )
+    return tuple(there[target] for target in dict.fromkeys(wishes.disks))
+
+
+def _own_files(saved: SavedBackup, wishes: Wishes, run_id: str) -> tuple[RestoredFile, ...]:
+    """Images for whoever restores, and for nobody else."""
+    disks, to = _the_disks(saved, wishes), wishes.to or str(Path.cwd())
+    if len(disks) > 1 and not Path(to).is_dir():
+        raise BackupError(
+            f"There is no folder {to}",
+            cause="several disks go to a folder",
+            next_step="Make it first, or name another.",
+        )
+    user, group = os.geteuid(), os.getegid()
+    return tuple(
+        _restored(disk, run_id, _image_path(saved, disk, to), disk.format, owner=user, group=group, mode=0o600)
+        for disk in disks
+    )
 
 
 def _image_path(saved: SavedBackup, disk: SavedDisk, to: str) -> str:
     path = Path(to).absolute()
     if to.endswith("/") and not path.is_dir():
         raise BackupError(f"There is no folder {path}", next_step="Make it first, or name a file: no / at the end.")
-    return str(path / _image_name(saved, disk)) if path.is_dir() else os.path.normpath(path)
-
-
-def _image_name(saved: SavedBackup, disk: SavedDisk) -> str:
-    return f"{folder_name(saved.guest)}-{disk.target}-{saved.stamp}.{disk.format}"
+    return str(path / image_name(saved, disk)) if path.is_dir() else os.path.normpath(path)
 
 
 def _other_guest(wishes: Wishes, domains: tuple[DomainFacts, ...]) -> DomainFacts:
@@ -221,28 +227,34 @@ def _other_guest(wishes: Wishes, domains: tuple[DomainFacts, ...]) -> DomainFact
     return found[0]
 
 
-def _attached_file(
-    saved: SavedBackup, disk: SavedDisk, other: DomainFacts, wishes: Wishes, run_id: str
-) -> RestoredFile:
-    """Beside the other guest's own image and of the same owner, so that its QEMU may read it."""
+def _attached_files(
+    saved: SavedBackup, other: DomainFacts, wishes: Wishes, run_id: str, targets: tuple[str, ...]
+) -> tuple[RestoredFile, ...]:
+    """Beside the other guest's own image and of the same owner, so that its QEMU may read them."""
+    disks = _the_disks(saved, wishes)
+    if len(disks) > len(targets):
+        raise BackupError(
+            f"{other.name} has no room for {len(disks)} more disks", cause=f"of vda to vdz, {len(targets)} are free"
+        )
     image = next((d.source for d in other.disks if d.source_type == "file" and d.device == "disk" and d.source), "")
     folder = wishes.to or (str(Path(image).parent) if image else IMAGES)
-    to = str(Path(folder) / f"{folder_name(saved.guest)}-{disk.target}-restore-{run_id}.{disk.format}")
     try:
         status = Path(image).stat()
-        owner, group = status.st_uid, status.st_gid
+        owner: tuple[int, int] | None = (status.st_uid, status.st_gid)
     except OSError:
-        owner, group = disk.owner, disk.group
-    return _restored(disk, run_id, to, disk.format, owner=owner, group=group, mode=0o600)
+        owner = None
+    files: list[RestoredFile] = []
+    for disk, target in zip(disks, targets, strict=False):
+        to = str(Path(folder) / name_among_images(saved, disk, run_id))
+        user, group = owner or (disk.owner, disk.group)
+        file = _restored(disk, run_id, to, disk.format, owner=user, group=group, mode=0o600)
+        files.append(replace(file, attach_as=target))
+    return tuple(files)
 
 
-async def _free_target(host: Host, other: DomainFacts) -> str:
-    """The first virtio name that neither of the guest's definitions uses."""
+async def _free_targets(host: Host, other: DomainFacts) -> tuple[str, ...]:
+    """The virtio names that neither of the guest's definitions uses."""
     used = {disk.target for disk in other.disks}
     if other.persistent:
         used |= set(disks_by_target(await host.stored_xml(other.uuid)))
-    free = (f"vd{letter}" for letter in _LETTERS if f"vd{letter}" not in used)
-    target = next(free, "")
-    if not target:
-        raise BackupError(f"{other.name} has no room for another disk", cause="vda to vdz are in use")
-    return target
+    return tuple(f"vd{letter}" for letter in _LETTERS if f"vd{letter}" not in used)

@@ -20,11 +20,10 @@ def plan_steps(plan: RestorePlan) -> tuple[PlanStep, ...]:
     return (*_copy(plan), *_place(plan), *_use(plan))
 
 
-def attach_words(plan: RestorePlan) -> str:
-    """The virsh command that attaches the disk of a plan, read-only."""
-    (disk,) = plan.disks
+def attach_words(plan: RestorePlan, disk: RestoredFile) -> str:
+    """The virsh command that attaches a disk of a plan, read-only."""
     words = f"--mode readonly --driver qemu --subdriver {disk.to_format} --targetbus virtio --live"
-    return f"{virsh(plan)} attach-disk {quote(plan.guest)} {quote(disk.to)} {plan.attach_as} {words}"
+    return f"{virsh(plan)} attach-disk {quote(plan.guest)} {quote(disk.to)} {disk.attach_as} {words}"
 
 
 def virsh(plan: RestorePlan) -> str:
@@ -88,7 +87,8 @@ def _use(plan: RestorePlan) -> Iterator[PlanStep]:
         yield PlanStep(f"Define {plan.guest}{edited}", _define_command(plan))
         yield PlanStep("See that it is on the restored images", f"{virsh(plan)} domblklist {guest} --inactive")
     if plan.way is RestoreWay.ATTACH:
-        yield PlanStep(f"Attach it to {plan.guest}, read-only", attach_words(plan))
+        for disk in plan.disks:
+            yield PlanStep(f"Attach {disk.name} to {plan.guest}, read-only", attach_words(plan, disk))
     if plan.way is RestoreWay.BOOT_TEST:
         ask = f"{virsh(plan)} qemu-agent-command {guest} --timeout 5"
         yield PlanStep("Start it, its network links down", f"{virsh(plan)} start {guest}")

@@ -17,9 +17,10 @@ def outcome_of(plan: RestorePlan, boot: BootNote | None = None) -> str:
             beside = f"; the former images lie beside it (*.before-restore-{plan.run_id})" if kept else ""
             return f"{plan.guest} is as it was then, and off{beside}"
         case RestoreWay.DISK:
-            return f"{plan.disks[0].name} is in {plan.disks[0].to}"
+            return ", ".join(f"{disk.name} is in {disk.to}" for disk in plan.disks)
         case RestoreWay.ATTACH:
-            return f"{plan.guest} has {plan.disks[0].name} of {plan.source} as {plan.attach_as}, read-only"
+            given = ", ".join(f"{disk.name} of {plan.source} as {disk.attach_as}" for disk in plan.disks)
+            return f"{plan.guest} has {given}, read-only"
         case RestoreWay.BOOT_TEST:
             if boot is None or not boot.passed:
                 return "the clone did not come up; it was removed again"

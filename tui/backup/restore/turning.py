@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tui.backup.durable import read_text, write_new
 from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
-from tui.backup.restore.guest import attach, define, detach, find, is_attached, require_off, undefine
+from tui.backup.restore.guest import attach, define, detach, find, require_off, undefine
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runs import RestoreRun
 from tui.backup.session import HostSession
@@ -59,14 +59,14 @@ async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
 
 
 async def hand_over(session: HostSession, run: RestoreRun) -> None:
-    """Define the guest on its restored images, or give the running guest its disk; raises HostError, BackupError."""
+    """Define the guest on its restored images, or give the running guest its disks; raises HostError, BackupError."""
     plan = run.plan
     if plan.way is RestoreWay.IN_PLACE:
         # Somebody may have started it while its images were moved: it would run on the former ones.
         await require_off(session, plan)
     if plan.defines:
         await define(session, read_definitions(run).restored)
-    elif plan.way is RestoreWay.ATTACH and not await is_attached(session, plan):
+    elif plan.way is RestoreWay.ATTACH:
         await attach(session, plan)
 
 

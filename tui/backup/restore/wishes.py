@@ -12,14 +12,15 @@ from tui.backup.restore.plan import Change, RestoreWay, StopWay
 class Wishes:
     """What the user asked for; what is empty is proposed.
 
-    `name` is a clone's; `disk` the target for the ways of one disk; `attach` the name or UUID of the guest that gets
-    it. `to` is the path of one disk's image, or the folder in which a clone's own folder is made. `accepted` names
-    disks and files that are to be restored though they fail verification.
+    `name` is a clone's; `disks` are the targets for the ways of disks alone, which a backup of one disk need not be
+    told; `attach` the name or UUID of the guest that gets them. `to` is the path of one disk's image, the folder of
+    several, or the folder in which a clone's own folder is made. `accepted` names disks and files that are to be
+    restored though they fail verification.
     """
 
     way: RestoreWay = RestoreWay.CLONE
     name: str = ""
-    disk: str = ""
+    disks: tuple[str, ...] = ()
     to: str = ""
     attach: str = ""
     link_down: bool = True
