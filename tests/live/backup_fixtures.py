@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tui.backup.runs import Run, worker_alive
 from tui.backup.runstate import RunState
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
+from tui.lab.spec import MIB
 from tui.model.guest import DomainFacts
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount or make a loop device")
@@ -50,6 +53,23 @@ def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "backups"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def loop_device(lab: Laboratory) -> Iterator[str]:
+    """A block device that the laboratory's guests may write to, with some data on it."""
+    backing = lab.folder / "device.img"
+    with backing.open("wb") as file:
+        file.write(os.urandom(3 * MIB))
+        file.truncate(24 * MIB)
+    made = subprocess.run(["losetup", "--find", "--show", backing], capture_output=True, check=True, text=True)
+    device = made.stdout.strip()
+    owner = (lab.folder / "g").stat()
+    shutil.chown(device, owner.st_uid, owner.st_gid)
+    yield device
+    shutil.chown(device, 0, 0)
+    subprocess.run(["losetup", "--detach", device], check=True)
+    backing.unlink()
 
 
 async def facts_of(host: Host, name: str) -> DomainFacts:

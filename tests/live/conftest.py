@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.live.backup_fixtures import host, target
+from tests.live.backup_fixtures import host, loop_device, target
 from tests.live.host_agent import agent, qemu_ga
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
 
-__all__ = ["agent", "host", "qemu_ga", "target"]
+__all__ = ["agent", "host", "loop_device", "qemu_ga", "target"]
 
 LIVE = Path(__file__).parent
 

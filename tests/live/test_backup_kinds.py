@@ -37,23 +37,6 @@ async def lab() -> AsyncIterator[Laboratory]:
         yield laboratory
 
 
-@pytest.fixture
-def loop_device(lab: Laboratory) -> Iterator[str]:
-    """A block device that the laboratory's guests may write to, with some data on it."""
-    backing = lab.folder / "device.img"
-    with backing.open("wb") as file:
-        file.write(os.urandom(3 * MIB))
-        file.truncate(24 * MIB)
-    made = subprocess.run(["losetup", "--find", "--show", backing], capture_output=True, check=True, text=True)
-    device = made.stdout.strip()
-    owner = (lab.folder / "g").stat()
-    shutil.chown(device, owner.st_uid, owner.st_gid)
-    yield device
-    shutil.chown(device, 0, 0)
-    subprocess.run(["losetup", "--detach", device], check=True)
-    backing.unlink()
-
-
 async def backed_up(
     host: Host,
     target: Path,

@@ -58,7 +58,7 @@ def a_plan(saved: SavedBackup, way: RestoreWay) -> RestorePlan:
         source=saved.guest,
         guest="web2" if clone else saved.guest,
         uuid=NEW if clone else saved.uuid,
-        files=_clone_files(saved, RUN, folder) if clone else _original_files(saved, RUN),
+        files=_clone_files(saved, RUN, folder) if clone else _original_files(saved, RUN, {}),
         own_folder=folder if clone else "",
     )
 

@@ -22,7 +22,7 @@ FIRST, SECOND = "11111111", "22222222"
 def restored_in_place(folder: Path, run_id: str) -> RestoreRun:
     """A run that has moved the guest's present images aside and put others in their place."""
     saved = read_saved(folder)
-    plan = replace(a_plan(saved, RestoreWay.IN_PLACE), run_id=run_id, files=_original_files(saved, run_id))
+    plan = replace(a_plan(saved, RestoreWay.IN_PLACE), run_id=run_id, files=_original_files(saved, run_id, {}))
     run = create_run(plan)
     for file in plan.files:
         Path(file.to).rename(file.aside)

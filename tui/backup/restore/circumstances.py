@@ -192,7 +192,7 @@ def _missing_pools(needs: Needs, pools: frozenset[str] | None, plan: RestorePlan
             Change(ChangeKind.POOL, target, paths[target]) if target in paths else Change(ChangeKind.EJECT, target),
         )
         for target, pool in needs.volumes.items()
-        if pools is not None and pool not in pools
+        if pools is not None and pool not in pools and target not in plan.into_files
     ]
 
 

@@ -16,6 +16,7 @@ _REASONS = {
     ChangeKind.BRIDGE: "this host has no bridge {subject}",
     ChangeKind.EJECT: "its medium is not on this host",
     ChangeKind.POOL: "its storage pool is not on this host",
+    ChangeKind.FILE: "what is on a device cannot be moved aside; the device stays as it is",
     ChangeKind.MACHINE: "this host's QEMU does not know the machine type",
     ChangeKind.CPU: "this host cannot give the guest that processor",
     ChangeKind.TYPE: "this host does not offer that kind of virtualization",
@@ -43,7 +44,8 @@ def restored_xml(plan: RestorePlan, stored: str) -> str:
     _set_text(root, "uuid", plan.uuid)
     for disk in plan.disks:
         for element in _disks(root, disk.name):
-            _put_on(element, disk, keeps_name=plan.way is RestoreWay.IN_PLACE)
+            keeps_name = plan.way is RestoreWay.IN_PLACE and disk.name not in plan.into_files
+            _put_on(element, disk, keeps_name=keeps_name)
     for change in plan.changes:
         _apply(root, change)
     if plan.way is RestoreWay.CLONE and not plan.link_down:
@@ -95,7 +97,7 @@ def _explain(change: Change) -> ExplainedChange:
 
 
 def _put_on(element: ET.Element, disk: RestoredFile, *, keeps_name: bool) -> None:
-    """Name the image; a guest restored in place goes on naming its disks as it did, by volume or by path."""
+    """Name the image, by its path; or let the guest go on naming its disk as it did, by volume or by path."""
     for tag in ("backingStore", "mirror"):
         _remove(element, tag)
     driver = element.find("driver")
@@ -127,6 +129,8 @@ def _apply(root: ET.Element, change: Change) -> None:
             ET.SubElement(root, "cpu", mode=change.value)
         case ChangeKind.TYPE:
             root.set("type", change.value)
+        case ChangeKind.FILE:
+            return  # The plan's disk is that file: the definition names it already.
         case ChangeKind.MACHINE | ChangeKind.EMULATOR:
             _name_machine(root, change)
 

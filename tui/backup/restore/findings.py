@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from tui.backup.chain import disks_by_target
 from tui.backup.checks import Verdict
@@ -14,8 +15,8 @@ from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
 from tui.backup.preflight import MARGIN_BYTES
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
-from tui.backup.restore.naming import NAME_MAX, free_name, unfit_name
-from tui.backup.restore.plan import Change, RestoredFile, RestorePlan, RestoreWay, StopWay
+from tui.backup.restore.naming import NAME_MAX, free_name, images_of, name_among_images, unfit_name
+from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay, StopWay
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Finding, Fix, Wishes
 from tui.model.guest import PowerState
@@ -35,8 +36,8 @@ def findings_of(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circ
         *_backup(saved, plan, now),
         _host(now),
         *_guest(saved, plan, wishes, now),
-        *_places(saved, plan, now),
-        *_space(now),
+        *_places(saved, plan, wishes, now),
+        *_space(plan, now),
         *_rights(plan, now),
         *(_misfit(misfit, plan, wishes) for misfit in now.misfits),
         *_lost(saved, plan, now),
@@ -150,13 +151,14 @@ def _attached(plan: RestorePlan, now: Circumstances) -> Finding:
     return _passed("Guest", f"{plan.guest} runs and gets {given}, read-only")
 
 
-def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+def _places(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
     for place in now.places:
         file = place.file
         title = f"Disk {file.name}" if file.is_disk else "UEFI variables"
         why = _objection(place, saved, plan)
         if why:
-            yield _failed(title, f"{file.to}: {why[0]}", why[1])
+            fixes = _into_file(file, saved, plan, wishes) if _is_device(file, plan) else ()
+            yield _failed(title, f"{file.to}: {why[0]}", why[1], *fixes)
             continue
         data = f"{size(file.data_bytes)} of data" if file.is_disk else "the copy"
         moved = f"; what is there is moved to {Path(file.aside).name}" if file.aside else ""
@@ -165,17 +167,31 @@ def _places(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterat
         yield _warned("Other disks", f"not in the backup, and left as they are: {', '.join(saved.left_out)}")
 
 
+def _is_device(file: RestoredFile, plan: RestorePlan) -> bool:
+    """Whether a block device would be replaced."""
+    return plan.way is RestoreWay.IN_PLACE and file.kind is DiskKind.BLOCK
+
+
+def _into_file(file: RestoredFile, saved: SavedBackup, plan: RestorePlan, wishes: Wishes) -> tuple[Fix, ...]:
+    """The disk as a file: the device keeps what it holds now, and the restore can be undone."""
+    (disk,) = (disk for disk in saved.disks if disk.target == file.name)
+    path = f"{images_of(saved)}/{name_among_images(saved, disk, plan.run_id)}"
+    change = Change(ChangeKind.FILE, file.name, path)
+    label = f"Restore {file.name} as a file, {path}; the device stays as it is"
+    return (Fix(label, f"--change {quote(change.word)}", _with_change(wishes, change)),)
+
+
 def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> tuple[str, str] | None:
     file = place.file
     longest = max(len(os.fsencode(Path(name).name)) for name in (file.partial, file.aside or file.to))
     trouble = (
         (
-            plan.way is RestoreWay.IN_PLACE and file.kind is DiskKind.BLOCK,
-            "a block device cannot be moved aside",
-            "Restore as a clone, or this disk alone to a path.",
+            _is_device(file, plan),
+            "a block device cannot be moved aside, and what it holds now is not written over",
+            "Restore it as a file, as is offered; or as a clone, or this disk alone to a path.",
         ),
         (
-            plan.way is RestoreWay.IN_PLACE and not _is_named(file, saved),
+            plan.way is RestoreWay.IN_PLACE and file.name not in plan.into_files and not _is_named(file, saved),
             "the backup's own definitions have it elsewhere: its manifest was changed",
             "Restore as a clone, or this disk alone to a path.",
         ),
@@ -202,9 +218,10 @@ def _is_named(file: RestoredFile, saved: SavedBackup) -> bool:
     return any(disk is not None and file.to in (disk.source, *disk.backing) for disk in named)
 
 
-def _space(now: Circumstances) -> Iterator[Finding]:
-    for folder in {place.folder.device: place.folder for place in now.places if place.folder is not None}.values():
-        there = [p.file for p in now.places if p.folder is not None and p.folder.device == folder.device]
+def _space(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
+    places = [(p.file, p.folder) for p in now.places if p.folder is not None and not _is_device(p.file, plan)]
+    for folder in {folder.device: folder for _, folder in places}.values():
+        there = [file for file, its_folder in places if its_folder.device == folder.device]
         needed = sum(file.data_bytes for file in there) + MARGIN_BYTES
         words = f"{size(folder.free_bytes)} free, about {size(needed)} needed"
         enough = folder.free_bytes >= needed

@@ -48,6 +48,8 @@ class ChangeKind(StrEnum):
     EJECT = "eject"
     POOL = "pool"
     """The disk is named by its path, for its pool is not here."""
+    FILE = "file"
+    """The disk becomes a file, for what it was on cannot be moved aside; that stays as it is."""
     MACHINE = "machine"
     CPU = "cpu"
     TYPE = "type"
@@ -136,6 +138,11 @@ class RestorePlan:
     def disks(self) -> tuple[RestoredFile, ...]:
         """The files that are disks."""
         return tuple(file for file in self.files if file.is_disk)
+
+    @property
+    def into_files(self) -> frozenset[str]:
+        """The targets of the disks that become files."""
+        return frozenset(change.subject for change in self.changes if change.kind is ChangeKind.FILE)
 
     @property
     def defines(self) -> bool:

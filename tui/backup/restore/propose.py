@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.folder import folder_name
 from tui.backup.nvram import NVRAM_FILE, Nvram
-from tui.backup.plan import ImageFormat, new_run_id, stamp_now
+from tui.backup.plan import DiskKind, ImageFormat, new_run_id, stamp_now
 from tui.backup.propose import IMAGES
 from tui.backup.restore.circumstances import gather
 from tui.backup.restore.definition import ExplainedChange, explained_changes
@@ -23,6 +24,8 @@ from tui.backup.restore.findings import findings_of
 from tui.backup.restore.naming import free_name, image_name, images_of, name_among_images
 from tui.backup.restore.plan import (
     NVRAM_NAME,
+    Change,
+    ChangeKind,
     RestoredFile,
     RestorePlan,
     RestoreWay,
@@ -78,6 +81,7 @@ async def propose_restore(host: Host, saved: SavedBackup, wishes: Wishes) -> Res
 
 
 async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
+    _refuse_foreign_files(saved, wishes)
     run_id = new_run_id()
     domains = await host.list_domains()
     guest, guest_uuid, own_folder = saved.guest, saved.uuid, ""
@@ -90,7 +94,7 @@ async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
             files = await asyncio.to_thread(_clone_files, saved, run_id, own_folder)
         case RestoreWay.IN_PLACE:
             guest = next((facts.name for facts in domains if facts.uuid == saved.uuid), saved.guest)
-            files = await asyncio.to_thread(_original_files, saved, run_id)
+            files = await asyncio.to_thread(_original_files, saved, run_id, _wanted_files(wishes))
         case RestoreWay.DISK:
             guest_uuid = str(uuid.uuid4())
             files = await asyncio.to_thread(_own_files, saved, wishes, run_id)
@@ -133,10 +137,36 @@ def _clone_files(saved: SavedBackup, run_id: str, folder: str) -> tuple[Restored
     return (*disks, _nvram(saved, saved.nvram, run_id, f"{folder}/{Path(NVRAM_FILE).name}"))
 
 
-def _original_files(saved: SavedBackup, run_id: str) -> tuple[RestoredFile, ...]:
-    disks = tuple(_restored(disk, run_id, disk.original, disk.original_format) for disk in saved.disks)
-    nvram = () if saved.nvram is None else (_nvram(saved, saved.nvram, run_id, saved.nvram.path),)
-    return tuple(_moved_aside(file, run_id) for file in (*disks, *nvram))
+def _wanted_files(wishes: Wishes) -> dict[str, str]:
+    """The disks that are to become files, by their targets, and where to."""
+    return {change.subject: change.value for change in wishes.changes if change.kind is ChangeKind.FILE}
+
+
+def _refuse_foreign_files(saved: SavedBackup, wishes: Wishes) -> None:
+    targets = {disk.target for disk in saved.disks}
+    for target, path in _wanted_files(wishes).items():
+        word = Change(ChangeKind.FILE, target, path).word
+        if wishes.way is not RestoreWay.IN_PLACE:
+            raise BackupError("Only a restore in place puts a disk into a file instead", cause=word)
+        if target not in targets or not path.startswith("/") or path.endswith("/"):
+            raise BackupError(
+                "A disk of the backup becomes a file by its path",
+                cause=word,
+                next_step=f"Write it as file:{saved.disks[0].target}=/PATH.",
+            )
+
+
+def _original_files(saved: SavedBackup, run_id: str, as_files: Mapping[str, str]) -> tuple[RestoredFile, ...]:
+    """Each where it was, and what is there aside; `as_files` lie elsewhere, and what they replace stays as it is."""
+    disks = tuple(
+        _moved_aside(_restored(disk, run_id, disk.original, disk.original_format), run_id)
+        if disk.target not in as_files
+        else _restored(replace(disk, kind=DiskKind.FILE), run_id, os.path.normpath(as_files[disk.target]), disk.format)
+        for disk in saved.disks
+    )
+    if saved.nvram is None:
+        return disks
+    return (*disks, _moved_aside(_nvram(saved, saved.nvram, run_id, saved.nvram.path), run_id))
 
 
 def _moved_aside(file: RestoredFile, run_id: str) -> RestoredFile:

@@ -15,7 +15,10 @@ def outcome_of(plan: RestorePlan, boot: BootNote | None = None) -> str:
         case RestoreWay.IN_PLACE:
             kept = any(file.aside for file in plan.files)
             beside = f"; the former images lie beside it (*.before-restore-{plan.run_id})" if kept else ""
-            return f"{plan.guest} is as it was then, and off{beside}"
+            files = "".join(
+                f"; {d.name} is {d.to} now, its device as it was" for d in plan.disks if d.name in plan.into_files
+            )
+            return f"{plan.guest} is as it was then, and off{beside}{files}"
         case RestoreWay.DISK:
             return ", ".join(f"{disk.name} is in {disk.to}" for disk in plan.disks)
         case RestoreWay.ATTACH:
