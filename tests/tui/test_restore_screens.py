@@ -30,6 +30,7 @@ from tui.screens.line import LineScreen
 from tui.screens.restore import RestoreScreen
 from tui.screens.restores import RestoresScreen
 from tui.screens.verify import VerifyScreen
+from tui.widgets.disk_list import DiskList
 
 SIZES = [(60, 20), (80, 24), (160, 50)]
 EVIL = "evil\x1b[2J\x9b31m\u202e"
@@ -202,6 +203,27 @@ async def test_a_disk_for_a_guest_needs_a_guest_that_runs(tmp_path: Path) -> Non
         await until(pilot, lambda: "No guest is chosen" in shown(app, "#trouble"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen.query_one("#ways").has_focus)
+
+
+async def test_chosen_disks_are_told_apart_without_colours_and_none_is_refused(tmp_path: Path) -> None:
+    found = found_one(write_backup(tmp_path / "b"))
+    app = QgaTui(())
+    host = LibvirtHost("test:///default", "here")
+    async with app.run_test(size=(60, 20)) as pilot:
+        await app.push_screen(RestoreScreen(host, found, read_saved(found.folder), (), ()))
+        await until(pilot, lambda: app.screen.query_one("#ways").has_focus)
+        await pilot.press("home", "down", "down", "enter")
+        disks = app.screen.query_one("#disks", DiskList)
+        await until(pilot, lambda: disks.has_focus)
+        first, second = (disks.render_line(at).text for at in (0, 1))
+        assert ("X" in first, "X" in second) == (True, False)
+        await pilot.press("space", "down", "space")
+        first, second = (disks.render_line(at).text for at in (0, 1))
+        assert ("X" in first, "X" in second) == (False, True)
+        await pilot.press("space")
+        app.screen.query_one("#check").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "No disk is chosen" in shown(app, "#trouble"))
 
 
 async def test_the_list_shows_what_was_noted_while_a_backup_was_open(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Button, ContentSwitcher, Input, Label, Select, SelectionList, Static
+from textual.widgets import Button, ContentSwitcher, Input, Label, Select, Static
 
 from tui.backup import runs
 from tui.backup.follow import follow
@@ -31,6 +31,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.restore_wanted import want_restore_of
 from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
+from tui.widgets.disk_list import DiskList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.proposal_text import proposal_text
 from tui.widgets.run_pane import RunPane
@@ -77,7 +78,7 @@ class BackupScreen(Screen[None]):
                 yield Label("Folder to keep it in")
                 yield Input(str(self._folder), id="folder")
                 yield Label("Disks")
-                yield SelectionList[str](*self._disk_choices(), id="disks")
+                yield DiskList(*self._disk_choices(), id="disks")
                 yield Static(self._left_out(), id="left-out")
                 yield Label("At the moment of the snapshot")
                 yield Select(
@@ -147,7 +148,7 @@ class BackupScreen(Screen[None]):
 
     @work(exclusive=True, group="propose")
     async def _propose(self) -> None:
-        chosen = self.query_one("#disks", SelectionList).selected
+        chosen = self.query_one("#disks", DiskList).selected
         policy = self.query_one("#policy", Select).value
         try:
             folder = _absolute_folder(self.query_one("#folder", Input).value)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Button, Checkbox, Input, Label, Select, SelectionList, Static
+from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from tui.backup.clone_xml import clone_name
 from tui.backup.restore.plan import RestoreWay
@@ -17,6 +17,7 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, PowerState
 from tui.model.quantities import size
 from tui.model.text import printable
+from tui.widgets.disk_list import DiskList
 
 ASKED: dict[RestoreWay, frozenset[str]] = {
     RestoreWay.CLONE: frozenset({"name", "place", "link"}),
@@ -52,7 +53,7 @@ class RestoreForm(VerticalScroll):
             (Text(printable(f"{disk.target}  {disk.format}  {size(disk.virtual_bytes)}", 60)), disk.target, number == 0)
             for number, disk in enumerate(self._saved.disks)
         ]
-        yield SelectionList[str](*disks, id="disks", classes="disks")
+        yield DiskList(*disks, id="disks", classes="disks")
         yield Label("Guest that gets them, read-only, while it runs", classes="other")
         others = [(Text(printable(guest.name, 60)), guest.id.uuid) for guest in self._guests]
         yield Select(others, prompt="no guest runs" if not others else "choose", id="other", classes="other")
@@ -84,7 +85,7 @@ class RestoreForm(VerticalScroll):
         other = self.query_one("#other", Select)
         if "other" in asked and other.is_blank():
             raise ExplainedError("No guest is chosen", next_step="Start one first, or restore the disks to a path.")
-        disks = tuple(self.query_one("#disks", SelectionList).selected) if "disks" in asked else ()
+        disks = tuple(self.query_one("#disks", DiskList).selected) if "disks" in asked else ()
         if "disks" in asked and not disks:
             raise ExplainedError("No disk is chosen", next_step="Mark those that are wanted with the space bar.")
         place = self.query_one("#place", Input).value.strip()
