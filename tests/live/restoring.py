@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.backup_process import WORKER, connect
+from tests.live.kill_matrix import until
 from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
@@ -18,7 +19,7 @@ from tui.backup.propose import propose
 from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import read_saved
 from tui.backup.restore.wishes import Fix, Wishes
-from tui.backup.runs import AnyRun
+from tui.backup.runs import AnyRun, worker_alive
 from tui.backup.runstate import EXIT_DONE, RunState
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
@@ -87,10 +88,12 @@ async def restored(host: Host, folder: Path, wishes: Wishes) -> RunState:
 
 
 async def end_of(run: AnyRun) -> RunState:
+    """Where a run ended; returns when its worker is gone too, which is a moment after its last word."""
     last: RunState | None = None
     async for state in follow(run):
         last = state
     assert last is not None
+    await until(lambda: not worker_alive(run))
     return last
 
 
