@@ -9,6 +9,7 @@ import pytest
 from tui.agent import errors as agent
 from tui.hosts import faults
 from tui.hosts.agent_line import AgentLine, AgentTurn
+from tui.hosts.connect_faults import connect_error
 from tui.hosts.lanes import Lane
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.hosts.names import name_hosts
@@ -192,19 +193,43 @@ def test_a_lost_connection_is_recognised_whatever_was_asked() -> None:
     assert type(faults.host_error(1, 10, "internal error: something else")) is HostError
 
 
+FAR = "qemu+ssh://root@kvm7:2222/system"
+
+
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("uri", "text", "words"),
     [
-        ("Failed to connect socket to '/run/libvirt/libvirt-sock': Permission denied", "group libvirt"),
-        ("Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory", "systemctl start"),
-        ("Cannot recv data: Host key verification failed.: Connection reset by peer", "accept the key"),
-        ("Cannot recv data: ssh: Could not resolve hostname x: Name or service not known", "name in the URI"),
-        ("Cannot recv data: root@h: Permission denied (publickey,password).", "ssh key"),
-        ("authentication unavailable: no polkit agent available", "group libvirt"),
+        (
+            "qemu:///system",
+            "Failed to connect socket to '/r/libvirt-sock': Permission denied",
+            "group libvirt (usermod",
+        ),
+        (
+            "qemu:///system",
+            "Failed to connect socket to '/r/libvirt-sock': No such file or directory",
+            "systemctl start",
+        ),
+        ("qemu:///system", "authentication unavailable: no polkit agent available", "group libvirt"),
+        (FAR, "Cannot recv data: Host key verification failed.: Connection reset by peer", "ssh -p 2222 root@kvm7"),
+        (FAR, "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! Host key verification failed.", "ssh-keygen -R"),
+        (FAR, "Cannot recv data: ssh: Could not resolve hostname x: Name or service not known", "name in the URI"),
+        (FAR, "Cannot recv data: root@h: Permission denied (publickey,password).", "ssh-copy-id -p 2222 root@kvm7"),
+        (FAR, "Cannot recv data: ssh: connect to host x port 22: Connection refused", "sshd runs there"),
+        (FAR, "Cannot recv data: ssh: connect to host x port 22: Connection timed out", "firewall"),
+        (FAR, "End of file while reading data: sh: 1: nc: not found: Input/output error", "Install netcat there"),
+        (FAR, "Failed to connect socket to '/r/libvirt-sock': No such file or directory", "Start it on that host"),
+        (FAR, "Failed to connect socket to '/r/libvirt-sock': Permission denied", "group libvirt on that host"),
     ],
 )
-def test_the_classic_connection_failures_come_with_their_fix(text: str, words: str) -> None:
-    assert words in faults.connect_error("qemu:///system", 38, text).one_line()
+def test_the_classic_connection_failures_come_with_their_fix(uri: str, text: str, words: str) -> None:
+    assert words in connect_error(uri, 38, text).one_line()
+
+
+def test_a_socket_that_may_not_be_opened_is_a_denial_and_a_login_that_ssh_refused_is_none() -> None:
+    assert faults.is_denial(38, "Failed to connect socket to '/run/libvirt/libvirt-sock': Permission denied")
+    assert faults.is_denial(94, "authentication unavailable: no polkit agent available")
+    assert not faults.is_denial(38, "Cannot recv data: root@h: Permission denied (publickey,password).")
+    assert not faults.is_denial(38, "Failed to connect socket to '/run/libvirt/libvirt-sock': Connection refused")
 
 
 def test_hosts_are_named_after_their_uri_and_never_twice_the_same() -> None:

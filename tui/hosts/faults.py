@@ -40,9 +40,12 @@ FROM_REMOTE = 13
 _DENIED = {OPERATION_DENIED, AUTH_FAILED, AUTH_CANCELLED, ACCESS_DENIED, AUTH_UNAVAILABLE}
 
 
-def is_denial(code: int) -> bool:
-    """Whether the error says that this user may not do this, so that less might still be allowed."""
-    return code in _DENIED
+def is_denial(code: int, text: str) -> bool:
+    """Whether the error says that this user may not do this, so that less might still be allowed.
+
+    A socket that may not be opened is one too: libvirt's other socket, for looking only, may be open to everybody.
+    """
+    return code in _DENIED or ("socket" in text and "Permission denied" in text)
 
 
 _CONNECTION_WORDS = ("client socket is closed", "end of file while reading", "cannot recv data", "connection reset")
@@ -122,36 +125,3 @@ def host_error(code: int, domain: int, text: str) -> HostError:
             code=code,
         )
     return HostError("libvirt reported an error", cause=text, original=text, code=code)
-
-
-def connect_error(uri: str, code: int, text: str) -> HostUnreachableError:
-    """Why a connection could not be opened, with the way to mend it."""
-    cause, next_step = _why_no_connection(code, text.lower(), own_socket="socket=" in uri)
-    return HostUnreachableError(
-        f"Cannot connect to {uri}", cause=cause or text, next_step=next_step, original=text, code=code
-    )
-
-
-def _why_no_connection(code: int, text: str, *, own_socket: bool) -> tuple[str, str]:
-    if "host key verification failed" in text:
-        return "the host's ssh key is not known here", "Connect once with ssh by hand and accept the key."
-    if "could not resolve hostname" in text or "name or service not known" in text:
-        return "there is no host of that name", "Check the name in the URI."
-    if "permission denied (" in text:
-        return "ssh refused to log in", "Set up an ssh key for that user: ssh-copy-id USER@HOST."
-    if "connection refused" in text and "ssh" in text:
-        return "nothing answers on the host's ssh port", "Check that sshd runs there, and the port in the URI."
-    if code in _DENIED or "authentication" in text:
-        return "libvirt refused this user", "Join the group libvirt (usermod -aG libvirt USER), then log in again."
-    if "permission denied" in text:
-        return (
-            "this user may not open libvirt's socket",
-            "Join the group libvirt (usermod -aG libvirt USER), then log in again.",
-        )
-    if "no such file" in text or "connection refused" in text or "failed to connect socket" in text:
-        step = "Start the daemon that makes the socket which the URI names."
-        step = step if own_socket else "Start it: systemctl start libvirtd (or virtqemud.socket)."
-        return "no libvirt daemon listens there", step
-    if "no connection driver available" in text:
-        return "this libvirt does not know that kind of URI", "Check the URI; qemu:///system is the usual one."
-    return "", "Try the same with: virsh -c URI list"

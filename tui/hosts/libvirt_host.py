@@ -16,6 +16,7 @@ from tui.agent.errors import HostGoneError
 from tui.agent.transport import Transport
 from tui.hosts import faults, questions
 from tui.hosts.agent_line import AgentLine, AgentTurns
+from tui.hosts.connect_faults import connect_error
 from tui.hosts.connection import Connection
 from tui.hosts.counting import Counted
 from tui.hosts.events import start_event_loop, watch
@@ -38,19 +39,28 @@ KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 3
 def _open(uri: str, calls: Counter[str], note_read_only: Callable[[bool], None]) -> Counted:
     """Connect with write access, or read-only where only that is allowed; raises HostUnreachableError."""
     start_event_loop()
+    address = without_prompts(uri)
     try:
         try:
-            connection, read_only = libvirt.open(without_prompts(uri)), False
+            connection, read_only = libvirt.open(address), False
         except libvirt.libvirtError as error:
-            if not faults.is_denial(error.get_error_code() or 0):
-                raise
-            connection, read_only = libvirt.openReadOnly(without_prompts(uri)), True
+            connection, read_only = _open_to_look(address, error), True
         if is_remote(uri):
             connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
     except libvirt.libvirtError as error:
-        raise faults.connect_error(uri, error.get_error_code() or 0, _text(error)) from error
+        raise connect_error(uri, error.get_error_code() or 0, _text(error)) from error
     note_read_only(read_only)
     return Counted(connection, calls)
+
+
+def _open_to_look(address: str, refusal: libvirt.libvirtError) -> Any:
+    """A read-only connection after write access was refused; raises the refusal where that is refused too."""
+    if not faults.is_denial(refusal.get_error_code() or 0, _text(refusal)):
+        raise refusal
+    try:
+        return libvirt.openReadOnly(address)
+    except libvirt.libvirtError:
+        raise refusal from None
 
 
 async def _ask_agent(connection: Connection, uuid: str, request: str, timeout_s: int) -> str:
