@@ -81,7 +81,7 @@ class QgaTui(App[None]):
 
     def get_default_screen(self) -> GuestsScreen:
         """The guest list."""
-        screen = GuestsScreen(read_only=self._read_only)
+        screen = GuestsScreen(self._hosts, read_only=self._read_only)
         return screen.data_bind(QgaTui.fleet, QgaTui.backups, QgaTui.commands, QgaTui.leftovers)
 
     def on_ready(self) -> None:
@@ -182,7 +182,8 @@ class QgaTui(App[None]):
             self._open_doctor(self.fleet.guests[event.guest_id])
 
     def _open_doctor(self, guest: Guest) -> None:
-        screen = DoctorScreen(self._hosts[guest.id.host], guest, self._held_by_backup, read_only=self._read_only)
+        host = self._hosts[guest.id.host]
+        screen = DoctorScreen(host, guest, self._held_by_backup, read_only=self._read_only or host.read_only)
         self.push_screen(screen.data_bind(QgaTui.fleet))
 
     @on(DoctorScreen.Mended)

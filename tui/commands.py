@@ -115,6 +115,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("guests.sort_reverse", Where.GUESTS, ("S",), "Reverse", "Sort the other way round", footer=False),
     Command("guests.columns", Where.GUESTS, ("c",), "Columns", "Choose and order the columns", footer=False),
     Command(
+        "guests.beside",
+        Where.GUESTS,
+        ("w",),
+        "Beside",
+        "Show or hide the details beside the list, from 120 columns on",
+        footer=False,
+    ),
+    Command(
         "guests.serial",
         Where.GUESTS,
         ("v",),

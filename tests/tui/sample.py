@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from types import MappingProxyType
+from zlib import crc32
 
 from tui.fleet.fleet import Fleet, HostStatus, Link
 from tui.model.guest import AgentState, AgentStatus, Channel, DomainFacts, Guest, GuestId, PowerState
@@ -34,7 +35,7 @@ def guest(name: str, state: AgentState, *, host: str = "kvm7", seen_s_ago: float
     since = None if seen_s_ago is None else time.time() - seen_s_ago
     ping_ms = 0.84 if state in {AgentState.RESPONDING, AgentState.FROZEN} else None
     return Guest(
-        GuestId(host, f"00000000-0000-4000-8000-{abs(hash(name)) % 10**12:012d}"),
+        GuestId(host, f"00000000-0000-4000-8000-{crc32(name.encode()):012d}"),
         DomainFacts("", name, power, reason, Channel.OPEN),
         AgentStatus(state, REASONS[state], since, ping_ms),
     )

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Static
 
 from tests.tui import sample
 from tui.app import QgaTui
+from tui.cli.connect import hosts_for
 from tui.fleet.fleet import Link
+from tui.fleet.kept_view import load_view
 from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import AgentState
+from tui.screens import guests
+from tui.screens.guests import GuestsScreen
+from tui.screens.power import PowerScreen
+from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
 
 SnapCompare = Callable[..., bool]
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Let the program run until the condition holds."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await pilot.pause(0.01)
+
+
+def text_of(app: QgaTui, selector: str) -> str:
+    return str(app.screen.query_one(selector, Static).render())
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (100, 30)])
 def test_every_state_is_told_by_glyph_and_word(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     app = QgaTui(())
 
@@ -28,6 +48,105 @@ def test_every_state_is_told_by_glyph_and_word(snap_compare: SnapCompare, size: 
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=show)
+
+
+@pytest.mark.parametrize("size", [(120, 30), (160, 50)])
+def test_wide_terminals_show_the_guest_under_the_cursor_beside_the_list(
+    snap_compare: SnapCompare, size: tuple[int, int]
+) -> None:
+    app = QgaTui(())
+
+    async def show(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        app.fleet = sample.every_state()
+        await until(pilot, lambda: text_of(app, "GuestDetails #title") == "app1  ○ off")
+
+    assert snap_compare(app, terminal_size=size, run_before=show)
+
+
+def three_domains(folder: Path) -> str:
+    """The URI of a test driver whose domains have a disk each."""
+    disk = "<devices><disk type='file' device='disk'><source file='/none'/><target dev='vda'/></disk></devices>"
+    domains = (
+        f"<domain type='test'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os>{disk}</domain>"
+        for name in ("a", "b", "c")
+    )
+    (folder / "node.xml").write_text(f"<node>{''.join(domains)}</node>")
+    return f"test://{folder}/node.xml"
+
+
+async def test_a_guest_that_the_cursor_passes_over_is_drawn_and_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "CURSOR_REST_S", 3600.0)
+    hosts = hosts_for((three_domains(tmp_path),))
+    app = QgaTui(hosts)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: len(app.fleet.guests) == 3)
+        for name in ("b", "c"):
+            await pilot.press("j")
+            await until(pilot, lambda name=name: text_of(app, "GuestDetails #title").startswith(f"{name}  "))  # type: ignore[misc]
+        assert "Timeline" in text_of(app, "GuestDetails #sections")
+        assert "Disk sizes" not in text_of(app, "GuestDetails #sections")
+        assert hosts[0].calls["blockInfo"] == 0
+
+
+async def test_a_guest_that_the_cursor_rests_on_is_asked_once(tmp_path: Path) -> None:
+    hosts = hosts_for((three_domains(tmp_path),))
+    app = QgaTui(hosts)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "Time zone" in text_of(app, "GuestDetails #sections"))
+        assert "Disk sizes" in text_of(app, "GuestDetails #sections")
+        assert hosts[0].calls["blockInfo"] == 1
+
+
+async def test_details_beside_the_list_are_hidden_by_a_key_and_stay_so_in_the_next_run() -> None:
+    for wanted in (True, False):
+        app = QgaTui(())
+        async with app.run_test(size=(120, 30)) as pilot:
+            app.fleet = sample.every_state()
+            await pilot.pause()
+            details = app.screen.query_one(GuestDetails)
+            assert details.display is wanted
+            if wanted:
+                await pilot.press("w")
+                await until(pilot, lambda details=details: not details.display)  # type: ignore[misc]
+                assert app.screen.query_one(GuestRows).size.width == 120
+
+
+@pytest.mark.parametrize("width", [60, 80, 119])
+async def test_narrower_terminals_have_the_list_alone(width: int) -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(width, 24)) as pilot:
+        app.fleet = sample.every_state()
+        await pilot.press("w")
+        await pilot.pause()
+        assert not app.screen.query_one(GuestDetails).display
+        assert app.screen.query_one(GuestRows).size.width == width
+        assert load_view().beside
+
+
+async def test_where_a_host_lets_a_user_only_look_the_header_says_so_and_what_changes_is_disabled() -> None:
+    looked_at, changed = sample.guest("far", AgentState.CONNECTED, host="kvm8"), sample.guest("by", AgentState.OFF)
+    both = sample.fleet(looked_at, changed, hosts=("kvm7", "kvm8"))
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.fleet = both.with_host(replace(both.host("kvm8"), read_only=True))
+        await pilot.pause()
+        assert "kvm7 connected   ● kvm8 connected, read-only" in text_of(app, "#hosts")
+        assert app.screen.check_action("power", ()) is True
+        await pilot.press("j")
+        await pilot.pause()
+        assert "libvirt lets you only look here" in text_of(app, "#under-cursor")
+        assert app.screen.check_action("power", ()) is None
+        assert app.screen.check_action("details", ()) is True
+        await pilot.press("p")
+        await pilot.pause()
+        assert isinstance(app.screen, GuestsScreen)
+        await pilot.press("a", "p")
+        await until(pilot, lambda: isinstance(app.screen, PowerScreen))
+        assert text_of(app, "Static") == "Power of by"
+        assert [note.message for note in app._notifications] == ["Left out, their hosts are read-only: far"]
 
 
 def test_a_lost_host_keeps_its_rows_and_says_why(snap_compare: SnapCompare) -> None:

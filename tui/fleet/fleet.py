@@ -44,6 +44,8 @@ class HostStatus:
     link: Link = Link.CONNECTING
     why: str = ""
     since: float | None = None
+    read_only: bool = False
+    """The host lets this user look, and no more: change nothing, and ask no agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,14 @@ class Fleet:
             if host.name == name:
                 return host
         raise KeyError(name)
+
+    def is_lost(self, name: str) -> bool:
+        """Whether the connection to a host is gone."""
+        return any(host.name == name and host.link is Link.LOST for host in self.hosts)
+
+    def is_read_only(self, guest_id: GuestId) -> bool:
+        """Whether the guest's host lets this user only look."""
+        return any(host.name == guest_id.host and host.read_only for host in self.hosts)
 
     def with_host(self, status: HostStatus) -> Fleet:
         """The fleet with a host's status replaced."""

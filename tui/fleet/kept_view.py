@@ -1,4 +1,7 @@
-"""What the user made of the list, kept between runs: columns and their order, and the sort. Marks are not kept."""
+"""What the user made of the list, kept between runs: columns, their order, the sort, and details beside it or not.
+
+Marks are not kept.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +31,21 @@ def load_view() -> ListView:
         keys = tuple(dict.fromkeys(key for key in kept["columns"] if key in columns.ALL))
         sort_by = kept["sort_by"] if kept["sort_by"] in columns.ALL else "name"
         reverse = bool(kept["reverse"])
+        beside = bool(kept.get("beside", True))
     except FileNotFoundError:
         return ListView()
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         logger.warning("the kept list cannot be read, the default is used: %s", error)
         return ListView()
     missing = tuple(key for key in ("name", "agent") if key not in keys)
-    return ListView(columns=missing + keys, sort_by=sort_by, reverse=reverse)
+    return ListView(columns=missing + keys, sort_by=sort_by, reverse=reverse, beside=beside)
 
 
 def keep_view(view: ListView) -> None:
     """Keep it for the next run, as one whole file; without a writable folder it is just not kept."""
     path = kept_view_path()
-    text = json.dumps({"columns": list(view.columns), "sort_by": view.sort_by, "reverse": view.reverse})
+    kept = {"columns": list(view.columns), "sort_by": view.sort_by, "reverse": view.reverse, "beside": view.beside}
+    text = json.dumps(kept)
     try:
         settings.private_folder(path.parent)
         fresh = path.with_suffix(f".{os.getpid()}")

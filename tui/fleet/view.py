@@ -13,13 +13,17 @@ from tui.model.guest import Guest, GuestId
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """What the user made of the list. `marked` survives sorting, filtering and refreshing."""
+    """What the user made of the list. `marked` survives sorting, filtering and refreshing.
+
+    `beside` wants the details of the guest under the cursor beside the list, where there is room.
+    """
 
     columns: tuple[str, ...] = columns.DEFAULT_KEYS
     sort_by: str = "name"
     reverse: bool = False
     filter: str = ""
     marked: frozenset[GuestId] = frozenset()
+    beside: bool = True
 
     def sorted_by(self, key: str) -> ListView:
         """Sorted by another column, or the other way round by the same."""

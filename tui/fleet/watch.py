@@ -160,9 +160,11 @@ class HostWatch:
 
     def _set_link(self, link: Link, why: str) -> None:
         status = self._watch.fleet.host(self._host.name)
-        if (status.link, status.why) != (link, why):
+        read_only = self._host.read_only
+        if (status.link, status.why, status.read_only) != (link, why, read_only):
             since = status.since if status.link is link else time.time()
-            fleet = self._watch.fleet.with_host(replace(status, link=link, why=why, since=since))
+            changed = replace(status, link=link, why=why, since=since, read_only=read_only)
+            fleet = self._watch.fleet.with_host(changed)
             if link is Link.LOST and status.link is not Link.LOST:
                 now = time.time()
                 fleet = fleet.with_guests(*(folding.out_of_sight(guest, now) for guest in fleet.of_host(status.name)))

@@ -83,5 +83,6 @@ class BackupFlow(Flow):
             if mended:
                 self.scan(host_name)
 
-        rescue = RescueScreen(leftover, self._worker_argv[:-1], read_only=self._read_only)
+        read_only = self._read_only or self._hosts[host_name].read_only
+        rescue = RescueScreen(leftover, self._worker_argv[:-1], read_only=read_only)
         self._app.push_screen(rescue, look_again)

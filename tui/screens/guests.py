@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
@@ -21,10 +22,13 @@ from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.fleet.kept_view import keep_view, load_view
 from tui.fleet.view import ListView, targets
+from tui.hosts.port import Host
 from tui.model.guest import Guest, GuestId
+from tui.model.text import printable
 from tui.screens.guests_view import ViewScreen
 from tui.widgets.banner import banner_text
 from tui.widgets.bindings import bindings, is_refused
+from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
 from tui.widgets.guest_text import guest_lines, hosts_line, why_empty
@@ -33,6 +37,10 @@ from tui.widgets.tones import styles_of
 
 CURSOR_REST_S = 0.4
 """Seconds the cursor has to stay on a guest before its agent is asked."""
+BESIDE_AFTER_S = 0.1
+"""Seconds the cursor has to stay on a guest before its details are drawn beside the list."""
+BESIDE_WIDTH = 120
+"""Cells from which on there is room for details beside the list."""
 
 
 class GuestsScreen(ViewScreen):
@@ -80,18 +88,22 @@ class GuestsScreen(ViewScreen):
             super().__init__()
             self.keys = keys
 
-    def __init__(self, *, read_only: bool = False) -> None:
+    def __init__(self, hosts: Mapping[str, Host], *, read_only: bool = False) -> None:
         super().__init__()
+        self._hosts = hosts
         self._read_only = read_only
+        self._only_looks = False
         self._resting: Timer | None = None
         self.set_reactive(GuestsScreen.view, load_view())
 
     def compose(self) -> ComposeResult:
-        """Hosts above, table, the guest under the cursor below."""
+        """Hosts above, table, the guest under the cursor beside and below it."""
         yield Static(id="hosts")
         yield Static(id="banner")
-        yield GuestTable()
-        yield Static(id="empty")
+        with Horizontal(id="middle"):
+            yield GuestTable()
+            yield Static(id="empty")
+            yield GuestDetails(self._hosts, draw_after_s=BESIDE_AFTER_S, ask_after_s=CURSOR_REST_S)
         yield Input(placeholder="name, state, system or address; !word hides", id="filter")
         yield Static(id="under-cursor")
         yield KeyLine()
@@ -104,7 +116,8 @@ class GuestsScreen(ViewScreen):
         self.rows.focus()
 
     def on_resize(self) -> None:
-        """Other columns may fit."""
+        """Other columns may fit, and details beside them."""
+        self._draw_beside()
         self.call_after_refresh(self._columns_fitted)
 
     def _columns_fitted(self) -> None:
@@ -120,7 +133,7 @@ class GuestsScreen(ViewScreen):
         self._draw()
         if replace(before, filter="", marked=frozenset()) != replace(view, filter="", marked=frozenset()):
             keep_view(view)
-            self._columns_fitted()
+            self.call_after_refresh(self._columns_fitted)
 
     def watch_leftovers(self) -> None:
         """Draw the banner about what was left behind."""
@@ -166,14 +179,38 @@ class GuestsScreen(ViewScreen):
         self.query_one("#hosts", Static).update(line)
 
     def _draw_under_cursor(self) -> None:
-        guest_id = self.rows.guest_id
-        guest = None if guest_id is None else self.fleet.guests.get(guest_id)
+        guest = self._under_cursor()
         line = Text()
         if guest is not None:
             backup = self.backups.get(guest.id.uuid)
             command = self.commands.get(guest.id, "")
-            line = guest_lines(guest, backup, styles_of(self.app.theme_variables), command)
+            read_only = self.fleet.is_read_only(guest.id)
+            line = guest_lines(guest, backup, styles_of(self.app.theme_variables), command, read_only=read_only)
         self.query_one("#under-cursor", Static).update(line)
+        self._draw_beside()
+        self._note_what_is_refused()
+
+    def _under_cursor(self) -> Guest | None:
+        guest_id = self.rows.guest_id
+        return None if guest_id is None else self.fleet.guests.get(guest_id)
+
+    def _draw_beside(self) -> None:
+        details = self.query_one(GuestDetails)
+        details.display = self.view.beside and self.size.width >= BESIDE_WIDTH and self.rows.row_count > 0
+        guest = self._under_cursor() if details.display else None
+        unasked = ""
+        if guest is not None:
+            unasked = "a backup is at work on it" if guest.id.uuid in self.backups else unasked
+            unasked = "its host is lost" if self.fleet.is_lost(guest.id.host) else unasked
+        details.show(guest, unasked=printable(unasked))
+
+    def _note_what_is_refused(self) -> None:
+        guests = [self.fleet.guests[key] for key in self.view.marked if key in self.fleet.guests]
+        guests = guests or [guest for guest in (self._under_cursor(),) if guest is not None]
+        only_looks = bool(guests) and all(self.fleet.is_read_only(guest.id) for guest in guests)
+        if only_looks is not self._only_looks:
+            self._only_looks = only_looks
+            self.refresh_bindings()
 
     @on(GuestRows.CursorMoved)
     def _cursor_moved(self, event: GuestRows.CursorMoved) -> None:
@@ -187,8 +224,8 @@ class GuestsScreen(ViewScreen):
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Read-only mode shows what changes guests as disabled."""
-        return None if is_refused(Where.GUESTS, action, read_only=self._read_only) else True
+        """What changes guests is shown as disabled in read-only mode, and where a host lets this user only look."""
+        return None if is_refused(Where.GUESTS, action, read_only=self._read_only or self._only_looks) else True
 
     def _want(self, action: str, *, one: bool = False) -> None:
         """Ask the app to act on the marked guests, or on the one under the cursor where only one makes sense."""
@@ -196,8 +233,16 @@ class GuestsScreen(ViewScreen):
             return
         view = ListView() if one else self.view
         guests = targets(self.fleet, view, self.rows.guest_id)
-        if guests:
-            self.post_message(self.Wanted(action, guests))
+        able = tuple(
+            guest
+            for guest in guests
+            if not is_refused(Where.GUESTS, action, read_only=self.fleet.is_read_only(guest.id))
+        )
+        if len(able) < len(guests):
+            left_out = ", ".join(guest.name for guest in guests if guest not in able)
+            self.notify(printable(f"Left out, their hosts are read-only: {left_out}", 200), markup=False)
+        if able:
+            self.post_message(self.Wanted(action, able))
 
     @on(GuestRows.Chosen)
     def action_console(self) -> None:
@@ -241,8 +286,14 @@ class GuestsScreen(ViewScreen):
 
     def action_restore(self) -> None:
         """Open the list of backups to restore."""
-        guest_id = self.rows.guest_id
-        self.post_message(self.RestoreWanted(None if guest_id is None else self.fleet.guests.get(guest_id)))
+        self.post_message(self.RestoreWanted(self._under_cursor()))
+
+    def action_beside(self) -> None:
+        """Show or hide the details beside the list."""
+        if self.size.width < BESIDE_WIDTH:
+            self.notify(f"Details beside the list need {BESIDE_WIDTH} columns; i shows them alone.", markup=False)
+            return
+        self.view = replace(self.view, beside=not self.view.beside)
 
     def action_ping(self) -> None:
         """Ask anew."""

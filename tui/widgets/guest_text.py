@@ -17,6 +17,11 @@ from tui.model.guest import Guest
 from tui.model.text import printable
 from tui.widgets.tones import AGENT_TONES, LINK_GLYPHS, LINK_TONES
 
+READ_ONLY = (
+    "libvirt lets you only look here: no console, backup or power, and agents are not asked. "
+    "Join the group libvirt on the host for more."
+)
+
 
 def hosts_line(fleet: Fleet, view: ListView, shown: int, styles: dict[str, str]) -> Text:
     """Each host with its link, then how many guests are shown and marked."""
@@ -37,6 +42,8 @@ def hosts_line(fleet: Fleet, view: ListView, shown: int, styles: dict[str, str])
 
 
 def _link_words(host: HostStatus) -> str:
+    if host.link is Link.CONNECTED and host.read_only:
+        return f"{host.link}, read-only"
     if host.link is not Link.LOST or host.since is None:
         return str(host.link)
     return f"lost since {time.strftime('%H:%M:%S', time.localtime(host.since))}, trying again"
@@ -60,8 +67,13 @@ def why_empty(fleet: Fleet, view: ListView) -> Text:
     return text
 
 
-def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str], command: str = "") -> Text:
-    """Three lines at most: state and reason, then what is at work there (`command` as typed), else the way on."""
+def guest_lines(
+    guest: Guest, backup: RunState | None, styles: dict[str, str], command: str = "", *, read_only: bool = False
+) -> Text:
+    """Three lines at most: state and reason, then what is at work there (`command` as typed), else the way on.
+
+    `read_only` is about the guest's host, which lets this user only look.
+    """
     text = Text(overflow="ellipsis")
     text.append(printable(guest.name, 40), "bold")
     text.append(f"  {words.GLYPHS[guest.agent.state]} {guest.agent.state}", styles[AGENT_TONES[guest.agent.state]])
@@ -77,6 +89,9 @@ def guest_lines(guest: Guest, backup: RunState | None, styles: dict[str, str], c
         return text
     if command:
         text.append(f"\n▸ running {printable(command, 60)}; enter shows it", styles["primary"])
+        return text
+    if read_only:
+        text.append(f"\n{READ_ONLY}", styles["warning"])
         return text
     step = next_step(guest.agent.state)
     well = f"{'D tells what it lacks, ' if missing else ''}enter opens its console, b backs it up, i tells more."
