@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tests.tui import sample
 from tui.app import QgaTui
@@ -98,6 +100,43 @@ async def test_a_guest_that_the_cursor_rests_on_is_asked_once(tmp_path: Path) ->
         await until(pilot, lambda: "Time zone" in text_of(app, "GuestDetails #sections"))
         assert "Disk sizes" in text_of(app, "GuestDetails #sections")
         assert hosts[0].calls["blockInfo"] == 1
+
+
+async def test_what_is_typed_in_one_go_after_the_filters_key_goes_into_the_filter() -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.fleet = sample.every_state()
+        await pilot.pause()
+        for key in "/web/":
+            app.post_message(events.Key("slash" if key == "/" else key, key))
+        await until(pilot, lambda: app.screen.query_one("#filter", Input).value == "web/")
+        assert isinstance(app.screen, GuestsScreen)
+        await pilot.press("backspace")
+        await until(pilot, lambda: text_of(app, "#hosts").endswith("1/10 guests match web   "))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+async def test_titles_stand_over_their_cells(width: int) -> None:
+    app = QgaTui(())
+    async with app.run_test(size=(width, 24)) as pilot:
+        app.fleet = sample.every_state()
+        for _ in range(3):
+            rows = app.screen.query_one(GuestRows)
+            await until(pilot, lambda rows=rows: titles_of(app) == placed(rows))  # type: ignore[misc]
+            await pilot.press("w")
+            await pilot.resize_terminal(width + 20, 24)
+
+
+def titles_of(app: QgaTui) -> list[tuple[int, str]]:
+    """Where each title begins on its line."""
+    return [(found.start(), found[0]) for found in re.finditer("[A-Z]+", text_of(app, "#titles"))]
+
+
+def placed(rows: GuestRows) -> list[tuple[int, str]]:
+    """Where the cells under each title begin, as a row is drawn."""
+    drawn = [(segment.text, segment.cell_length) for segment in rows.render_line(0)][1:]
+    starts = [1 + sum(cells for _, cells in drawn[:place]) for place in range(0, 2 * len(rows.columns), 2)]
+    return [(start, column.title) for start, column in zip(starts, rows.columns, strict=True)]
 
 
 async def test_details_beside_the_list_are_hidden_by_a_key_and_stay_so_in_the_next_run() -> None:

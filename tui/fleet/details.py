@@ -37,7 +37,7 @@ def _domain(guest: Guest) -> Section:
     power = f"{facts.power}{f' ({facts.power_reason})' if facts.power_reason else ''}"
     address = "" if guest.address is None else f"address {guest.address.text}, said by {guest.address.source}"
     lines = (
-        f"{power}, {facts.vcpus} processors, {size(facts.memory_bytes)} of memory",
+        f"{power}, {facts.vcpus} processor{'' if facts.vcpus == 1 else 's'}, {size(facts.memory_bytes)} of memory",
         (
             f"{'starts' if facts.autostart else 'does not start'} with the host, "
             f"{'persistent' if facts.persistent else 'transient'}"

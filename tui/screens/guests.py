@@ -48,7 +48,7 @@ class GuestsScreen(ViewScreen):
 
     WHERE = Where.GUESTS
     VERTICAL_BREAKPOINTS = [(0, "-low"), (10, "-high")]  # noqa: RUF012 - Textual declares no class variable
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.GUESTS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.GUESTS, first=frozenset({"filter"}))
     HELP = "The guests of your hosts. The AGENT column is live: it changes by itself when an agent comes or goes."
 
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
@@ -116,10 +116,10 @@ class GuestsScreen(ViewScreen):
         self.rows.focus()
 
     def on_resize(self) -> None:
-        """Other columns may fit, and details beside them."""
+        """Details may fit beside the list."""
         self._draw_beside()
-        self.call_after_refresh(self._columns_fitted)
 
+    @on(GuestRows.ColumnsFitted)
     def _columns_fitted(self) -> None:
         self.query_one(GuestTable).show_titles(self.view)
         self.post_message(self.ColumnsShown(frozenset(column.key for column in self.rows.columns)))
@@ -133,7 +133,6 @@ class GuestsScreen(ViewScreen):
         self._draw()
         if replace(before, filter="", marked=frozenset()) != replace(view, filter="", marked=frozenset()):
             keep_view(view)
-            self.call_after_refresh(self._columns_fitted)
 
     def watch_leftovers(self) -> None:
         """Draw the banner about what was left behind."""
@@ -225,6 +224,8 @@ class GuestsScreen(ViewScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What changes guests is shown as disabled in read-only mode, and where a host lets this user only look."""
+        if action == "filter" and self.focused is not None and self.focused.id == "filter":
+            return False  # the key is a character there
         return None if is_refused(Where.GUESTS, action, read_only=self._read_only or self._only_looks) else True
 
     def _want(self, action: str, *, one: bool = False) -> None:

@@ -46,7 +46,7 @@ class ViewScreen(Screen[None]):
         """Begin to filter, or change the filter."""
         box = self.query_one("#filter", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)  # at once: what is typed next belongs to the filter
 
     @on(Input.Changed, "#filter")
     def _filter(self, event: Input.Changed) -> None:

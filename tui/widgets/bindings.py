@@ -14,8 +14,11 @@ def key_word(key: str) -> str:
     return _KEY_WORDS.get(key, key.replace("ctrl+", "^"))
 
 
-def bindings(where: Where, *, priority: bool = False) -> list[BindingType]:
-    """The bindings of one screen; with `priority` they win over the focused widget's own."""
+def bindings(where: Where, *, priority: bool = False, first: frozenset[str] = frozenset()) -> list[BindingType]:
+    """The bindings of one screen; with `priority` they win over the focused widget's own, as do the actions `first`.
+
+    Such a key is dealt with before the next one goes to whatever has the focus then.
+    """
     return [
         Binding(
             ",".join(command.keys),
@@ -25,7 +28,7 @@ def bindings(where: Where, *, priority: bool = False) -> list[BindingType]:
             key_display=key_word(command.keys[0]),
             tooltip=command.help,
             id=command.id,
-            priority=priority,
+            priority=priority or command.action in first,
         )
         for command in commands_on(where)
         if command.keys

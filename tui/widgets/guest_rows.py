@@ -46,6 +46,9 @@ class GuestRows(ScrollView, can_focus=True):
             super().__init__()
             self.guest_id = guest_id
 
+    class ColumnsFitted(Message):
+        """Other columns fit now, or the same in other widths."""
+
     class Chosen(Message):
         """A click on the guest under the cursor."""
 
@@ -90,7 +93,7 @@ class GuestRows(ScrollView, can_focus=True):
         links_before = tuple(host.link for host in self._fleet.hosts)
         self._fleet, self._view, self._busy = fleet, view, busy
         self._guests = shown_guests(fleet, view)
-        self._columns = self._fitting()
+        self._fit_columns()
         places = {guest.id: place for place, guest in enumerate(self._guests)}
         kept = places.get(under_cursor, self._cursor) if under_cursor is not None and self._was_moved else self._cursor
         moved_by = kept - self._cursor
@@ -107,13 +110,16 @@ class GuestRows(ScrollView, can_focus=True):
     def _layout(self) -> tuple[object, ...]:
         return (self._columns, len(self._guests))
 
-    def _fitting(self) -> tuple[Column, ...]:
+    def _fit_columns(self) -> None:
         width = (self.size.width or self.app.size.width) - LEFT_MARGIN
-        return fitting(self._view.columns, width, several_hosts=len(self._fleet.hosts) > 1)
+        columns = fitting(self._view.columns, width, several_hosts=len(self._fleet.hosts) > 1)
+        if columns != self._columns:
+            self._columns = columns
+            self.post_message(self.ColumnsFitted())
 
     def on_resize(self) -> None:
         """Choose the columns that fit."""
-        self._columns = self._fitting()
+        self._fit_columns()
         self._drawn.clear()
         self._keep_cursor_visible()
         self.refresh()

@@ -47,8 +47,11 @@ class GuestTable(Vertical):
         """Draw the titles; an arrow tells which column the list is sorted by."""
         titles = Text(" " * LEFT_MARGIN, no_wrap=True, end="")
         for column in self.rows.columns:
-            arrow = f" {ARROWS[view.reverse]}" if column.key == view.sort_by else ""
-            titles.append(fit(f"{column.title}{arrow}", column.width + CELL_PADDING))
+            title = column.title
+            if column.key == view.sort_by:
+                gap = " " * (len(title) < column.width)  # where there is none, the arrow keeps off the next title
+                title = f"{title}{gap}{ARROWS[view.reverse]}"
+            titles.append(fit(title, column.width + CELL_PADDING))
         self.query_one("#titles", Static).update(titles)
 
     def on_click(self, event: events.Click) -> None:
