@@ -6,11 +6,13 @@ All raise what `protocol.call` raises. Facts: QEMU's qga/qapi-schema.json.
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tui.agent.errors import GuestNotRunningError, NotConnectedError, UnansweredError
 from tui.agent.protocol import Fields, Json, call, integer, text
 from tui.agent.transport import Transport
 
@@ -25,6 +27,13 @@ class FreezeStatus(StrEnum):
 
     THAWED = "thawed"
     FROZEN = "frozen"
+
+
+class ShutdownMode(StrEnum):
+    """How a guest is to end, in the agent's words."""
+
+    POWERDOWN = "powerdown"
+    REBOOT = "reboot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,17 @@ async def fsfreeze_thaw(transport: Transport, timeout_s: int) -> int:
     """Thaw all filesystems and return how many were thawed; 0 where none was frozen."""
     command = "guest-fsfreeze-thaw"
     return integer(await call(transport, command, timeout_s=timeout_s), command)
+
+
+async def shutdown(transport: Transport, mode: ShutdownMode, timeout_s: int = QUESTION_TIMEOUT_S) -> None:
+    """Ask a guest to end; returns when it was asked.
+
+    The agent replies to this only where it refuses (`success-response: false`), so that silence after an answered ping
+    is taken for consent, and so is the end of the agent.
+    """
+    await ping(transport, timeout_s)
+    with contextlib.suppress(UnansweredError, NotConnectedError, GuestNotRunningError):
+        await call(transport, "guest-shutdown", {"mode": mode}, timeout_s=timeout_s)
 
 
 async def exec_start(

@@ -139,11 +139,20 @@ def is_local(uri: str) -> bool:
 
 
 async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
-    """Image paths of all other domains, running and stored, with the names of the domains that use them."""
+    """Image paths of all other domains, running and stored, with the names of the domains that use them.
+
+    Raises HostError where one of them does not let it be known.
+    """
     users: dict[str, tuple[str, ...]] = {}
     for facts in await host.list_domains():
         if facts.uuid == uuid:
             continue
+        if facts.unread:
+            raise HostError(
+                f"It is not known which images {facts.name} uses",
+                cause=facts.unread,
+                next_step="See what virsh dumpxml says of that guest.",
+            )
         stored = disks_by_target(await host.stored_xml(facts.uuid)).values() if facts.persistent else ()
         for path in {path for disk in (*facts.disks, *stored) for path in (disk.source, *disk.backing)}:
             users[path] = (*users.get(path, ()), facts.name)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import ParamSpec
 
@@ -70,7 +71,8 @@ class FileReach:
 
 async def on_thread(disk: PlannedDisk, work: Callable[P, str], *words: P.args, **named: P.kwargs) -> str:
     """Read or write much of a disk on a daemon thread of its own, which no exit waits for."""
-    return await Lane(f"copy-{disk.target}", 1).call(work, *words, **named)
+    with closing(Lane(f"copy-{disk.target}", 1)) as lane:
+        return await lane.call(work, *words, **named)
 
 
 def file_system(folder: str) -> FileSystem | None:

@@ -189,14 +189,18 @@ class StreamReach:
         return await self._ask(lambda host: self._storage(host).read(path, offset, length))
 
     async def _writers(self, path: str) -> list[str]:
+        """The guests that may write to an image: one whose disks are not known is among them."""
         names = next((disk.names for disk in self._plan.disks if disk.base == path), (path,))
         return [
             facts.name
             for facts in await self._ask(lambda host: host.list_domains())
             if facts.power is not PowerState.OFF
-            and any(
-                disk.source in names or (disk.mirror_job and path in (disk.source, *disk.backing))
-                for disk in facts.disks
+            and (
+                facts.unread
+                or any(
+                    disk.source in names or (disk.mirror_job and path in (disk.source, *disk.backing))
+                    for disk in facts.disks
+                )
             )
         ]
 

@@ -67,7 +67,11 @@ class HostSession:
     async def open(self) -> None:
         """Connect; raises HostUnreachableError."""
         host = self._connect(self._uri)
-        await host.open()
+        try:
+            await host.open()
+        except BaseException:
+            await host.close()
+            raise
         self._host = host
         self._lost = False
         self._unsubscribe = host.subscribe(self._hear)

@@ -19,6 +19,8 @@ def diagnose(
     `port_changed_at` is the Unix time of the port's last event in this run. `connected` is a claim of the hypervisor;
     only an answered ping makes it `responding`.
     """
+    if facts.unread:
+        return AgentState.UNKNOWN, facts.unread
     if facts.power is PowerState.OFF:
         return AgentState.OFF, facts.power_reason
     if facts.power is PowerState.PAUSED:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from tui.hosts.port import Host, PowerWay
+from tui.hosts.port import Host, HostError, HostUnreachableError, NoSuchDomainError, PowerWay
 from tui.model.guest import AgentState, Guest, PowerState
 
 
@@ -51,24 +52,54 @@ def in_words(act: PowerAct, guest: Guest) -> str:
 
 
 async def carry_out(host: Host, guest: Guest, act: PowerAct) -> str:
-    """Do it and say what was done; raises HostError. A guest that was asked to end is not off yet: the list tells."""
+    """Do it and say what the host then shows; raises HostError.
+
+    A guest that was asked to end is not off yet: the list tells.
+    """
     uuid = guest.id.uuid
     match act:
         case PowerAct.START:
             await host.start(uuid)
-            return f"{guest.name} was started"
+            return await _shown(host, guest, PowerState.RUNNING, "was started")
         case PowerAct.SHUT_DOWN:
-            await host.shut_down(uuid, way_to(guest))
-            return f"{guest.name} was asked to shut down ({way_to(guest)})"
+            return f"{guest.name} was asked to shut down ({await _asked(host.shut_down, guest)})"
         case PowerAct.REBOOT:
-            await host.reboot(uuid, way_to(guest))
-            return f"{guest.name} was asked to reboot ({way_to(guest)})"
+            return f"{guest.name} was asked to reboot ({await _asked(host.reboot, guest)})"
         case PowerAct.SUSPEND:
             await host.suspend(uuid)
-            return f"{guest.name} was suspended"
+            return await _shown(host, guest, PowerState.PAUSED, "was suspended")
         case PowerAct.RESUME:
             await host.resume(uuid)
-            return f"{guest.name} was resumed"
+            return await _shown(host, guest, PowerState.RUNNING, "was resumed")
         case PowerAct.FORCE_OFF:
             await host.force_off(uuid)
-            return f"{guest.name} was forced off"
+            return await _shown(host, guest, PowerState.OFF, "was forced off")
+
+
+async def _shown(host: Host, guest: Guest, wanted: PowerState, done: str) -> str:
+    """What was done, once the host shows it; a transient guest that is off is gone from it."""
+    try:
+        facts = await host.read_domain(guest.id.uuid)
+    except NoSuchDomainError:
+        if wanted is PowerState.OFF:
+            return f"{guest.name} {done}"
+        raise
+    if facts.power is not wanted:
+        why = f" ({facts.power_reason})" if facts.power_reason else ""
+        raise HostError(f"libvirt did it, but {guest.name} is {facts.power}{why}", next_step="See its log on the host.")
+    return f"{guest.name} {done}"
+
+
+async def _asked(ask: Callable[[str, PowerWay], Awaitable[None]], guest: Guest) -> str:
+    """Ask a guest to end and say by which way: by the power button where its agent does not do it, and why."""
+    if way_to(guest) is PowerWay.ACPI:
+        await ask(guest.id.uuid, PowerWay.ACPI)
+        return PowerWay.ACPI
+    try:
+        await ask(guest.id.uuid, PowerWay.AGENT)
+    except (HostUnreachableError, NoSuchDomainError):
+        raise
+    except HostError as error:
+        await ask(guest.id.uuid, PowerWay.ACPI)
+        return f"{PowerWay.ACPI}; not by its agent: {error.cause or error.title}"
+    return PowerWay.AGENT

@@ -15,11 +15,13 @@ class Connection:
     """Opened at its first use by a blocking `opener`, and opened anew after `drop`.
 
     `width` bounds the calls in flight: libvirt's daemon serves five requests of one client at once and queues the
-    rest, so that five hung ones would block the connection (`max_client_requests` in libvirtd.conf).
+    rest, so that five hung ones would block the connection (`max_client_requests` in libvirtd.conf). `let_go` takes
+    leave of a dropped handle; it blocks and raises nothing.
     """
 
-    def __init__(self, opener: Callable[[], Any], name: str, width: int) -> None:
+    def __init__(self, opener: Callable[[], Any], let_go: Callable[[Any], None], name: str, width: int) -> None:
         self._opener = opener
+        self._let_go = let_go
         self._lane = Lane(name, width)
         self._opening = asyncio.Lock()
         self._handle: Any = None
@@ -32,6 +34,19 @@ class Connection:
             handle = self._handle
         return await self._lane.call(question, handle)
 
-    def drop(self) -> None:
-        """Forget the handle; it is closed when the last call that uses it has returned."""
+    def drop(self, handle: Any = None) -> None:
+        """Forget the handle, or do nothing where it is not `handle` any more.
+
+        It is closed on the lane, when the last call that uses it has returned: to close it is a call too.
+        """
+        dropped = self._handle
+        if dropped is None or handle not in (None, dropped):
+            return
         self._handle = None
+        let_go = self._let_go
+        self._lane.put(lambda: let_go(dropped))
+
+    def close(self) -> None:
+        """Drop the handle and let the lane's threads end; a later call begins anew."""
+        self.drop()
+        self._lane.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -73,7 +74,11 @@ def _run_for_ever() -> None:
 
 
 def watch(connection: Any, host: str, sink: Sink) -> None:
-    """Register for everything that changes what a guest list shows; what a driver lacks is left out."""
+    """Register for everything that changes what a guest list shows; what a driver lacks is left out.
+
+    Once per connection, until `unwatch`: libvirt takes one close callback. Raises libvirtError and leaves nothing
+    registered then.
+    """
 
     def lifecycle(_conn: Any, domain: Any, event: int, _detail: int, _opaque: object) -> None:
         what = _LIFECYCLE.get(event, "changed")
@@ -109,10 +114,27 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
         libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: device_removed,
         libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: block_job,
     }
-    for event_id, callback in callbacks.items():
-        try:
-            connection.domainEventRegisterAny(None, event_id, callback, None)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-                raise
-    connection.registerCloseCallback(closed, None)
+    try:
+        for event_id, callback in callbacks.items():
+            _register(connection, event_id, callback)
+        connection.registerCloseCallback(closed, None)
+    except libvirt.libvirtError:
+        unwatch(connection)
+        raise
+
+
+def _register(connection: Any, event_id: int, callback: Callable[..., None]) -> None:
+    try:
+        connection.domainEventRegisterAny(None, event_id, callback, None)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+
+
+def unwatch(connection: Any) -> None:
+    """Undo `watch`, as far as it came and as far as a connection that is gone still lets one."""
+    for callback_id in tuple(getattr(connection, "domainEventCallbackID", ())):
+        with contextlib.suppress(libvirt.libvirtError):
+            connection.domainEventDeregisterAny(callback_id)
+    with contextlib.suppress(libvirt.libvirtError):
+        connection.unregisterCloseCallback()

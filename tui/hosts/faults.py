@@ -48,7 +48,15 @@ def is_denial(code: int, text: str) -> bool:
     return code in _DENIED or ("socket" in text and "Permission denied" in text)
 
 
-_CONNECTION_WORDS = ("client socket is closed", "end of file while reading", "cannot recv data", "connection reset")
+_CONNECTION_WORDS = (
+    "client socket is closed",
+    "end of file while reading",
+    "cannot recv data",
+    "connection reset",
+    "closed due to keepalive timeout",
+    "received hangup event on socket",
+    "error event on socket",
+)
 
 
 def is_connection_loss(code: int, domain: int, text: str) -> bool:
@@ -57,6 +65,11 @@ def is_connection_loss(code: int, domain: int, text: str) -> bool:
         return True
     in_transport = domain in {FROM_RPC, FROM_REMOTE} and code in {SYSTEM_ERROR, INTERNAL_ERROR}
     return in_transport and any(words in text.lower() for words in _CONNECTION_WORDS)
+
+
+def is_of_transport(code: int, domain: int) -> bool:
+    """Whether the error may come of the line to the daemon, whatever its words."""
+    return domain in {FROM_RPC, FROM_REMOTE} or code == INTERNAL_ERROR
 
 
 def agent_error(code: int, domain: int, text: str) -> agent.AgentError:

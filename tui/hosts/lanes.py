@@ -11,27 +11,35 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Jobs = queue.SimpleQueue[Callable[[], None] | None]
+
 
 class Lane:
-    """A fixed number of daemon threads that run blocking calls in the order in which they were asked for.
+    """Daemon threads, `width` at most, that run blocking calls in the order in which they were asked for.
 
-    Cancelling the awaiting task drops the answer, never the call: a thread inside libvirt cannot be interrupted.
+    A thread begins with a call, so that a lane that is never asked has none. Cancelling the awaiting task drops the
+    answer, never the call: a thread inside libvirt cannot be interrupted.
     """
 
     def __init__(self, name: str, width: int) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._name = name
         self._width = width
-        for number in range(width):
-            threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True).start()
-
-    def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
+        self._jobs: Jobs = queue.SimpleQueue()
+        self._threads = 0
 
     def close(self) -> None:
-        """Let the threads end once they have done what was asked for; nothing may be asked for afterwards."""
-        for _ in range(self._width):
+        """Let the threads end once they have done what was asked for; who asks afterwards begins others."""
+        for _ in range(self._threads):
             self._jobs.put(None)
+        self._jobs, self._threads = queue.SimpleQueue(), 0
+
+    def put(self, job: Callable[[], None]) -> None:
+        """Have `job`, which raises nothing, run without waiting for it."""
+        if self._threads < self._width:
+            name = f"{self._name}-{self._threads}"
+            threading.Thread(target=_serve, args=(self._jobs,), name=name, daemon=True).start()
+            self._threads += 1
+        self._jobs.put(job)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` on the lane and return its result, or raise what it raised."""
@@ -57,5 +65,11 @@ class Lane:
                 # The loop is closed: the program has quit and nobody is left to hear the answer.
                 return
 
-        self._jobs.put(job)
+        self.put(job)
         return await answer
+
+
+def _serve(jobs: Jobs) -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # an idle thread holds on to nothing that the last call used

@@ -12,16 +12,18 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import libvirt
 
-from tui.agent.errors import HostGoneError
+from tui.agent import commands
+from tui.agent.errors import AgentError, HostGoneError
 from tui.agent.transport import Transport
-from tui.hosts import faults, questions
+from tui.hosts import faults, losses, questions
 from tui.hosts.agent_line import AgentLine, AgentTurns
 from tui.hosts.connect_faults import connect_error
 from tui.hosts.connection import Connection
 from tui.hosts.counting import Counted
-from tui.hosts.events import start_event_loop, watch
+from tui.hosts.events import start_event_loop, unwatch, watch
 from tui.hosts.libvirt_storage import LibvirtStorage
-from tui.hosts.port import BlockJob, BlockSizes, HostUnreachableError, HostVersions, PowerWay
+from tui.hosts.losses import ConnectionLostError
+from tui.hosts.port import BlockJob, BlockSizes, HostError, HostUnreachableError, HostVersions, PowerWay
 from tui.hosts.storage import Storage
 from tui.hosts.uris import is_remote, without_prompts
 from tui.model.events import HostEvent, HostLost
@@ -34,6 +36,8 @@ CONTROL_WIDTH, PROBE_WIDTH, WORK_WIDTH, STREAM_WIDTH = 2, 3, 4, 2
 """Calls at once per connection; five hung ones would block it (max_client_requests in libvirtd.conf)."""
 
 KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 3
+
+_LOST = "The connection to libvirt was lost"
 
 
 def _open(uri: str, calls: Counter[str], note_read_only: Callable[[bool], None]) -> Counted:
@@ -63,14 +67,9 @@ def _open_to_look(address: str, refusal: libvirt.libvirtError) -> Any:
         raise refusal from None
 
 
-async def _ask_agent(connection: Connection, uuid: str, request: str, timeout_s: int) -> str:
-    """One request to a domain's agent; raises an AgentError."""
-    try:
-        return await connection.call(lambda handle: questions.ask_agent(handle, uuid, request, timeout_s))
-    except HostUnreachableError as error:
-        raise HostGoneError(error.title, cause=error.cause, next_step=error.next_step) from error
-    except libvirt.libvirtError as error:
-        raise faults.agent_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error)) from error
+def _let_go(handle: Counted) -> None:
+    """Without this, libvirt would hold a connection open for the callbacks that are registered on it."""
+    unwatch(handle.raw)
 
 
 def _text(error: libvirt.libvirtError) -> str:
@@ -86,13 +85,17 @@ class LibvirtHost:
         self.calls: Counter[str] = Counter()
         self._read_only = False
         opener = partial(_open, uri, self.calls, self._note_read_only)
-        self._control = Connection(opener, f"{name}-control", CONTROL_WIDTH)
-        self._probes = Connection(opener, f"{name}-probes", PROBE_WIDTH)
-        self._work = Connection(opener, f"{name}-work", WORK_WIDTH)
-        self._streams = Connection(opener, f"{name}-streams", STREAM_WIDTH)
-        self._opened = 0
+        self._control = Connection(opener, _let_go, f"{name}-control", CONTROL_WIDTH)
+        self._probes = Connection(opener, _let_go, f"{name}-probes", PROBE_WIDTH)
+        self._work = Connection(opener, _let_go, f"{name}-work", WORK_WIDTH)
+        self._streams = Connection(opener, _let_go, f"{name}-streams", STREAM_WIDTH)
+        self._watched: Counted | None = None
         self._turns = AgentTurns()
         self._listeners: list[Callable[[HostEvent], None]] = []
+
+    @property
+    def _connections(self) -> tuple[Connection, ...]:
+        return self._control, self._probes, self._work, self._streams
 
     @property
     def name(self) -> str:
@@ -113,31 +116,33 @@ class LibvirtHost:
         self._read_only = read_only
 
     async def open(self) -> None:
-        """Connect the control connection and register for events."""
+        """Connect the control connection and register for events, once on each connection."""
         loop = asyncio.get_running_loop()
-        self._opened += 1
-        opened = self._opened
 
-        def sink(event: HostEvent) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the program has quit
-                loop.call_soon_threadsafe(self._dispatch, event, opened)
+        def register(handle: Counted) -> Counted:
+            def sink(event: HostEvent) -> None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: the program has quit
+                    loop.call_soon_threadsafe(self._dispatch, event, handle)
 
-        await self._ask(lambda connection: watch(connection.raw, self._name, sink))
+            if handle is not self._watched:
+                watch(handle.raw, self._name, sink)
+            return handle
+
+        self._watched = await self._ask(register)
 
     async def close(self) -> None:
-        """Let go of the connections without waiting for calls in flight."""
-        self._drop_all()
+        """Let go of the connections and their threads without waiting for calls in flight."""
+        self._watched = None
+        for connection in self._connections:
+            connection.close()
 
-    def _drop_all(self) -> None:
-        for connection in (self._control, self._probes, self._work, self._streams):
-            connection.drop()
-
-    def _dispatch(self, event: HostEvent, opened: int) -> None:
-        if opened != self._opened:
-            return  # from a connection that was given up already
+    def _dispatch(self, event: HostEvent, handle: Counted) -> None:
+        if handle is not self._watched:
+            return  # from a connection without events, or one that was given up already
         if isinstance(event, HostLost):
-            self._opened += 1
-            self._drop_all()
+            self._watched = None
+            for connection in self._connections:
+                connection.drop()
         for listener in tuple(self._listeners):
             listener(event)
 
@@ -159,14 +164,41 @@ class LibvirtHost:
         return await self._ask_on(self._streams, lambda connection: question(connection, *words, **options))
 
     async def _ask_on(self, line: Connection, question: Callable[[Any], T]) -> T:
-        opened = self._opened
         try:
-            return await line.call(question)
+            return await self._call(line, question)
+        except ConnectionLostError as lost:
+            raise HostUnreachableError(_LOST, original=lost.text, code=lost.code) from lost
         except libvirt.libvirtError as error:
-            fault = faults.host_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
-            if isinstance(fault, HostUnreachableError):
-                self._dispatch(HostLost(self._name, _text(error), time.time()), opened)
+            raise faults.host_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error)) from error
+
+    async def _ask_agent(self, line: Connection, uuid: str, request: str, timeout_s: int) -> str:
+        """One request to a domain's agent; raises an AgentError."""
+        try:
+            return await self._call(line, lambda handle: questions.ask_agent(handle, uuid, request, timeout_s))
+        except ConnectionLostError as lost:
+            raise HostGoneError(_LOST, original=lost.text) from lost
+        except HostUnreachableError as error:
+            raise HostGoneError(error.title, cause=error.cause, next_step=error.next_step) from error
+        except libvirt.libvirtError as error:
+            fault = faults.agent_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
             raise fault from error
+
+    async def _call(self, line: Connection, question: Callable[[Any], T]) -> T:
+        """Ask on `line`, once anew on a new connection where the former one was closed before anything was sent."""
+        try:
+            return await self._call_once(line, question)
+        except ConnectionLostError as lost:
+            if lost.sent:
+                raise
+            return await self._call_once(line, question)
+
+    async def _call_once(self, line: Connection, question: Callable[[Any], T]) -> T:
+        try:
+            return await line.call(lambda handle: losses.ask(handle, question))
+        except ConnectionLostError as lost:
+            line.drop(lost.handle)
+            self._dispatch(HostLost(self._name, lost.text, time.time()), lost.handle)
+            raise
 
     async def _ask_domain(
         self, uuid: str, question: Callable[Concatenate[Any, P], T], *words: P.args, **options: P.kwargs
@@ -178,7 +210,7 @@ class LibvirtHost:
         return await self._ask(questions.versions)
 
     async def list_domains(self) -> tuple[DomainFacts, ...]:
-        """All domains, in few calls; one that vanishes while the list is read is left out."""
+        """All domains, in few calls; one that vanishes meanwhile is left out, one that cannot be read says why."""
         return await self._ask(questions.list_facts)
 
     async def read_domain(self, uuid: str) -> DomainFacts:
@@ -211,11 +243,11 @@ class LibvirtHost:
 
     def probe_line(self, uuid: str) -> Transport:
         """A line for pings and questions."""
-        return AgentLine(partial(_ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True)
+        return AgentLine(partial(self._ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True)
 
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing."""
-        return AgentLine(partial(_ask_agent, self._work, uuid), self._turns.of(uuid))
+        return AgentLine(partial(self._ask_agent, self._work, uuid), self._turns.of(uuid))
 
     async def snapshot_disks(self, uuid: str, snapshot_xml: str) -> None:
         """Switch disks to overlays, atomically and without a snapshot object."""
@@ -271,11 +303,25 @@ class LibvirtHost:
 
     async def shut_down(self, uuid: str, way: PowerWay) -> None:
         """Ask a guest to power off; returns when it was asked, not when it is off."""
-        await self._ask_domain(uuid, questions.shut_down, way)
+        if way is PowerWay.AGENT:
+            await self._end_by_agent(uuid, commands.ShutdownMode.POWERDOWN)
+        else:
+            await self._ask_domain(uuid, questions.shut_down)
 
     async def reboot(self, uuid: str, way: PowerWay) -> None:
         """Ask a guest to boot anew; returns when it was asked."""
-        await self._ask_domain(uuid, questions.reboot, way)
+        if way is PowerWay.AGENT:
+            await self._end_by_agent(uuid, commands.ShutdownMode.REBOOT)
+        else:
+            await self._ask_domain(uuid, questions.reboot)
+
+    async def _end_by_agent(self, uuid: str, mode: commands.ShutdownMode) -> None:
+        """On the work line: libvirt's own calls for it wait for a hung agent without an end."""
+        try:
+            await commands.shutdown(self.work_line(uuid), mode)
+        except AgentError as error:
+            kind = HostUnreachableError if isinstance(error, HostGoneError) else HostError
+            raise kind(error.title, cause=error.cause, next_step=error.next_step, original=error.original) from error
 
     async def force_off(self, uuid: str) -> None:
         """Cut a domain's power."""

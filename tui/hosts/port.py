@@ -99,11 +99,11 @@ class Host(Protocol):
         ...
 
     async def open(self) -> None:
-        """Connect, once; raises HostUnreachableError with the way to mend it."""
+        """Connect, or see that the connection stands; raises HostUnreachableError with the way to mend it."""
         ...
 
     async def close(self) -> None:
-        """Let go of the connections; never waits for a hung call."""
+        """Let go of the connections, also of what a failed `open` began; never waits for a hung call."""
         ...
 
     def subscribe(self, listener: Callable[[HostEvent], None]) -> Callable[[], None]:
@@ -115,11 +115,11 @@ class Host(Protocol):
         ...
 
     async def list_domains(self) -> tuple[DomainFacts, ...]:
-        """All domains, running and stored, with their facts."""
+        """All domains, running and stored, with their facts; one whose definition is ill says so in `unread`."""
         ...
 
     async def read_domain(self, uuid: str) -> DomainFacts:
-        """The facts of one domain, read now."""
+        """The facts of one domain, read now; raises MalformedXmlError and UnicodeDecodeError besides."""
         ...
 
     async def live_xml(self, uuid: str, *, secrets: bool = False) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 
-from tui.hosts import faults
+from tui.hosts import faults, losses
 from tui.hosts.domain_xml import read_definition
-from tui.hosts.port import BlockJob, BlockSizes, HostVersions, PowerWay
+from tui.hosts.port import BlockJob, BlockSizes, HostVersions
 from tui.hosts.power_words import power_of
+from tui.model.errors import ExplainedError
 from tui.model.guest import Address, AddressSource, Channel, DomainFacts, PowerState
 
 RUN_METADATA_URI = "https://qga-tui.invalid/backup-run/1"
@@ -24,23 +25,28 @@ def versions(connection: Any) -> HostVersions:
 
 
 def list_facts(connection: Any) -> tuple[DomainFacts, ...]:
-    """States, persistence and autostart in one call each, the definitions one by one."""
+    """States, persistence and autostart in one call each, the definitions one by one: an ill one spoils no other."""
     persistent = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)}
     autostarted = {each.UUIDString() for each in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
     facts: list[DomainFacts] = []
     for domain, stats in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0):
         uuid = domain.UUIDString()
         state = (stats.get("state.state", 0), stats.get("state.reason", 0))
+        kept = {"persistent": uuid in persistent, "autostart": uuid in autostarted}
         try:
-            facts.append(_facts(domain, state, persistent=uuid in persistent, autostart=uuid in autostarted))
+            facts.append(_facts(domain, state, **kept))
         except libvirt.libvirtError as error:
-            if error.get_error_code() != faults.NO_DOMAIN:
+            if losses.is_lost(error, connection):
                 raise
+            if error.get_error_code() != faults.NO_DOMAIN:
+                facts.append(_unread(domain, state, error, **kept))
+        except (ExplainedError, ValueError) as error:
+            facts.append(_unread(domain, state, error, **kept))
     return tuple(facts)
 
 
 def read_facts(domain: Any) -> DomainFacts:
-    """The facts of one domain."""
+    """The facts of one domain; raises MalformedXmlError, and UnicodeDecodeError as the binding does."""
     persistent = bool(domain.isPersistent())
     autostart = persistent and bool(domain.autostart())
     return _facts(domain, tuple(domain.state(0)), persistent=persistent, autostart=autostart)
@@ -205,18 +211,14 @@ def start_paused(domain: Any) -> None:
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
 
 
-def shut_down(domain: Any, way: PowerWay) -> None:
-    """Ask a guest to power off."""
-    agent = way is PowerWay.AGENT
-    domain.shutdownFlags(
-        libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT if agent else libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
-    )
+def shut_down(domain: Any) -> None:
+    """Press a guest's ACPI power button, which it may ignore."""
+    domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
 
 
-def reboot(domain: Any, way: PowerWay) -> None:
-    """Ask a guest to boot anew."""
-    agent = way is PowerWay.AGENT
-    domain.reboot(libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT if agent else libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
+def reboot(domain: Any) -> None:
+    """Press a guest's ACPI power button and start it again once it is off."""
+    domain.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
 
 
 def force_off(domain: Any) -> None:
@@ -329,3 +331,15 @@ def _facts(domain: Any, state: tuple[int, int], *, persistent: bool, autostart: 
         vcpus=definition.vcpus,
         os_hint=definition.os_hint,
     )
+
+
+def _unread(domain: Any, state: tuple[int, int], error: Exception, *, persistent: bool, autostart: bool) -> DomainFacts:
+    """What is known of a domain whose definition cannot be read: bytes that are no UTF-8 are a ValueError."""
+    power, reason = power_of(*state)
+    uuid = domain.UUIDString()
+    try:
+        name = domain.name()
+    except ValueError:
+        name = uuid
+    unread = f"its definition cannot be read: {error}"
+    return DomainFacts(uuid, name, power, reason, Channel.UNKNOWN, persistent, autostart=autostart, unread=unread)

@@ -72,6 +72,8 @@ class DomainFacts:
     vcpus: int = 0
     os_hint: str = ""
     """The operating system that whoever made the domain noted in its metadata (libosinfo's id), often wrong."""
+    unread: str = ""
+    """Why the definition could not be read, so that nothing is known of the channel and the disks; else empty."""
 
 
 class AddressSource(StrEnum):
