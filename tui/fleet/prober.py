@@ -15,6 +15,9 @@ from tui.fleet.liveness import LivenessPolicy, can_be_asked, is_silent, pause_s
 from tui.model.guest import AgentFacts, Guest, GuestId
 from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
 
+IN_VAIN_S = 5.0
+"""Seconds before a guest is asked again of whose agent nothing was learned, unless its port opens anew."""
+
 _SILENCES: dict[type[errors.AgentError], Silence] = {
     errors.LinkBrokenError: Silence.LINK_BROKEN,
     errors.AccessDeniedError: Silence.NOT_ALLOWED,
@@ -67,6 +70,7 @@ class Prober:
         self._is_held = is_held
         self._due: dict[GuestId, float] = {}
         self._again: set[GuestId] = set()
+        self._in_vain: dict[GuestId, tuple[float | None, float]] = {}
         self._asking: dict[GuestId, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(policy.at_once_per_host)
         self._places_of_silent = asyncio.Semaphore(policy.silent_at_once_per_host)
@@ -81,8 +85,18 @@ class Prober:
         """See to it that a guest that can be asked is asked in its turn."""
         if not can_be_asked(guest):
             self._due.pop(guest.id, None)
+            self._in_vain.pop(guest.id, None)
         elif guest.probe is None and self._policy.cycle_s > 0:
-            self.ask_soon(guest.id)
+            port, until = self._in_vain.get(guest.id, (None, 0.0))
+            if port == guest.port_changed_at and until > time.monotonic():
+                self._due[guest.id] = min(until, self._due.get(guest.id, until))
+                self._changed.set()
+            else:
+                self.ask_soon(guest.id)
+
+    def begin_anew(self) -> None:
+        """Forget which guests were asked in vain: the host is connected anew."""
+        self._in_vain.clear()
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -130,6 +144,10 @@ class Prober:
             if latest is not None and latest.port_changed_at != guest.port_changed_at:
                 self.ask_soon(guest.id)  # the answer is about a port that was closed meanwhile
                 return
+            if outcome is None:
+                self._in_vain[guest.id] = (guest.port_changed_at, time.monotonic() + IN_VAIN_S)
+            else:
+                self._in_vain.pop(guest.id, None)
             self._tell(guest.id, outcome)
             if isinstance(outcome, Answered) and not outcome.frozen and self._is_to_introduce_itself(guest):
                 await self._introduce(guest)

@@ -52,7 +52,7 @@ class Sampler:
                     await self._sample_cpu()
                 if self._addresses and time.monotonic() - self._addresses_at >= ADDRESSES_EVERY_S:
                     await self._sample_addresses()
-            except HostError:
+            except (HostError, ValueError):  # a ValueError is text of one guest that is no UTF-8
                 self._times = {}
             await asyncio.sleep(CPU_EVERY_S)
 

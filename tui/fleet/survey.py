@@ -8,7 +8,8 @@ import time
 from tui.fleet.fleet import Fleet, HostStatus, Link, first_seen, probed
 from tui.fleet.liveness import LivenessPolicy, can_be_asked
 from tui.fleet.prober import probe
-from tui.hosts.port import Host, HostError
+from tui.hosts.port import Host
+from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 
 
@@ -24,7 +25,7 @@ async def _survey_host(host: Host, policy: LivenessPolicy) -> tuple[HostStatus, 
     try:
         await host.open()
         listed = await host.list_domains()
-    except HostError as error:
+    except ExplainedError as error:
         return HostStatus(host.name, host.uri, Link.LOST, error.one_line(), time.time()), ()
     places = asyncio.Semaphore(policy.at_once_per_host)
 
@@ -37,7 +38,7 @@ async def _survey_host(host: Host, policy: LivenessPolicy) -> tuple[HostStatus, 
             return probed(guest, outcome)
         try:
             return first_seen(host.name, await host.read_domain(guest.id.uuid))
-        except HostError:
+        except (ExplainedError, ValueError):  # a ValueError is text that is no UTF-8
             return guest
 
     guests = await asyncio.gather(*(asked(first_seen(host.name, facts)) for facts in listed))

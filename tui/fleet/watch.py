@@ -11,6 +11,7 @@ from tui.fleet import fleet as folding
 from tui.fleet.fleet import Fleet, HostStatus, Link
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.prober import Prober
+from tui.fleet.read_order import ReadOrder
 from tui.fleet.sampling import Sampler
 from tui.hosts.port import Host, HostError, NoSuchDomainError
 from tui.model.events import (
@@ -86,6 +87,7 @@ class HostWatch:
         self._list_wanted = asyncio.Event()
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._read_again: set[str] = set()
+        self._order = ReadOrder()
         self.sampler = Sampler(host, lambda: watch.fleet, self._sampled)
         self.prober = Prober(
             self._guest,
@@ -108,6 +110,7 @@ class HostWatch:
         try:
             while True:
                 self._lost.clear()
+                self.prober.begin_anew()
                 try:
                     await self._host.open()
                     await self._list()
@@ -115,6 +118,9 @@ class HostWatch:
                     await self._relist_until_lost()
                 except HostError as error:
                     self._set_link(Link.LOST, error.one_line())
+                    failures += 1
+                except Exception as error:  # noqa: BLE001 - what nobody foresaw in one host ends no other's watch
+                    self._set_link(Link.LOST, f"it cannot be watched: {type(error).__name__}: {error}")
                     failures += 1
                 await self._wait(self._list_wanted, BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 self._list_wanted.clear()
@@ -138,15 +144,18 @@ class HostWatch:
             return
 
     async def _list(self) -> None:
-        asked_at = time.time()
+        asked_at, asked = time.time(), self._order.ask()
         listed = await self._host.list_domains()
-        known = {guest.id for guest in self._watch.fleet.of_host(self._host.name)}
-        fleet = self._watch.fleet.without(*known.difference(GuestId(self._host.name, each.uuid) for each in listed))
-        fleet = fleet.with_guests(*(self._with_facts(facts, asked_at) for facts in listed))
+        name, guests = self._host.name, self._watch.fleet.of_host(self._host.name)
+        news = [facts for facts in listed if self._order.is_news(facts.uuid, asked)]
+        there = {each.uuid for each in listed}
+        gone = [each.id for each in guests if each.id.uuid not in there and self._order.is_news(each.id.uuid, asked)]
+        self._order.all_answered(asked)
+        fleet = self._watch.fleet.without(*gone).with_guests(*(self._with_facts(facts, asked_at) for facts in news))
         self._watch.become(fleet)
         self._set_link(Link.CONNECTED, "")
         self.sampler.look_again()
-        for guest in fleet.of_host(self._host.name):
+        for guest in fleet.of_host(name):
             self.prober.plan(guest)
 
     def _with_facts(self, facts: DomainFacts, asked_at: float) -> Guest:
@@ -231,12 +240,21 @@ class HostWatch:
             self._read_soon(uuid)
 
     async def _read(self, uuid: str) -> None:
-        asked_at = time.time()
+        asked_at, asked = time.time(), self._order.ask()
+        facts: DomainFacts | None = None
         try:
             facts = await self._host.read_domain(uuid)
         except NoSuchDomainError:
-            self._watch.become(self._watch.fleet.without(GuestId(self._host.name, uuid)))
+            pass  # then it is gone
         except HostError:
             return  # the list read after the next connection tells
+        except Exception:  # noqa: BLE001 - the list keeps its row and tells why it cannot be read
+            self.relist_soon()
+            return
+        if not self._order.is_news(uuid, asked):
+            return
+        self._order.answered(uuid, asked)
+        if facts is None:
+            self._watch.become(self._watch.fleet.without(GuestId(self._host.name, uuid)))
         else:
             self._replace(self._with_facts(facts, asked_at))
