@@ -161,7 +161,7 @@ class QgaTui(App[None]):
                 wanted = tuple(each.id for each in event.guests)
                 self.push_screen(RoundsScreen(self._hosts, self.fleet, self._held_by_backup, wanted))
             case "serial":
-                open_serial(self, self._hosts[guest.id.host].uri, guest)
+                self.run_worker(open_serial(self, self._hosts[guest.id.host].uri, guest), name="serial")
             case "power":
                 self.run_worker(change_power(self, self._hosts, event.guests), name="power")
 

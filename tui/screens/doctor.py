@@ -233,7 +233,10 @@ class DoctorScreen(Screen[None]):
 
     def action_serial(self) -> None:
         """Hand the terminal to the guest's console, where most of what mends an agent is typed."""
-        open_serial(self.app, self._host.uri, self._guest)
+        self.run_worker(self._use_serial(), name="serial")
+
+    async def _use_serial(self) -> None:
+        await open_serial(self.app, self._host.uri, self._guest)
         self._attendance.look_soon()
 
     def action_system(self) -> None:

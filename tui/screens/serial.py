@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import subprocess
 
 from textual.app import App, SuspendNotSupported
 
@@ -11,18 +11,23 @@ from tui.model.guest import Guest
 from tui.model.text import printable
 
 
-def open_serial(app: App[None], uri: str, guest: Guest) -> None:
-    """Hand the terminal to `virsh console` until the user leaves it with ctrl+]."""
+async def open_serial(app: App[None], uri: str, guest: Guest) -> None:
+    """Hand the terminal to `virsh console` until the user leaves it with ctrl+].
+
+    The program works on meanwhile and draws nothing: a terminal that is handed over takes no more output, and who
+    writes to it all the same is held up once its queue is full.
+    """
     virsh = shutil.which("virsh")
     if virsh is None:
         app.notify("virsh is missing: install libvirt-clients.", severity="error", markup=False)
         return
     failure: OSError | None = None
     try:
-        with app.suspend():
+        with app.batch_update(), app.suspend():
             print(f"Serial console of {printable(guest.name)}; ctrl+] comes back.", flush=True)  # noqa: T201
             try:
-                subprocess.run([virsh, "-c", uri, "console", guest.id.uuid], check=False)
+                process = await asyncio.create_subprocess_exec(virsh, "-c", uri, "console", guest.id.uuid)
+                await process.wait()
             except OSError as error:
                 failure = error  # an exception inside would leave the terminal suspended
     except SuspendNotSupported:
