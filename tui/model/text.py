@@ -17,9 +17,11 @@ SHOWN_LIMIT = 4_000
 
 SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 """Select Graphic Rendition, the one control function that changes colours alone (ECMA-48, 8.3.117)."""
+# No string's body holds another one's head: the search from each head ends at the next one, so that a line of
+# unended heads is read once and not once per head.
 _CONTROL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
     r"|\x1b[ -/]*[0-~]?"  # all other escapes, and the heads of strings that nobody ended
     r"|.\x08|[\x07\x00]"  # overstrikes, bells and padding
 )
