@@ -57,6 +57,28 @@ def test_wrong_usage_is_one_line_and_the_verbs_own_code(
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["backup", "web1", "--to", "/tmp", "--limit", "abc"], "not a rate in MB/s: abc"),
+        (["restore", "/b", "--limit", "-1"], "not a rate in MB/s: -1"),
+        (["jobs", "--limit", "nan"], "not a rate in MB/s: nan"),
+        (["jobs", "--limit", "0.0000001"], "less than one byte per second: 0.0000001"),
+        (["exec", "web1", "--timeout", "soon", "--", "true"], "not a number of seconds: soon"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_refused_in_words_of_the_users(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert said in capsys.readouterr().err
+
+
+def test_a_limit_is_in_megabytes_and_0_is_none() -> None:
+    assert [parse(["jobs", "--limit", text]).limit for text in ("0", "0.5", "1e3")] == [0, 500_000, 10**9]
+
+
+@pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["-c", "test:///default", "exec", "nobody", "--", "true"], 255, "There is no guest nobody"),

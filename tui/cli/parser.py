@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeAlias
 
@@ -256,15 +257,27 @@ def _pair(text: str) -> str:
     return text
 
 
+def _number(text: str) -> float:
+    """The number that was typed; not-a-number, which no range holds, for anything else."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def _megabytes(text: str) -> int:
-    value = float(text)
+    """Bytes per second, 0 for no bound: a rate that would round to 0 is refused."""
+    value = _number(text)
     if not 0 <= value < 10**6:
         raise argparse.ArgumentTypeError(f"not a rate in MB/s: {text}")
-    return int(value * 1_000_000)
+    rate = int(value * 1_000_000)
+    if value and not rate:
+        raise argparse.ArgumentTypeError(f"less than one byte per second: {text}")
+    return rate
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < 10**7:
         raise argparse.ArgumentTypeError(f"not a number of seconds: {text}")
     return value
