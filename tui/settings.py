@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TypeGuard
 
 from tui.model.errors import ExplainedError
+from tui.model.paths import typed_path
 
 APP = "qga-tui"
 PRIVATE_FOLDER = 0o700
@@ -41,7 +42,7 @@ def config_folder() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Make `path` with its parents, open to the user alone, and return it."""
+    """Return `path`, made open to the user alone unless it is there; missing parents are made as the umask says."""
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     return path
 
@@ -109,12 +110,11 @@ def _plain_text(path: Path) -> str:
 
 
 def _folder(text: str) -> Path | None:
-    """The absolute folder that is meant, None where none can be: `~nobody-of-that-name/x`, a null byte."""
+    """The absolute folder that is meant, None where none can be."""
     try:
-        folder = Path(text).expanduser()
-    except RuntimeError:
+        return typed_path(text)
+    except ExplainedError:
         return None
-    return folder if folder.is_absolute() and "\0" not in text else None
 
 
 def _checked(path: Path, given: dict[str, object]) -> Config:

@@ -17,12 +17,14 @@ from tests.unit.test_backup_inside import an_ext4, make_qcow2
 from tests.unit.test_backup_proof import a_backup
 from tui.app import QgaTui
 from tui.backup.inside import raw_view
+from tui.backup.inside.debugfs import Entry, EntryKind
 from tui.backup.restore.boot_test import BootNote, keep_note
 from tui.backup.restore.catalogue import BackupWord, FoundBackup, found_in
 from tui.backup.restore.saved import read_saved
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.model.guest import AgentState
 from tui.model.text import printable
+from tui.screens.backup import BackupScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.file import FileScreen
 from tui.screens.inside import InsideScreen
@@ -88,6 +90,43 @@ async def test_a_folder_is_typed_in_and_searched_too(tmp_path: Path) -> None:
         await until(pilot, lambda: app.screen is screen and len(cells(app)) == 2)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is not screen)
+
+
+async def test_a_path_that_cannot_be_one_is_refused_and_ends_nothing(tmp_path: Path) -> None:
+    host, one = LibvirtHost("test:///default", "here"), guest("web1", AgentState.RESPONDING)
+    found = found_one(write_backup(tmp_path / "a/backup"))
+    saved = read_saved(found.folder)
+    nowhere = "~nobody-is-called-so/x"
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_list(pilot, app, tmp_path / "a", 1)
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        app.screen.query_one(Input).value = nowhere
+        await pilot.press("enter")
+        await until(pilot, lambda: any("nobody-is-called-so" in note.message for note in app._notifications))
+        await app.push_screen(InsideScreen(saved))
+        inside = app.screen
+        assert isinstance(inside, InsideScreen)
+        inside.rows = (Entry(12, EntryKind.FILE, 0o644, 1, "hosts"),)
+        inside._draw()
+        inside.action_take()
+        await until(pilot, lambda: isinstance(app.screen, LineScreen) and bool(app.screen.query(Input)))
+        app.screen.query_one(Input).value = nowhere
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is inside and "nobody-is-called-so" in shown(app, "#said"))
+        await app.push_screen(RestoreScreen(host, found, saved, (one,), ()))
+        await until(pilot, lambda: app.screen.query_one("#ways").has_focus)
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: app.screen.query_one("#name").has_focus)
+        app.screen.query_one("#place", Input).value = nowhere
+        await pilot.press("enter")
+        await until(pilot, lambda: "nobody-is-called-so" in shown(app, "#trouble"))
+        await app.push_screen(BackupScreen(host, one, (), tmp_path))
+        await until(pilot, lambda: app.screen.query_one("#folder").has_focus)
+        app.screen.query_one("#folder", Input).value = nowhere
+        await pilot.press("enter")
+        await until(pilot, lambda: "nobody-is-called-so" in shown(app, "#trouble"))
 
 
 async def test_what_cannot_be_restored_says_why_instead_of_opening(tmp_path: Path) -> None:

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+from tui.model.errors import ExplainedError
+from tui.model.paths import typed_path
 
 PIECE = 256 * 1024
 """Bytes read at a time."""
 
 
 def files_beginning(typed: str) -> list[str]:
-    """Files of this machine whose path begins so."""
+    """Files of this machine whose path begins so. Blocks as long as the disk does."""
     if not typed:
         return []
-    path = Path(typed).expanduser()
-    folder, start = (path, "") if typed.endswith("/") else (path.parent, path.name)
     try:
+        path = typed_path(typed, may_be_relative=True)
+        folder, start = (path, "") if typed.endswith("/") else (path.parent, path.name)
         return sorted(str(each) for each in folder.iterdir() if each.name.startswith(start) and each.is_file())
-    except OSError:
+    except (ExplainedError, OSError):
         return []
 
 
-def is_file(path: str) -> bool:
-    """Whether it is one that can be read as such."""
-    return Path(path).is_file()
+def file_at(typed: str) -> Path:
+    """The file that is meant, from wherever it is read later; raises ExplainedError where it is none. Blocks."""
+    path = typed_path(typed, may_be_relative=True).absolute()
+    if not path.is_file():
+        raise ExplainedError(f"{path} is no file")
+    return path
 
 
 async def pieces_of(path: Path) -> AsyncIterator[bytes]:
-    """What is in the file; raises OSError where it cannot be read."""
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
+    """What is in the file; raises OSError where it cannot be read. A slow disk holds nobody else up."""
+    file = await asyncio.to_thread(path.open, "rb")
+    with file:
+        while piece := await asyncio.to_thread(file.read, PIECE):
             yield piece

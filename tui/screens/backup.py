@@ -26,6 +26,7 @@ from tui.commands import Where
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
+from tui.model.paths import typed_path
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.restore_wanted import want_restore_of
@@ -151,7 +152,7 @@ class BackupScreen(Screen[None]):
         chosen = self.query_one("#disks", DiskList).selected
         policy = self.query_one("#policy", Select).value
         try:
-            folder = _absolute_folder(self.query_one("#folder", Input).value)
+            folder = typed_path(self.query_one("#folder", Input).value.strip())
             if await asyncio.to_thread(folder.is_dir):
                 self._to_make = None
             elif self._to_make != folder:
@@ -257,13 +258,6 @@ class BackupScreen(Screen[None]):
             self._choose()
         else:
             self.dismiss()
-
-
-def _absolute_folder(typed: str) -> Path:
-    folder = Path(typed.strip()).expanduser()
-    if not folder.is_absolute():
-        raise ExplainedError("The folder's path must begin with / or ~")
-    return folder
 
 
 def _make_folder(folder: Path) -> None:

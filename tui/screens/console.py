@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +22,11 @@ from tui.console import completion
 from tui.console.charset import CHOICES
 from tui.console.diagnostics import Diagnostic, diagnostics
 from tui.console.history import History
-from tui.console.local_file import files_beginning, is_file, pieces_of
+from tui.console.local_file import file_at, files_beginning, pieces_of
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, ReadAnew, SessionFact
 from tui.console.shells import Shell
+from tui.model.errors import ExplainedError
 from tui.model.guest import AgentState, Guest
 from tui.model.quantities import duration
 from tui.model.text import printable
@@ -64,7 +66,7 @@ class ConsoleScreen(ScrollbackScreen):
         self._history = history or History(None)
         self._began: float | None = None
         self._input = NOTHING
-        self._file = ""
+        self._file: Path | None = None
         self._repaint_due = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -111,7 +113,7 @@ class ConsoleScreen(ScrollbackScreen):
             self.say("A command is still running; ctrl+c ends it.")
             return
         self._began = time.monotonic()
-        stdin = pieces_of(Path(self._file)) if self._input == FROM_FILE else None
+        stdin = pieces_of(self._file) if self._input == FROM_FILE and self._file is not None else None
         self._session.run(line, stdin=stdin, takes_input=self._input == TYPED)
         if self._input == FROM_FILE:
             self._input = NOTHING
@@ -241,13 +243,15 @@ class ConsoleScreen(ScrollbackScreen):
         choices = among([NOTHING, TYPED, FROM_FILE])
         chosen = await self.app.push_screen_wait(PickScreen("What the next command reads", choices))
         if chosen == FROM_FILE:
-            path = await self.app.push_screen_wait(PickScreen("A file of this machine", files_beginning, free=True))
-            if path is None:
+            picker = PickScreen("A file of this machine", files_beginning, free=True, blocks=True)
+            typed = await self.app.push_screen_wait(picker)
+            if typed is None:
                 return
-            if not is_file(path):
-                self.say(f"{path} is no file.", "error")
+            try:
+                self._file = await asyncio.to_thread(file_at, typed)
+            except ExplainedError as error:
+                self.say(error.one_line(), "error")
                 return
-            self._file = path
         self._input = chosen or self._input
         self._draw_status()
 

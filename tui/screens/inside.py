@@ -25,6 +25,7 @@ from tui.backup.inside.partitions import FsKind, Part
 from tui.backup.restore.saved import SavedBackup, SavedDisk
 from tui.commands import Where
 from tui.model.errors import ExplainedError
+from tui.model.paths import typed_path
 from tui.model.quantities import size
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
@@ -216,7 +217,10 @@ class InsideScreen(Screen[None]):
 
         def take(typed: str | None) -> None:
             if typed:
-                self._taking = self._take(entry, Path(typed).expanduser())
+                try:
+                    self._taking = self._take(entry, typed_path(typed))
+                except ExplainedError as error:
+                    self._complain(error)
 
         self.app.push_screen(LineScreen(question, answer=_free_place()), take)
 

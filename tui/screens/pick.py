@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -21,19 +22,27 @@ SHOWN = 200
 class PickScreen(ModalScreen[str | None]):
     """Dismissed with what was taken, or None. `narrow` gives the choices for what was typed.
 
-    With `free`, what was typed itself may be taken where it is none of the choices.
+    With `free`, what was typed may be any text: enter takes it as it stands, unless the user went to a choice.
+    A `narrow` that `blocks`, on a disk say, is asked in a thread, and late answers are dropped.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "Back")]
 
     def __init__(
-        self, title: str, narrow: Callable[[str], Sequence[str]], *, typed: str = "", free: bool = False
+        self,
+        title: str,
+        narrow: Callable[[str], Sequence[str]],
+        *,
+        typed: str = "",
+        free: bool = False,
+        blocks: bool = False,
     ) -> None:
         super().__init__()
         self._title = title
         self._narrow = narrow
         self._typed = typed
         self._free = free
+        self._blocks = blocks
         self._choices: list[str] = []
 
     def compose(self) -> ComposeResult:
@@ -45,18 +54,30 @@ class PickScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Show all choices."""
-        self._show(self._typed)
+        self._narrow_to(self._typed)
         self.query_one("#typed", Input).focus()
 
     @on(Input.Changed, "#typed")
-    def _narrowed(self, event: Input.Changed) -> None:
-        self._show(event.value)
+    def _changed(self, event: Input.Changed) -> None:
+        self._narrow_to(event.value)
 
-    def _show(self, typed: str) -> None:
-        self._choices = list(self._narrow(typed))[:SHOWN]
+    def _narrow_to(self, typed: str) -> None:
+        if self._blocks:
+            self._show((), typed)
+            self._narrow_in_thread(typed)
+        else:
+            self._show(self._narrow(typed), typed)
+
+    @work(exclusive=True, group="narrow")
+    async def _narrow_in_thread(self, typed: str) -> None:
+        self._show(await asyncio.to_thread(self._narrow, typed), typed)
+
+    def _show(self, choices: Sequence[str], typed: str) -> None:
+        self._choices = list(choices)[:SHOWN]
         options = self.query_one("#choices", OptionList)
         options.set_options([Text(printable(choice, 400)) for choice in self._choices])
-        options.highlighted = 0 if self._choices else None
+        takes_typed = self._free and typed
+        options.highlighted = 0 if self._choices and not takes_typed else None
 
     def on_key(self, event: events.Key) -> None:
         """Up and down walk through the choices while the line is typed."""

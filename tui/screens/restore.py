@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -27,6 +26,7 @@ from tui.commands import Where
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
+from tui.model.paths import typed_path
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.inside import InsideScreen
@@ -253,7 +253,5 @@ class RestoreScreen(Screen[None]):
 
 def _expanded(place: str) -> str:
     """A place as it was typed, with ~ for the home folder and a / at its end kept; raises ExplainedError."""
-    if place and not place.startswith(("/", "~")):
-        raise ExplainedError("The path must begin with / or ~")
     at_end = "/" if place.endswith("/") else ""
-    return f"{Path(place).expanduser()}{at_end}" if place else ""
+    return f"{typed_path(place)}{at_end}" if place else ""

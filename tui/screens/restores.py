@@ -15,7 +15,9 @@ from textual.widgets import DataTable, Static
 from tui.backup.restore.catalogue import FoundBackup, arranged, known_targets, look_at, search
 from tui.commands import Where
 from tui.hosts.lanes import Lane
+from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
+from tui.model.paths import typed_path
 from tui.model.text import printable
 from tui.screens.line import LineScreen
 from tui.screens.restore_wanted import want_restore
@@ -167,9 +169,10 @@ class RestoresScreen(Screen[None]):
 
         def look_there(typed: str | None) -> None:
             if typed:
-                folder = Path(typed).expanduser()
-                if not folder.is_absolute():
-                    self.notify("The folder's path must begin with / or ~.", severity="warning", markup=False)
+                try:
+                    folder = typed_path(typed)
+                except ExplainedError as error:
+                    self.notify(printable(error.one_line()), severity="warning", markup=False)
                     return
                 self._typed = (folder, *self._typed)
                 self.action_look()

@@ -12,13 +12,14 @@ from textual.app import App
 OSC52_LIMIT = 74_994
 """Bytes that terminals take at least: 100,000 characters of base64 with the sequence around them (xterm)."""
 _TMUX_S = 3.0
+_DESKTOP_S = 3.0
 
 
 async def copy(app: App[object], text: str, environment: Mapping[str, str] = os.environ) -> str:
     """Copy, and return the sentence that says what was done: how much, and by which way."""
     size = f"{len(text):,} character{'s' if len(text) != 1 else ''}"
     text = text.encode("utf-8", "replace").decode()
-    if _is_local(environment) and _to_desktop(text):
+    if _is_local(environment) and await _to_desktop(text):
         return f"Copied {size} to the desktop's clipboard."
     if "TMUX" in environment and await _to_tmux(text):
         return f"Copied {size} to tmux's buffer, and by it to the terminal if its set-clipboard is on."
@@ -33,10 +34,11 @@ def _is_local(environment: Mapping[str, str]) -> bool:
     return has_desktop and "SSH_CONNECTION" not in environment
 
 
-def _to_desktop(text: str) -> bool:
+async def _to_desktop(text: str) -> bool:
+    """A desktop's tool may wait for a display that does not answer: in a thread, and not for long."""
     try:
-        pyperclip.copy(text)
-    except (pyperclip.PyperclipException, OSError):
+        await asyncio.wait_for(asyncio.to_thread(pyperclip.copy, text), _DESKTOP_S)
+    except (pyperclip.PyperclipException, OSError, TimeoutError):
         return False
     return True
 
