@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tui.agent.errors import AgentError
 from tui.agent.protocol import MAX_REPLY, Fields, parse_reply
@@ -120,6 +123,40 @@ def test_hostile_output_gives_printable_lines_whatever_the_encoding_and_the_cuts
         cut = dice.randrange(len(data) + 1)
         for line in (*stream.feed(data[:cut]), stream.partial, *stream.feed(data[cut:]), *stream.flush()):
             assert_harmless(line)
+
+
+def read_in(pieces: Iterable[bytes], charset: Charset) -> tuple[list[Shown], bool]:
+    """What a stream reads of these pieces, and whether it takes them for no text."""
+    stream = TextStream(charset)
+    lines = [line for piece in pieces for line in stream.feed(piece)]
+    return lines + stream.flush(), stream.is_binary
+
+
+HEADS = st.lists(st.sampled_from((*HOSTILE, b"\0", b"\x01\x02\x03\n", b"a\0b\0", b"line\n" * 60)), max_size=20)
+
+
+@given(HEADS.map(b"".join), st.lists(st.integers(0, 1500), max_size=6), st.sampled_from(("", "cp866")))
+def test_what_is_read_does_not_depend_on_the_cuts(data: bytes, cuts: list[int], page: str) -> None:
+    places = [0, *sorted(cuts), len(data)]
+    pieces = [data[begin:end] for begin, end in pairwise(places)]
+    assert read_in(pieces, Charset(oem_page=page)) == read_in([data], Charset(oem_page=page))
+
+
+def test_text_is_shown_as_it_comes_and_a_program_from_its_first_odd_byte_on_is_not() -> None:
+    stream = TextStream(Charset())
+    assert stream.feed(b"name: x\n") == ["name: x"]
+    assert stream.feed(b"\x7fELF\2\1\n") == []
+    assert stream.feed(bytes(2000)) == []
+    assert stream.is_binary
+    assert stream.flush() == []
+
+
+def test_a_few_odd_bytes_in_text_are_waited_over_and_shown() -> None:
+    stream = TextStream(Charset())
+    assert stream.feed(b"a\x01\n") == []
+    assert stream.feed(b"b" * 2000 + b"\n") == ["a\ufffd", "b" * 2000]
+    assert not stream.is_binary
+    assert read_in([b"a\x01", b"bcdefghijkl\n"], Charset()) == (["a\ufffdbcdefghijkl"], False)
 
 
 def test_endless_lines_and_endless_clixml_stay_bounded() -> None:

@@ -10,7 +10,7 @@ from tui.console.charset import Charset
 from tui.console.spill import Place, Spill
 from tui.console.textstream import TextStream
 from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine
-from tui.model.text import printable
+from tui.model.text import Shown, printable
 
 SLICE = 64 * 1024
 """Bytes that are read as text at a time: between two slices, keys are answered."""
@@ -67,21 +67,20 @@ class Reader:
 
     def feed(self, stream: Stream, data: bytes) -> list[Entry]:
         """The entries that `data` completes."""
-        opened = self._streams[stream]
-        entries: list[Entry] = [OutputLine(self._number, stream, line) for line in opened.feed(data)]
-        if opened.is_binary and stream not in self._told:
+        return self._entries(stream, self._streams[stream].feed(data))
+
+    def flush(self) -> list[Entry]:
+        """The entries of what was left incomplete."""
+        return [entry for stream, opened in self._streams.items() for entry in self._entries(stream, opened.flush())]
+
+    def _entries(self, stream: Stream, lines: list[Shown]) -> list[Entry]:
+        """The lines as entries; where it has just become clear that the stream is no text, with a word about that."""
+        entries: list[Entry] = [OutputLine(self._number, stream, line) for line in lines]
+        if self._streams[stream].is_binary and stream not in self._told:
             self._told.add(stream)
             words = f"{stream} is no text and is not shown; save it as a file to look at it."
             entries.append(NoticeLine(self._number, printable(words)))
         return entries
-
-    def flush(self) -> list[Entry]:
-        """The entries of what was left incomplete."""
-        return [
-            OutputLine(self._number, stream, line)
-            for stream, opened in self._streams.items()
-            for line in opened.flush()
-        ]
 
 
 def entries_of(record: CommandRecord, charset: Charset, spill: Spill) -> Iterator[list[Entry]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 from tui.console import clixml
@@ -13,6 +14,7 @@ _LOOKED_AT = 1024
 """Bytes at the head of a stream that decide whether it is text."""
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MANY = 0.1
+_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def is_binary(head: bytes) -> bool:
@@ -21,7 +23,7 @@ def is_binary(head: bytes) -> bool:
     UTF-16 is full of zeros, every second byte at most.
     """
     head = head[:_LOOKED_AT]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or not head:
+    if head.startswith(_BOMS) or not head:
         return False
     zeros = head.count(0)
     if zeros and zeros == head[1::2].count(0) and zeros > len(head) / 8:
@@ -29,35 +31,74 @@ def is_binary(head: bytes) -> bool:
     return zeros > 0 or len(_NOT_IN_TEXT.findall(head)) > _MANY * len(head)
 
 
+class _Judge:
+    """Lets the bytes of a stream pass as long as they look like text.
+
+    From the first one that is in no text they wait until the stream's head is whole: then all pass, or none.
+    """
+
+    def __init__(self) -> None:
+        self.is_binary = False
+        self._head = b""
+        self._waiting = b""
+        self._is_decided = False
+
+    def passed(self, data: bytes) -> bytes:
+        """What may be read now that `data` came too."""
+        if self._is_decided:
+            return b"" if self.is_binary else data
+        room = _LOOKED_AT - len(self._head)
+        self._head += data[:room]
+        doubtful = _NOT_IN_TEXT.search(data, 0, room)
+        clear = 0 if self._waiting else len(data) if doubtful is None else doubtful.start()
+        self._waiting += data[clear:]
+        is_whole = len(self._head) == _LOOKED_AT or self._head.startswith(_BOMS)
+        return data[:clear] + (self.rest() if is_whole else b"")
+
+    def rest(self) -> bytes:
+        """What waited, now that the head is whole or no more of it comes."""
+        if not self._is_decided:
+            self._is_decided, self.is_binary = True, is_binary(self._head)
+        waited, self._waiting = self._waiting, b""
+        return b"" if self.is_binary else waited
+
+
 class TextStream:
-    """Feed it bytes, take lines. Colours that were not reset at a line's end go on in the next line."""
+    """Feed it bytes, take lines. Colours that were not reset at a line's end go on in the next line.
+
+    Bytes after one that is in no text are read once it is clear that the stream is text all the same.
+    """
 
     def __init__(self, charset: Charset) -> None:
         self._decoder = charset.decoder()
-        self._judges = charset.choice == AUTO
+        self._judge = _Judge() if charset.choice == AUTO else None
         self._lines = LineAssembler()
         self._colours = ""
         self._head: str | None = ""
-        self._is_first = True
-        self.is_binary = False
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is no text, as far as is known by now."""
+        return self._judge is not None and self._judge.is_binary
 
     @property
     def partial(self) -> Shown:
         """The line that is not complete yet."""
-        return shown_line(self._colours + self._lines.partial) if self._lines.partial else Shown("")
+        has_partial = self._lines.partial and not self.is_binary
+        return shown_line(self._colours + self._lines.partial) if has_partial else Shown("")
 
     def feed(self, data: bytes) -> list[Shown]:
-        """The lines that `data` completes; none of what is not text."""
-        if self._is_first and data:
-            self._is_first = False
-            self.is_binary = self._judges and is_binary(data)
-        return [] if self.is_binary else self._read(self._decoder.feed(data), ends=False)
+        """The lines that `data` completes; none once it is clear that the stream is no text."""
+        read = data if self._judge is None else self._judge.passed(data)
+        return self._read(self._decoder.feed(read), ends=False) if read else []
 
     def flush(self) -> list[Shown]:
         """What was left incomplete at the end of the stream."""
+        waited = b"" if self._judge is None else self._judge.rest()
         if self.is_binary:
             return []
-        lines = self._read(self._decoder.flush(), ends=True)
+        lines = self._read(self._decoder.feed(waited), ends=False) if waited else []
+        lines += self._read(self._decoder.flush(), ends=True)
         return lines + self._shown(self._lines.flush())
 
     def _read(self, text: str, *, ends: bool) -> list[Shown]:
