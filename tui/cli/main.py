@@ -28,9 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(options: argparse.Namespace, own_failure: int) -> int:
-    from tui.cli.log import log_path, start_log
+    from tui.cli.log import MAIN, log_path, start_log
 
-    start_log()
+    kind = options.verb if options.verb in parser.HIDDEN else MAIN
+    start_log(kind)
     _make_streams_writable()
     try:
         code = _run(options)
@@ -46,7 +47,7 @@ def _guarded(options: argparse.Namespace, own_failure: int) -> int:
         _silence_stdout()
     except Exception:
         logger.exception("internal error")
-        complain(f"internal error; the details are in {log_path()}")
+        complain(f"internal error; the details are in {log_path(kind)}")
     else:
         return code
     return own_failure

@@ -15,6 +15,9 @@ OWN_FAILURE = 2
 EXEC_OWN_FAILURE = 255
 """The same for `exec`, whose smaller codes are the guest's."""
 
+HIDDEN = ("backup-worker", "thaw-watchdog")
+"""The verbs of processes that the program starts itself."""
+
 EXEC_USAGE = (
     "qga-tui exec [-c URI] GUEST [--stdin] [--cwd D] [--env K=V]... [--encoding E] [--timeout S] [--json] "
     "-- PROGRAM [ARG ...]\n"
@@ -100,7 +103,7 @@ def build_parser() -> Parser:
     saving = (_add_backup, _add_jobs, _add_verify, _add_restore, _add_rescue)
     for add_verb in (_add_demo, _add_list, _add_exec, _add_doctor, *saving):
         add_verb(verbs.add_parser)
-    for hidden in ("backup-worker", "thaw-watchdog"):
+    for hidden in HIDDEN:
         verbs.add_parser(hidden).add_argument("folder")
     return parser
 
