@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -13,12 +14,19 @@ import pytest
 
 from tests.live.host_agent import HostAgent, running
 from tests.live.test_agent_exec import QUICK, is_alive, line
+from tui.agent.commands import OsInfo
 from tui.agent.exec_model import CommandLine, ExecRequest, Stream
+from tui.agent.profile import read_profile
+from tui.console.audit import Target
 from tui.console.cli_exec import Job, exec_to_streams
+from tui.console.local_file import pieces_of
+from tui.console.many import ManyGuest, ManyRun, RunState
 from tui.console.session import Session, SessionBusyError
 from tui.console.session_facts import CommandEnded, CommandStarted, OutputArrived, SessionFact
+from tui.console.shells import Shell
 from tui.console.transcript import EndLine, OutputLine, PromptLine
 from tui.doctor.systems import CARE, family_of
+from tui.model.guest import GuestId
 
 
 class TerminalInMemory(io.BytesIO):
@@ -156,3 +164,68 @@ async def test_cancelling_exec_ends_the_command(agent: HostAgent) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not is_alive(int(pid_file.read_text()))
+
+
+def end_of(session: Session) -> EndLine:
+    """How the last command ended."""
+    last = list(session.scrollback.transcript.since())[-1]
+    assert isinstance(last, EndLine)
+    return last
+
+
+async def test_a_line_that_no_guest_can_be_given_ends_in_words(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    session.use_shell(Shell.PROGRAM)
+    for typed, words in (('""', "a command needs a program"), ("'", "cannot be split into words")):
+        session.run(typed)
+        await session.idle()
+        assert words in end_of(session).text
+        assert not end_of(session).is_good
+
+
+async def test_input_that_cannot_be_read_ends_in_words_where_it_is_gathered_first(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    session._profile = replace(await read_profile(agent.line), os=OsInfo(id="mswindows"))
+    session.run("more", stdin=pieces_of(agent.folder / "no such file"))
+    await session.idle()
+    assert "No such file or directory" in end_of(session).text
+    assert "no such file" in end_of(session).text
+    assert not session.is_running
+
+
+async def test_a_state_folder_that_takes_nothing_loses_no_command(
+    agent: HostAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    session = Session(agent.line, pace=QUICK)
+    session.run("seq 5000")
+    await session.idle()
+    assert end_of(session).is_good
+    texts = [str(entry.text) for entry in session.scrollback.transcript.since()]
+    assert {str(number) for number in range(1, 5001)} < set(texts)
+    guests = [ManyGuest(GuestId("here", "u1"), agent.line, Target("here", "web1", "u1"))]
+    run = ManyRun("seq 5000", guests, pace=QUICK)
+    await run.run()
+    (row,) = run.rows
+    assert (row.state, row.last_line) == (RunState.DONE, "5000")
+    assert any("no longer kept" in entry.text for entry in run.transcripts[0].since())
+    assert any("no longer kept" in text for text in texts)
+
+
+async def test_an_error_of_our_own_ends_the_command_in_words_and_not_the_program(
+    agent: HostAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object, **_kwargs: object) -> Any:
+        raise RuntimeError("of our own")
+
+    for module in ("session", "many"):
+        monkeypatch.setattr(f"tui.console.{module}.request_for_line", broken)
+    session = Session(agent.line, pace=QUICK)
+    session.run("true")
+    await session.idle()
+    assert "RuntimeError: of our own" in end_of(session).text
+    run = ManyRun("true", [ManyGuest(GuestId("here", "u1"), agent.line, Target("here", "web1", "u1"))], pace=QUICK)
+    await run.run()
+    assert run.rows[0].state is RunState.FAILED
+    assert "RuntimeError: of our own" in run.rows[0].words

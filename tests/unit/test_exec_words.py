@@ -3,6 +3,7 @@ import base64
 import pytest
 
 from tui.agent.commands import AgentInfo, OsInfo
+from tui.agent.errors import CommandFailedError
 from tui.agent.exec_model import CommandLine, End, ExecPace, ExecRequest, Finished, Program
 from tui.agent.exec_watch import Escalation
 from tui.agent.profile import GuestProfile
@@ -65,7 +66,7 @@ def test_a_line_goes_to_the_shell_of_the_guest(os_id: str, line: str, program: P
     [(Program(""), {}), (CommandLine("a\0b"), {}), (CommandLine("a"), {"A-B": ""}), (CommandLine("a"), {"A": "\0"})],
 )
 def test_what_no_guest_could_be_given_is_refused(command: Program | CommandLine, env: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"NUL|program|variable"):
+    with pytest.raises(CommandFailedError, match=r"NUL|needs a program|variable"):
         ExecRequest(command, env=env)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from tui.agent.errors import CommandFailedError
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 INPUT_LIMIT = 128 * 1024
 """Bytes of standard input and environment together that one request carries."""
@@ -50,15 +52,15 @@ class ExecRequest:
     keeps_surroundings: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what no guest could be given."""
+        """Refuse what no guest could be given, with CommandFailedError."""
         program = self.program
         if not program.path:
-            raise ValueError("a command needs a program")
+            raise _refused("a command needs a program")
         if any("\0" in word for word in (program.path, *program.args, self.cwd, *self.env.values())):
-            raise ValueError("a command cannot contain NUL")
+            raise _refused("a command cannot contain NUL")
         for name in self.env:
             if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"not a name for an environment variable: {name!r}")
+                raise _refused(f"not a name for an environment variable: {name!r}")
 
     @property
     def program(self) -> Program:
@@ -66,6 +68,10 @@ class ExecRequest:
         if isinstance(self.command, CommandLine):
             return Program(self.command.shell, ("-c", self.command.text))
         return self.command
+
+
+def _refused(cause: str) -> CommandFailedError:
+    return CommandFailedError("This program cannot be run", cause=cause)
 
 
 @dataclass(frozen=True, slots=True)

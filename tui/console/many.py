@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -19,13 +20,14 @@ from tui.console.oem import likely_charset
 from tui.console.record import Reader
 from tui.console.running import RunningCommands
 from tui.console.shells import default_shell, request_for_line
-from tui.console.transcript import Entry, OutputLine, Transcript, shown_line
-from tui.console.wording import end_in_words
+from tui.console.transcript import Entry, NoticeLine, OutputLine, Transcript, shown_line
+from tui.console.wording import end_in_words, failure_in_words, kept_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.guest import GuestId
 from tui.model.text import Shown, without_colours
 
+logger = logging.getLogger(__name__)
 AT_ONCE = 8
 """Guests in which the command runs at the same time; the rest wait for their turns."""
 KEPT_BYTES = 32 * 1024 * 1024
@@ -153,6 +155,9 @@ class ManyRun:
             except ExplainedError as error:
                 advised = await advise(guest.line, error)
                 self._set(place, state=RunState.FAILED, words=advised.one_line())
+            except Exception as error:
+                logger.exception("a command could not be followed")
+                self._set(place, state=RunState.FAILED, words=failure_in_words(error))
 
     async def _follow(self, place: int, guest: ManyGuest) -> None:
         profile = await read_profile(guest.line)
@@ -221,6 +226,8 @@ class _Follower:
 
     def end(self) -> None:
         self._keep(self._reader.flush())
+        if self._transcript.trouble:
+            self._transcript.append(NoticeLine(0, shown_line(kept_in_words(self._transcript.trouble))))
 
     def _keep(self, entries: list[Entry]) -> None:
         self._transcript.extend(entries)

@@ -12,7 +12,7 @@ from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
 from tui.console.session_facts import OutputArrived, ReadAnew, SessionFact, StatusChanged
 from tui.console.spill import Spill
 from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
-from tui.console.wording import end_in_words
+from tui.console.wording import end_in_words, kept_in_words
 
 KEPT_BYTES = 512 * 1024 * 1024
 """Bytes of output that are kept on disk, to be saved or read in another encoding."""
@@ -30,6 +30,7 @@ class Scrollback:
         self._spill = Spill(KEPT_BYTES)
         self._reader: Reader | None = None
         self._read_as = charset
+        self._has_told_trouble = False
 
     @property
     def last(self) -> CommandRecord | None:
@@ -64,6 +65,10 @@ class Scrollback:
                 record.is_binary = self._reader.is_binary
             self._tell(OutputArrived(record.number))
             await asyncio.sleep(0)
+        trouble = self._spill.trouble or self.transcript.trouble
+        if trouble and not self._has_told_trouble:
+            self._has_told_trouble = True
+            self.say(record, kept_in_words(trouble))
 
     def say(self, record: CommandRecord | None, text: str) -> None:
         """Add words of ours, about a command or about the session."""
@@ -80,7 +85,8 @@ class Scrollback:
         self._keep(record, [EndLine(record.number, words, is_good)])
 
     def refuse(self, record: CommandRecord, words: str) -> None:
-        """Add why the open command could not be run."""
+        """Add why the open command could not be run, or not be followed to its end."""
+        self.transcript.extend(self._reader.flush() if self._reader is not None else [])
         self._keep(record, [EndLine(record.number, shown_line(words), is_good=False)])
 
     def close(self) -> None:
@@ -113,9 +119,8 @@ class Scrollback:
         if charset is not self.charset or self._reader is not None:
             fresh.close()
             return
-        self.transcript, old = fresh, self.transcript
-        self._read_as = charset
-        old.close()
+        # Whoever still searches or saves the old one reads it to its end; its file goes with the last of them.
+        self.transcript, self._read_as = fresh, charset
         self._tell(ReadAnew())
 
     def _keep(self, record: CommandRecord | None, entries: list[Entry]) -> None:

@@ -6,6 +6,7 @@ A session outlives the screens that show it: the app owns it, and a running comm
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -35,9 +36,11 @@ from tui.console.record import CommandRecord
 from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question, request_for_line, setting_of
-from tui.console.wording import sweep_in_words
+from tui.console.wording import failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
+
+logger = logging.getLogger(__name__)
 
 
 class SessionBusyError(ExplainedError):
@@ -241,6 +244,10 @@ class Session:
             if self.cwd and "no folder" in error.cause:
                 self.cwd = ""
                 self.scrollback.say(record, "Back in the agent's own folder.")
+        except Exception as error:
+            logger.exception("a command could not be followed")
+            self._profile = None
+            self.scrollback.refuse(record, failure_in_words(error))
         finally:
             self.scrollback.close()
             self._typed = self._task = None

@@ -1,7 +1,11 @@
-"""Bytes of a session kept on disk in place of memory: private, without a name, gone when the process is."""
+"""Bytes of a session kept on disk in place of memory: private, without a name, gone when the process is.
+
+Where the disk takes no more, the newest of them are kept in memory.
+"""
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections import deque
 from dataclasses import dataclass
@@ -11,6 +15,8 @@ from tui import settings
 
 FILE_BYTES = 64 * 1024 * 1024
 """Bytes of one file; the oldest file is given back as a whole."""
+MEMORY_BYTES, MEMORY_FILES = 2 * 1024 * 1024, 4
+"""Bytes of one file in memory, and how many of those are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +29,15 @@ class Place:
 
 
 class Spill:
-    """An append-only store of at most about `limit` bytes. Raises OSError where the disk takes no more."""
+    """An append-only store of at most about `limit` bytes.
+
+    Each file is on disk, or in memory where the disk did not take it; `trouble` tells why, empty while there is none.
+    """
 
     def __init__(self, limit: int, file_bytes: int = FILE_BYTES) -> None:
         self._limit = limit
         self._file_bytes = min(file_bytes, limit)
+        self.trouble = ""
         self._files: deque[IO[bytes]] = deque()
         self._first = 0
         self._end = 0
@@ -38,21 +48,40 @@ class Spill:
         return self._first
 
     def put(self, data: bytes) -> Place:
-        """Append; the oldest file is given back when that passes the limit."""
-        if not self._files or self._end >= self._file_bytes:
-            # Unlinked from birth and 0600 (tempfile.TemporaryFile): no crash can leave it behind.
-            folder = settings.private_folder(settings.state_folder())
-            self._files.append(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115
-            self._end = 0
-            if len(self._files) * self._file_bytes > self._limit + self._file_bytes:
-                self._files.popleft().close()
-                self._first += 1
+        """Append; the oldest files are given back when that passes the limit."""
+        try:
+            if self._is_full():
+                self._begin(_on_disk())
+            self._write(data)
+        except OSError as error:
+            # A file in memory refuses nothing: what the disk refused, or a part of it, is written anew there.
+            self.trouble = error.strerror or str(error)
+            self._begin(io.BytesIO())
+            self._write(data)
         place = Place(self._first + len(self._files) - 1, self._end, len(data))
-        file = self._files[-1]
-        file.seek(self._end)
-        file.write(data)
         self._end += len(data)
         return place
+
+    def _is_full(self) -> bool:
+        if not self._files:
+            return True
+        return self._end >= (MEMORY_BYTES if _is_in_memory(self._files[-1]) else self._file_bytes)
+
+    def _begin(self, file: IO[bytes]) -> None:
+        self._files.append(file)
+        self._end = 0
+        while (
+            len(self._files) * self._file_bytes > self._limit + self._file_bytes
+            or sum(map(_is_in_memory, self._files)) > MEMORY_FILES
+        ):
+            self._files.popleft().close()
+            self._first += 1
+
+    def _write(self, data: bytes) -> None:
+        file, left = self._files[-1], memoryview(data)
+        file.seek(self._end)
+        while left:
+            left = left[file.write(left) :]
 
     def get(self, place: Place) -> bytes:
         """What was put there; raises KeyError where its file was given back."""
@@ -71,3 +100,14 @@ class Spill:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _on_disk() -> IO[bytes]:
+    """A new file; raises OSError. Unbuffered, so that a write that the disk refuses fails at once."""
+    # Unlinked from birth and 0600 (tempfile.TemporaryFile): no crash can leave it behind.
+    folder = settings.private_folder(settings.state_folder())
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+def _is_in_memory(file: IO[bytes]) -> bool:
+    return isinstance(file, io.BytesIO)

@@ -71,6 +71,11 @@ class Transcript:
         self._cached: OrderedDict[int, tuple[Entry, ...]] = OrderedDict()
 
     @property
+    def trouble(self) -> str:
+        """Why the disk takes no more of it; empty while it does."""
+        return self._spill.trouble
+
+    @property
     def total(self) -> int:
         """The index that the next entry will get."""
         return self.whole_blocks * BLOCK + len(self._tail)
@@ -128,7 +133,10 @@ class Transcript:
             self._cached.popitem(last=False)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the file back: of what was in it, nothing is kept any more."""
+        self._first_block = self.whole_blocks
+        self._blocks.clear()
+        self._cached.clear()
         self._spill.close()
 
 

@@ -21,6 +21,21 @@ def end_in_words(finished: Finished, pid: int) -> str:
     return f"{words}; there was more output, which is lost" if finished.truncated else words
 
 
+def failure_in_words(error: Exception) -> str:
+    """Why a command could not be run or followed, where that is not the guest's or the agent's doing."""
+    if isinstance(error, OSError):
+        about = f" ({error.filename})" if error.filename else ""
+        return f"Input or output failed on this machine: {error.strerror or error}{about}"
+    return f"The program met an error of its own, its log says more: {type(error).__name__}: {error}"
+
+
+def kept_in_words(trouble: str) -> str:
+    """What becomes of output that the disk does not take."""
+    return (
+        f"The disk takes no more output: {trouble}. The newest of it stays in memory; older output is no longer kept."
+    )
+
+
 def _verdict(finished: Finished) -> str:
     if finished.signal is not None:
         return f"killed by {signal_name(finished.signal)}"

@@ -55,7 +55,13 @@ class ScrollbackScreen(Screen[None]):
         if not view.term:
             return
         start = transcript.total if self._hit is None else self._hit - 1
-        self._hit = await search.find(transcript, view.term, start, backwards=True) if start >= 0 else None
+        hit = await search.find(transcript, view.term, start, backwards=True) if start >= 0 else None
+        if transcript is not self.scrollback.transcript:
+            # Read in another encoding meanwhile: there, the same place holds something else.
+            self._hit = None
+            await self._search_on()
+            return
+        self._hit = hit
         if self._hit is None:
             self.say(f"No more {view.term!r}; F3 starts at the end again.")
         else:
