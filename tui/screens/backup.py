@@ -32,6 +32,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.restore_wanted import want_restore_of
 from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
+from tui.widgets.changing_button import ChangingButton
 from tui.widgets.disk_list import DiskList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.proposal_text import proposal_text
@@ -57,12 +58,20 @@ class BackupScreen(Screen[None]):
     HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
     def __init__(
-        self, host: Host, guest: Guest, worker_argv: tuple[str, ...], folder: Path, run: runs.Run | None = None
+        self,
+        host: Host,
+        guest: Guest,
+        worker_argv: tuple[str, ...],
+        folder: Path,
+        run: runs.Run | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         super().__init__()
         self._host = host
         self._guest = guest
         self._worker_argv = worker_argv
+        self._read_only = read_only
         self._folder = folder
         self._proposal: Proposal | None = None
         self._run = run
@@ -94,15 +103,15 @@ class BackupScreen(Screen[None]):
                 with VerticalScroll(id="plan-scroll"):
                     yield Static(id="plan")
                 with Horizontal(classes="buttons"):
-                    yield Button("Start the backup", id="start", variant="primary")
+                    yield ChangingButton("Start the backup", id="start", read_only=self._read_only, variant="primary")
                     yield Button("Go without these", id="accept")
                     yield Button("Change", id="change")
             with Vertical(id="run"):
                 yield RunPane()
                 with Horizontal(classes="buttons"):
                     yield Button("Restore (R)", id="restore")
-                    yield Button("New backup", id="new")
-                    yield Button("Cancel the backup", id="cancel")
+                    yield ChangingButton("New backup", id="new", read_only=self._read_only)
+                    yield ChangingButton("Cancel the backup", id="cancel", read_only=self._read_only)
         yield KeyLine()
 
     async def on_mount(self) -> None:

@@ -61,7 +61,9 @@ class BackupFlow(Flow):
     def open_backup(self, guest: Guest, run: Run | None = None) -> None:
         """The wizard of a guest, or its running or last backup; `run` shows that one."""
         host = self._hosts[guest.id.host]
-        self._app.push_screen(BackupScreen(host, guest, self._worker_argv, self._folder, run))
+        read_only = self._read_only or host.read_only
+        screen = BackupScreen(host, guest, self._worker_argv, self._folder, run, read_only=read_only)
+        self._app.push_screen(screen)
 
     def open_job(self, fleet: Fleet, job: Job) -> None:
         """A backup or a restore of the list of all."""

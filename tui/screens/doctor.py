@@ -38,7 +38,7 @@ from tui.screens.doctor_details import EvidenceScreen, FixScreen
 from tui.screens.serial import open_serial
 from tui.widgets import clipboard
 from tui.widgets import examination_text as told
-from tui.widgets.bindings import bindings
+from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
@@ -111,6 +111,8 @@ class DoctorScreen(Screen[None]):
     def _draw_title(self) -> None:
         title = Text(no_wrap=True, overflow="ellipsis")
         title.append(printable(self._guest.name, 40), "bold")
+        if self._read_only:
+            title.append("  read-only", styles_of(self.app.theme_variables)["warning"])
         if self._doing:
             title.append(f"  {self._doing} …")
         elif self.examination is None or self._attendance.looking:
@@ -143,9 +145,10 @@ class DoctorScreen(Screen[None]):
         system = examination.facts.system
         options: list[Option] = []
         if self.fixes:
-            header = f"What mends it on {system.family} (o changes that, v its console): {system.known_from}"
+            console = "" if self._read_only else ", v its console"
+            header = f"What mends it on {system.family} (o changes that{console}): {system.known_from}"
             if system.family is Family.UNKNOWN:
-                header = "What mends it, whatever the guest runs (o its system, v its console)"
+                header = f"What mends it, whatever the guest runs (o its system{console})"
             options.append(_header(printable(header)))
             options += [Option(told.fix_text(fix, styles), f"fix:{_key(fix)}") for fix in self.fixes]
         options.append(_header("Checks, from the outside in (enter shows the evidence)"))
@@ -231,9 +234,14 @@ class DoctorScreen(Screen[None]):
         """Look now."""
         self._attendance.look_soon()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Read-only mode shows what changes the guest as disabled."""
+        return None if is_refused(Where.DOCTOR, action, read_only=self._read_only) else True
+
     def action_serial(self) -> None:
         """Hand the terminal to the guest's console, where most of what mends an agent is typed."""
-        self.run_worker(self._use_serial(), name="serial")
+        if not is_refused(Where.DOCTOR, "serial", read_only=self._read_only):
+            self.run_worker(self._use_serial(), name="serial")
 
     async def _use_serial(self) -> None:
         await open_serial(self.app, self._host.uri, self._guest)

@@ -29,7 +29,7 @@ class CommandsProvider(Provider):
                 continue
             if command.where is not Where.ANYWHERE and not self._is_here(command.where):
                 continue
-            if screen.check_action(command.action, ()) is None:
+            if not screen.check_action(command.action, ()):
                 continue
             keys = f"  ({key_word(command.keys[0])})" if command.keys else ""
             yield f"{command.label}{keys}", command.help, partial(namespace.run_action, command.action)

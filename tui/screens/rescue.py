@@ -19,6 +19,7 @@ from tui.commands import Where
 from tui.model.text import printable
 from tui.screens.jobs import URGENCY_TONES
 from tui.widgets.bindings import bindings
+from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
@@ -48,7 +49,9 @@ class RescueScreen(Screen[bool]):
         super().__init__()
         self._leftover = leftover
         self._argv = argv
-        self._offered = leftover.way in WAY_WORDS and not read_only
+        self._read_only = read_only
+        self._has_way = leftover.way in WAY_WORDS
+        self._offered = self._has_way and not read_only
         self._mended = False
 
     def compose(self) -> ComposeResult:
@@ -59,7 +62,8 @@ class RescueScreen(Screen[bool]):
             yield Input(placeholder="the guest's name, to confirm", id="name")
             yield Static(id="outcome")
         with Horizontal(classes="buttons"):
-            yield Button(Text(WAY_WORDS.get(self._leftover.way, "")), id="apply", variant="primary")
+            words = WAY_WORDS.get(self._leftover.way, "")
+            yield ChangingButton(words, id="apply", read_only=self._read_only, variant="primary")
             yield Button(Text("Leave it"), id="leave")
         yield KeyLine()
 
@@ -68,7 +72,7 @@ class RescueScreen(Screen[bool]):
         leftover = self._leftover
         self.query_one("#found", Static).update(_words(leftover, styles_of(self.app.theme_variables)))
         has_name = self._offered and leftover.way is Way.MERGE_CONFIRMED
-        self.query_one("#apply").display = self._offered
+        self.query_one("#apply").display = self._has_way
         self.query_one("#name").display = has_name
         self.query_one("#name" if has_name else "#apply" if self._offered else "#leave").focus()
 

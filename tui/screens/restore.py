@@ -33,6 +33,7 @@ from tui.screens.inside import InsideScreen
 from tui.screens.restore_run import RestoreRunScreen
 from tui.screens.verify import VerifyScreen
 from tui.widgets.bindings import bindings
+from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
 from tui.widgets.proposal_text import restore_proposal_text
 from tui.widgets.restore_form import ASKED, RestoreForm
@@ -86,7 +87,7 @@ class RestoreScreen(Screen[None]):
                     yield Static(id="plan")
                 yield OptionList(id="fixes")
                 with Horizontal(classes="buttons"):
-                    yield Button("Start the restore", id="start", variant="primary")
+                    yield ChangingButton("Start the restore", id="start", read_only=self._read_only, variant="primary")
                     yield Button("Change", id="change")
         yield KeyLine()
 
@@ -226,7 +227,7 @@ class RestoreScreen(Screen[None]):
         except OSError as error:
             self._trouble(Explained("The restore's process could not be started", cause=str(error)))
             return
-        self.app.push_screen(RestoreRunScreen(run, self._worker_argv[:-1]), self._ended)
+        self.app.push_screen(RestoreRunScreen(run, self._worker_argv[:-1], read_only=self._read_only), self._ended)
 
     def _ended(self, broken: tuple[str, ...] | None) -> None:
         """Back from the restore; with the disks to restore although they are broken, plan once more."""

@@ -25,7 +25,8 @@ from tui.commands import Where
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.line import LineScreen
-from tui.widgets.bindings import bindings
+from tui.widgets.bindings import bindings, is_refused
+from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
 from tui.widgets.run_pane import RunPane
 
@@ -64,10 +65,10 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         )
         yield RunPane()
         with Horizontal(classes="buttons"):
-            yield Button("Cancel the restore", id="cancel")
-            yield Button("Restore it all the same", id="insist")
+            yield ChangingButton("Cancel the restore", id="cancel", read_only=self._read_only)
+            yield ChangingButton("Restore it all the same", id="insist", read_only=self._read_only)
             yield Button("Back", id="done")
-            yield Button("Undo the restore (u)", id="undo")
+            yield ChangingButton("Undo the restore (u)", id="undo", read_only=self._read_only)
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -82,7 +83,7 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         async for state in follow(self._run):
             if state.ended:
                 self._broken = await asyncio.to_thread(self._found_broken, state)
-                self._may_undo = not self._read_only and await asyncio.to_thread(self._is_undoable)
+                self._may_undo = await asyncio.to_thread(self._is_undoable)
                 self.refresh_bindings()
             self._draw(state)
 
@@ -123,7 +124,9 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         self.app.push_screen(LineScreen(printable(words)), insist)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Undoing is offered only while it can be done."""
+        """Undoing is offered only while it can be done, and shown as disabled in read-only mode."""
+        if action == "undo" and self._may_undo and is_refused(Where.RESTORE_RUN, action, read_only=self._read_only):
+            return None
         return action != "undo" or self._may_undo
 
     @on(Button.Pressed, "#undo")
