@@ -13,6 +13,8 @@ _LOOKED_AT = 1024
 """Bytes at the head of a stream that decide whether it is text."""
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MANY = 0.1
+_COLOURS_KEPT = 16
+"""Sequences that a line hands on to the next one, which a reset ends."""
 
 
 def is_binary(head: bytes) -> bool:
@@ -78,7 +80,10 @@ class TextStream:
 
     def _with_colours(self, line: str) -> Shown:
         shown = shown_line(self._colours + line)
-        self._colours = "".join(match[0] for match in SGR.finditer(_since_reset(shown)))[-256:]
+        chosen = [match[0] for match in SGR.finditer(_since_reset(shown))]
+        # Of equal sequences the last one says all that the others said.
+        latest = list(dict.fromkeys(reversed(chosen)))[:_COLOURS_KEPT]
+        self._colours = "".join(reversed(latest))
         return shown
 
 
