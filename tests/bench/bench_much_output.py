@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from tests.headless_lab import headless_lab
 from tui.app import QgaTui
+from tui.cli.app_verb import spare_the_loaded
 from tui.cli.connect import hosts_for
 from tui.console.session import Session
 from tui.console.transcript import OutputLine
@@ -161,6 +162,7 @@ def output_lines(session: Session, last: int = 0) -> list[str]:
 
 def main() -> None:
     """Measure on the demo's guests."""
+    spare_the_loaded()
     with headless_lab() as uri:
         asyncio.run(much_output(uri))
 

@@ -15,7 +15,8 @@ BLOCK = 1024
 """Entries that go to disk together."""
 SPILL_LIMIT = 1024**3
 """Bytes of text that a transcript keeps on disk."""
-_CACHED_BLOCKS = 16
+_CACHED_BLOCKS = 4
+"""Whole blocks that stay in memory: a view shows parts of two."""
 _TAB = 8
 
 

@@ -100,6 +100,7 @@ class OutputView(ScrollView, can_focus=True):
     def grown(self, open_lines: Iterable[Entry]) -> None:
         """Show what is new; `open_lines` follow the last entry until they are complete."""
         self._open = tuple(open_lines)
+        self._layouts = {key: layout for key, layout in self._layouts.items() if key[0] < self._index.next_block}
         with self._sight_kept():
             self._index.grow()
         self._measure_sight()
@@ -197,7 +198,7 @@ class OutputView(ScrollView, can_focus=True):
     def _layout(self, block: int) -> list[int]:
         entries = self._entries(block)
         key = (block, len(entries))
-        if key not in self._layouts or block >= self._index.next_block:
+        if key not in self._layouts:
             if len(self._layouts) > 16:
                 self._layouts.clear()
             self._layouts[key] = self._index.layout(entries)
