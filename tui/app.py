@@ -17,7 +17,7 @@ from tui.backup.attention import running_backups
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
-from tui.fleet.fleet import Fleet, Link
+from tui.fleet.fleet import Fleet
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
@@ -102,11 +102,11 @@ class QgaTui(App[None]):
 
     def _show_fleet(self) -> None:
         self._repaint_due = False
-        linked = {host.name for host in self.fleet.hosts if host.link is Link.CONNECTED}
+        connected = self.fleet.connected
         self.fleet = self._watch.fleet
-        for host in self.fleet.hosts:
-            if host.link is Link.CONNECTED and host.name not in linked:
-                self._backup_flow.scan(host.name)
+        self._console_flow.guests_changed(self.fleet.guests)
+        for name in sorted(self.fleet.connected - connected):
+            self._backup_flow.scan(name)
 
     @on(GuestsScreen.JobsWanted)
     def _open_jobs(self) -> None:
@@ -148,7 +148,7 @@ class QgaTui(App[None]):
         guest = event.guests[0]
         match event.action:
             case "console":
-                self._console_flow.open(guest)
+                self.push_screen(self._console_flow.screen_of(guest).data_bind(QgaTui.fleet))
             case "many":
                 self._console_flow.open_many(event.guests)
             case "backup":

@@ -15,10 +15,11 @@ from textual.widgets import Input
 
 from tests.headless_lab import headless_lab
 from tui.app import QgaTui
+from tui.cli.app_verb import spare_the_loaded
 from tui.cli.connect import hosts_for
 from tui.console.session import Session
 from tui.console.transcript import OutputLine
-from tui.model.guest import AgentState
+from tui.model.guest import AgentState, Guest
 from tui.screens.console import ConsoleScreen
 from tui.widgets.output_view import OutputView
 
@@ -116,6 +117,40 @@ async def much_output(uri: str) -> None:
         print(f"memory: {before:.0f} MB before, {max(peak):.0f} MB at most")
         print(f"virsh pings meanwhile: {len(answers)}, all answered, worst {max(answers) * 1000:.0f} ms")
         print(f"guest's disk: {used_before} kB before, {used_after} kB after")
+        await opened_again(pilot, screen, guest, session)
+
+
+async def longest_hold_up(stop: asyncio.Event) -> float:
+    """Seconds for which the event loop did not come round, at most, until `stop` is set."""
+    longest, before = 0.0, time.perf_counter()
+    while not stop.is_set():
+        await asyncio.sleep(0.001)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+async def opened_again(pilot: Pilot[None], screen: ConsoleScreen, guest: Guest, session: Session) -> None:
+    """Leave the console and come back: how long until its end is drawn, and how long keys had to wait meanwhile."""
+    screen.action_back()
+    await pilot.pause()
+    stop = asyncio.Event()
+    ticking = asyncio.create_task(longest_hold_up(stop))
+    await asyncio.sleep(0.1)
+    begun = time.perf_counter()
+    again = ConsoleScreen(guest, session)
+    await pilot.app.push_screen(again)
+    view = again.query_one(OutputView)
+    last = str(list(session.scrollback.transcript.since(session.scrollback.transcript.total - 1))[-1].text)
+    while not any(last[:40] in view.render_line(y).text for y in range(view.size.height)):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    drawn = time.perf_counter() - begun
+    await asyncio.sleep(5)
+    stop.set()
+    print(
+        f"opened again with {session.scrollback.transcript.total} lines: drawn after {drawn * 1000:.0f} ms, "
+        f"longest hold-up {await ticking * 1000:.0f} ms"
+    )
 
 
 def output_lines(session: Session, last: int = 0) -> list[str]:
@@ -127,6 +162,7 @@ def output_lines(session: Session, last: int = 0) -> list[str]:
 
 def main() -> None:
     """Measure on the demo's guests."""
+    spare_the_loaded()
     with headless_lab() as uri:
         asyncio.run(much_output(uri))
 

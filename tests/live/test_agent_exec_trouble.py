@@ -22,6 +22,7 @@ from tui.agent.exec_model import (
     ExecEvent,
     ExecPace,
     ExecRequest,
+    Finished,
     Mode,
     Notice,
     Output,
@@ -30,6 +31,7 @@ from tui.agent.exec_model import (
     Stream,
 )
 from tui.agent.exec_scripts import GUARD
+from tui.agent.exec_standing import Standing
 
 TOOLS = ("sh", "head", "sleep", "seq", "cat", "dd", "mktemp", "setsid", "rm", "find", "mkfifo", "env")
 
@@ -214,3 +216,41 @@ async def test_cancelling_under_a_stopped_agent_ends_and_says_what_is_unknown(ag
     started = seen[0]
     assert isinstance(started, Started)
     await end_orphan(agent, started.pid)
+
+
+async def test_a_known_pause_is_no_silence_however_long_it_lasts(agent: HostAgent) -> None:
+    standing = Standing()
+
+    def go_on() -> None:
+        agent.process.send_signal(signal.SIGCONT)
+        standing.is_paused = False
+
+    pace = ExecPace(patience=0.5)
+    seen: list[ExecEvent] = []
+    request = line("echo up; sleep 0.2; echo done; exit 4")
+    async with aclosing(run(agent.line, request, pace=pace, standing=standing)) as events:
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, Output) and event.data == b"up\n":
+                agent.process.send_signal(signal.SIGSTOP)
+                standing.is_paused = True
+                asyncio.get_running_loop().call_later(8, go_on)
+    assert [type(event) for event in seen] == [Started, Output, Output, Finished]
+    assert written(seen) == b"up\ndone\n"
+    assert (end_of(seen).end, end_of(seen).exit_code) == (End.EXITED, 4)
+
+
+@pytest.mark.parametrize("may_run_on", [False, True])
+async def test_the_hypervisors_word_ends_a_run(agent: HostAgent, may_run_on: bool) -> None:
+    standing = Standing()
+    seen: list[ExecEvent] = []
+    async with aclosing(run(agent.line, line("echo up; exec sleep 1000"), standing=standing)) as events:
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, Output):
+                standing.end, standing.may_run_on = "the guest is off", may_run_on
+    started, end = seen[0], end_of(seen)
+    assert isinstance(started, Started)
+    os.kill(started.pid, signal.SIGKILL)
+    assert (end.end, end.reason, end.may_still_run) == (End.LOST, "the guest is off", may_run_on)
+    assert agent.leftovers() == []

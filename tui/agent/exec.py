@@ -27,6 +27,7 @@ from tui.agent.exec_model import (
 )
 from tui.agent.exec_scripts import GUARD
 from tui.agent.exec_source import NotStreamableError, OutputSource
+from tui.agent.exec_standing import Standing
 from tui.agent.exec_streamed import Streamed
 from tui.agent.exec_watch import Watch
 from tui.agent.profile import GuestProfile, read_profile, require_exec
@@ -46,6 +47,7 @@ async def run(
     cancel: asyncio.Event | None = None,
     pace: ExecPace = DEFAULT_PACE,
     ready: ReadyRun | None = None,
+    standing: Standing | None = None,
 ) -> AsyncGenerator[ExecEvent, None]:
     """Run `request` and yield `Started`, then `Output` and `Notice` as they come, then `Finished` and `Surroundings`.
 
@@ -53,13 +55,15 @@ async def run(
     gathered first. Setting `cancel` ends the command in the guest and still yields how it ended. Cancelling the task
     that iterates, or closing the iterator (iterate within `contextlib.aclosing`), ends it too and returns only after
     that. `profile` is looked up where it is None. `ready` was made ahead for a request with this `cwd` and no `stdin`,
-    in a guest that streams; it belongs to this run from now on. Raises an `AgentError` only before `Started`; whatever
-    goes wrong after it is told by `Finished`.
+    in a guest that streams; it belongs to this run from now on. `standing` is changed by whoever hears from the
+    hypervisor what becomes of the guest. Raises an `AgentError` only before `Started`; whatever goes wrong after it is
+    told by `Finished`.
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
     source, notices = await _prepared(transport, request, stdin, profile, ready)
-    watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=profile.is_windows)
+    windows = profile.is_windows
+    watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=windows, standing=standing)
     feeding: asyncio.Task[Notice | None] | None = None
     try:
         await _begun(transport, watch)

@@ -28,8 +28,11 @@ _FILES = {"go": "r+", "end": "r", "o.0": "r", "e.0": "r"}
 _TEXT_LIMIT = 16 * 1024
 """Bytes of a command that a runner is given: a FIFO takes four times as much at once."""
 _LONGEST_PAUSE_S = 0.05
-_FIRST_LOOK_S, _BEGINS_S = 0.003, 5.0
-"""Seconds until a shell that was given a command can have begun with it, and until it must have."""
+_FIRST_LOOK_S, _NEXT_LOOK_S, _BEGINS_S = 0.01, 0.003, 5.0
+"""Seconds until a shell that was given a short command can be over with it, until the next look, and until it must have
+begun. Each look takes the guest's time from the command."""
+_WRITTEN_AT_ONCE = 4096
+"""Bytes of which C libraries keep no rest in their buffers, where these are not larger."""
 _PATIENT_LOOKS = 4
 """Looks after which the shell itself is looked for."""
 _UNKNOWN = ExecStatus(exited=False)
@@ -89,8 +92,10 @@ async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: End
     if not ready.is_fresh or len(text) > _TEXT_LIMIT:
         return None
     mark = secrets.token_hex(8).encode("ascii") + b"\n"
+    given = mark + text + mark
     try:
-        await ready.go.write(mark + text + mark)
+        # Nobody reads on behind the mark.
+        await ready.go.write(given + b"\n" * (-len(given) % _WRITTEN_AT_ONCE))
     except CommandUnavailableError:
         raise
     except CommandFailedError:
@@ -98,18 +103,40 @@ async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: End
         return None
     try:
         async with asyncio.timeout(_BEGINS_S):
-            return await _begun(transport, ready.runner, endings)
+            if await _begins_at_once(endings):
+                return _UNKNOWN
+            may_be_lost = not await _flushed(ready.go)
+            return await _begun(transport, ready.runner, endings, may_be_lost=may_be_lost)
     except (AgentError, TimeoutError) as error:
         # It has the command and may run it: who follows it will see.
         _log.info("pid %s was given a command: %s", ready.runner, error)
         return _UNKNOWN
 
 
-async def _begun(transport: Transport, runner: int, endings: Endings) -> ExecStatus | None:
-    pause, status = _FIRST_LOOK_S, _UNKNOWN
+async def _begins_at_once(endings: Endings) -> bool:
+    await asyncio.sleep(_FIRST_LOOK_S)
+    await endings.look()
+    return endings.has_begun
+
+
+async def _flushed(go: HeldFile) -> bool:
+    """Hand on what the agent may still hold back; false where it was restarted: that is lost, or was handed on."""
+    try:
+        await go.flush()
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        return False
+    return True
+
+
+async def _begun(transport: Transport, runner: int, endings: Endings, *, may_be_lost: bool) -> ExecStatus | None:
+    pause, status = _NEXT_LOOK_S, _UNKNOWN
     for looks in itertools.count():
         await asyncio.sleep(pause)
         if looks >= _PATIENT_LOOKS:
+            if may_be_lost:
+                break
             status = await exec_status(transport, runner)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         await endings.look()

@@ -10,6 +10,7 @@ from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableE
 from tui.agent.exec_model import End, ExecPace, Finished, Notice, Output, Stream
 from tui.agent.exec_shell import end_windows_tree, survivors
 from tui.agent.exec_source import OutputSource
+from tui.agent.exec_standing import Standing
 from tui.agent.files import READ_PIECE
 from tui.agent.transport import Transport
 
@@ -55,6 +56,7 @@ class Watch:
         *,
         time_limit_s: float | None = None,
         windows: bool = False,
+        standing: Standing | None = None,
     ) -> None:
         self.pid = 0
         self.started = False
@@ -64,6 +66,7 @@ class Watch:
         self._pace = pace
         self._time_limit_s = time_limit_s
         self._windows = windows
+        self._standing = standing or Standing()
         self._clock = asyncio.get_running_loop().time
         self._begun = self._clock()
         self._pause = 0.0
@@ -71,6 +74,7 @@ class Watch:
         self._forgotten = ""
         self._bytes = {Stream.STDOUT: 0, Stream.STDERR: 0}
         self._silent_since: float | None = None
+        self._told_silence = False
         self._heard_at = self._begun
         self._trouble = ""
         self._escalation: Escalation | None = None
@@ -107,11 +111,18 @@ class Watch:
             self.stop(End.CANCELLED)
         elif self._time_limit_s is not None and self._clock() - self._begun >= self._time_limit_s:
             self.stop(End.TIMED_OUT)
+        if self._standing.end:
+            self._finish(End.LOST if self._escalation is None else self._escalation.why, self._standing.end)
+            return []
+        if self._standing.is_paused and self._escalation is None:
+            self._silent_since, self._pause = None, self._pace.poll_max
+            return []
+        asked_at = self._clock()
         try:
             await self._press()
             events = await self._look()
         except AgentError as error:
-            events = self._unanswered(error)
+            events = self._unanswered(error, asked_at)
         else:
             events = self._answered() + events
             await self._judge()
@@ -168,18 +179,22 @@ class Watch:
         """Whether the agent will say nothing more of the command."""
         return self._status.exited or bool(self._forgotten)
 
-    def _unanswered(self, error: AgentError) -> list[Output | Notice]:
+    def _unanswered(self, error: AgentError, asked_at: float) -> list[Output | Notice]:
         self._trouble = error.one_line()
-        if self._silent_since is not None:
+        if self._silent_since is None:
+            self._silent_since = asked_at
+        # A guest that was paused, shut off or reset fails at once, and its hypervisor has more to tell in a moment.
+        is_new = self._clock() - self._silent_since < self._pace.poll_max
+        if self._told_silence or is_new or self._standing.is_paused or self._standing.end:
             return []
-        self._silent_since = self._clock()
+        self._told_silence = True
         return [Notice(f"The agent says no more of the command, which may run on: {self._trouble}")]
 
     def _answered(self) -> list[Output | Notice]:
-        self._trouble = ""
-        if self._silent_since is None:
+        self._trouble, self._silent_since = "", None
+        if not self._told_silence:
             return []
-        self._silent_since = None
+        self._told_silence = False
         return [Notice("The agent answers again.")]
 
     async def _judge(self) -> None:
@@ -231,9 +246,15 @@ class Watch:
             out_bytes=self._bytes[Stream.STDOUT],
             err_bytes=self._bytes[Stream.STDERR],
             truncated=self._status.truncated or self._source.cut,
-            may_still_run=bool(self._left or self._trouble) or not self._is_gone,
+            may_still_run=self._may_still_run,
             reason=reason,
         )
+
+    @property
+    def _may_still_run(self) -> bool:
+        if self._standing.end:
+            return self._standing.may_run_on
+        return bool(self._left or self._trouble) or not self._is_gone
 
     def _set_pause(self, events: Sequence[Output | Notice]) -> None:
         if self._trouble:

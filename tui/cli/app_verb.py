@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -38,9 +39,15 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, app.exit)
     take_any_bytes()
+    spare_the_loaded()
     app.run(loop=loop)
     loop.run_until_complete(_tidy_up())
     return app.return_code or 0
+
+
+def spare_the_loaded() -> None:
+    """Keep what is loaded out of Python's garbage collections, each of which holds up keys: it stays to the end."""
+    gc.freeze()
 
 
 async def _tidy_up() -> None:

@@ -16,6 +16,7 @@ from tui import settings
 from tui.agent.exec import DEFAULT_PACE, run
 from tui.agent.exec_ahead import ReadyRun
 from tui.agent.exec_model import CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
+from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
 
@@ -59,6 +60,7 @@ async def run_audited(
     cancel: asyncio.Event | None = None,
     pace: ExecPace = DEFAULT_PACE,
     ready: ReadyRun | None = None,
+    standing: Standing | None = None,
 ) -> AsyncGenerator[ExecEvent, None]:
     """`agent.exec.run`, with a line in the log when the command was started and one when it is over.
 
@@ -66,7 +68,9 @@ async def run_audited(
     """
     said = typed or _words(request)
     pid = 0
-    events = run(transport, request, stdin=stdin, profile=profile, cancel=cancel, pace=pace, ready=ready)
+    events = run(
+        transport, request, stdin=stdin, profile=profile, cancel=cancel, pace=pace, ready=ready, standing=standing
+    )
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Started):

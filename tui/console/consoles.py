@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 from tui.agent.transport import Transport
@@ -10,7 +11,7 @@ from tui.console.audit import Target
 from tui.console.running import RunningCommands
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact
-from tui.model.guest import GuestId
+from tui.model.guest import Guest, GuestId
 
 
 class Consoles:
@@ -22,13 +23,19 @@ class Consoles:
         self._sessions: dict[GuestId, Session] = {}
         self._numbers: dict[GuestId, int] = {}
 
-    def of(self, guest_id: GuestId, transport: Transport, target: Target | None) -> Session:
+    def of(self, guest: Guest, transport: Transport, target: Target | None) -> Session:
         """The guest's session; the first call decides about line and log."""
-        session = self._sessions.get(guest_id)
+        session = self._sessions.get(guest.id)
         if session is None:
-            session = self._sessions[guest_id] = Session(transport, target=target)
-            session.subscribe(partial(self._happened, guest_id, session))
+            session = self._sessions[guest.id] = Session(transport, target=target)
+            session.subscribe(partial(self._happened, guest.id, session))
+            session.guest_changed(guest)
         return session
+
+    def guests_changed(self, guests: Mapping[GuestId, Guest]) -> None:
+        """Take all guests as their hypervisors show them now."""
+        for guest_id, session in self._sessions.items():
+            session.guest_changed(guests.get(guest_id))
 
     async def leave(self) -> None:
         """Take back what waits in the guests for commands that will not come."""

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tui import settings
-from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
-from tui.model.text import without_colours
+from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
+from tui.model.text import printable, without_colours
 
 _GATHERED = 1000
 
@@ -32,6 +32,21 @@ def text_of(entry: Entry) -> str:
             return f"· {text}"
         case EndLine():
             return f"= {text}"
+
+
+async def text_to_copy(transcript: Transcript, command: int | None = None) -> str:
+    """All lines as in a text file, or those that `command` wrote; gives way to keys between blocks."""
+    texts: list[str] = []
+    for block in range(transcript.first // BLOCK, transcript.whole_blocks + 1):
+        entries = transcript.block(block)
+        if command is None:
+            lines = [printable(text_of(entry)) for entry in entries]
+        else:
+            written = (entry for entry in entries if isinstance(entry, OutputLine) and entry.number == command)
+            lines = [without_colours(entry.text) for entry in written]
+        texts.append("".join(f"{line}\n" for line in lines))
+        await asyncio.sleep(0)
+    return "".join(texts)
 
 
 async def save_transcript(transcript: Transcript, guest: str, folder: Path | None = None) -> Path:

@@ -11,7 +11,7 @@ from tui.console.charset import Charset
 from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
 from tui.console.session_facts import OutputArrived, ReadAnew, SessionFact, StatusChanged
 from tui.console.spill import Spill
-from tui.console.transcript import EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
+from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
 from tui.console.wording import end_in_words, kept_in_words
 
 KEPT_BYTES = 512 * 1024 * 1024
@@ -40,8 +40,12 @@ class Scrollback:
     @property
     def last_line(self) -> str:
         """The output line that came last, without the white space around it; empty without one."""
-        lines = [entry.text for entry in self.transcript.since() if isinstance(entry, OutputLine)]
-        return str(lines[-1]).strip() if lines else ""
+        transcript = self.transcript
+        for number in range(transcript.whole_blocks, transcript.first // BLOCK - 1, -1):
+            for entry in reversed(transcript.block(number)):
+                if isinstance(entry, OutputLine):
+                    return str(entry.text).strip()
+        return ""
 
     @property
     def open_lines(self) -> tuple[OutputLine, ...]:

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
-from tui.agent.errors import AgentError
 from tui.agent.exec import DEFAULT_PACE
 from tui.agent.exec_model import (
     End,
@@ -24,21 +23,25 @@ from tui.agent.exec_model import (
     Started,
     Surroundings,
 )
-from tui.agent.exec_shell import ask, survivors, windows_survivors
+from tui.agent.exec_shell import ask
+from tui.agent.exec_standing import Standing
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
 from tui.console.ahead import RunAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
+from tui.console.guest_news import GuestStory
 from tui.console.oem import likely_charset
 from tui.console.record import CommandRecord
+from tui.console.remains import remains_in_words
 from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question, request_for_line, setting_of
 from tui.console.wording import failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
+from tui.model.guest import Guest
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._profile: GuestProfile | None = None
+        self._story = GuestStory()
         self._ahead = RunAhead(transport)
         self._keeps_ahead = False
         self._surroundings_known = asyncio.Event()
@@ -126,7 +130,8 @@ class Session:
         self._cancel = asyncio.Event()
         self._typed = asyncio.Queue() if takes_input else None
         source = _typed_pieces(self._typed) if self._typed is not None else stdin
-        self._task = asyncio.create_task(self._follow(record, source), name=f"command {record.number}")
+        following = self._follow(record, source, self._story.begin_run())
+        self._task = asyncio.create_task(following, name=f"command {record.number}")
 
     def type_in(self, text: str | None) -> None:
         """Hand text to the running command's standard input; None ends the input. A no-op where it takes none."""
@@ -160,15 +165,13 @@ class Session:
         record = self.last
         if record is None or not record.pid or self.is_running:
             return
-        try:
-            if self.is_windows:
-                left = await windows_survivors(self._transport, record.pid)
-            else:
-                left = await survivors(self._transport, record.pid, leads_group=True)
-            words = f"still there: {', '.join(left)}" if left else "nothing of it is left in the guest"
-        except AgentError as error:
-            words = (await advise(self._transport, error)).one_line()
-        self.scrollback.say(record, f"pid {record.pid}: {words}")
+        self.scrollback.say(record, await remains_in_words(self._transport, record.pid, windows=self.is_windows))
+
+    def guest_changed(self, guest: Guest | None) -> None:
+        """Take the guest as its hypervisor shows it now, None where it is gone from there: a command is told of it."""
+        words = self._story.take(guest)
+        if words and self.is_running:
+            self.scrollback.say(self.last, words)
 
     def use_shell(self, shell: Shell) -> None:
         """Let another shell read the lines from now on."""
@@ -213,7 +216,7 @@ class Session:
         if self._keeps_ahead and not self.is_running:
             self._ahead.want(self.cwd)
 
-    async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None) -> None:
+    async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None, standing: Standing) -> None:
         try:
             await self._surroundings_known.wait()
             profile = await self._met()
@@ -230,6 +233,7 @@ class Session:
                 cancel=self._cancel,
                 pace=self._pace,
                 ready=await self._ahead.take(request.cwd) if stdin is None else None,
+                standing=standing,
             )
             async with self._tidied_behind(record, events):
                 async for event in events:

@@ -15,6 +15,8 @@ _LOOKED_AT = 1024
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _MANY = 0.1
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_COLOURS_KEPT = 16
+"""Sequences that a line hands on to the next one, which a reset ends."""
 
 
 def is_binary(head: bytes) -> bool:
@@ -119,7 +121,10 @@ class TextStream:
 
     def _with_colours(self, line: str) -> Shown:
         shown = shown_line(self._colours + line)
-        self._colours = "".join(match[0] for match in SGR.finditer(_since_reset(shown)))[-256:]
+        chosen = [match[0] for match in SGR.finditer(_since_reset(shown))]
+        # Of equal sequences the last one says all that the others said.
+        latest = list(dict.fromkeys(reversed(chosen)))[:_COLOURS_KEPT]
+        self._colours = "".join(reversed(latest))
         return shown
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tui.agent.exec_model import Stream
+from tui.console.line_widths import LineWidths
 from tui.console.spill import Place, Spill
 from tui.model.text import SHOWN_LIMIT, Shown, coloured
 
@@ -14,7 +15,8 @@ BLOCK = 1024
 """Entries that go to disk together."""
 SPILL_LIMIT = 1024**3
 """Bytes of text that a transcript keeps on disk."""
-_CACHED_BLOCKS = 16
+_CACHED_BLOCKS = 4
+"""Whole blocks that stay in memory: a view shows parts of two."""
 _TAB = 8
 
 
@@ -60,10 +62,12 @@ class Transcript:
     """The entries of a session, oldest first. Each keeps its index for good; the oldest are dropped from the front.
 
     Only the newest entries are in memory: full blocks go to a private file and are read back where they are looked at.
+    `widths` is what views have measured of whole blocks, by their numbers: it is here to outlive them.
     """
 
     def __init__(self, limit: int = SPILL_LIMIT) -> None:
         """`limit` is in bytes of text on disk."""
+        self.widths: dict[int, LineWidths] = {}
         self._spill = Spill(limit)
         self._blocks: deque[Place] = deque()
         self._first_block = 0
@@ -106,6 +110,7 @@ class Transcript:
             while self._blocks[0].file < self._spill.first_file:
                 self._blocks.popleft()
                 self._cached.pop(self._first_block, None)
+                self.widths.pop(self._first_block, None)
                 self._first_block += 1
         del tail[:place]
 

@@ -55,6 +55,11 @@ class Fleet:
     hosts: tuple[HostStatus, ...] = ()
     guests: Mapping[GuestId, Guest] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def connected(self) -> frozenset[str]:
+        """The names of the hosts that are connected."""
+        return frozenset(host.name for host in self.hosts if host.link is Link.CONNECTED)
+
     def host(self, name: str) -> HostStatus:
         """The host of that name; raises KeyError."""
         for host in self.hosts:

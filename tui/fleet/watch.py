@@ -23,7 +23,7 @@ from tui.model.events import (
     HostEvent,
     HostLost,
 )
-from tui.model.guest import AgentFacts, DomainFacts, Guest, GuestId, HappeningKind
+from tui.model.guest import REBOOTED, AgentFacts, DomainFacts, Guest, GuestId, HappeningKind
 from tui.model.probe import ProbeOutcome
 
 RELIST_S = 60.0
@@ -222,7 +222,7 @@ class HostWatch:
     def _remember(self, uuid: str, what: str, at: float) -> None:
         guest = self._guest(GuestId(self._host.name, uuid))
         if guest is not None:
-            kind = HappeningKind.STARTED if what == HappeningKind.STARTED else HappeningKind.OTHER
+            kind = HappeningKind.STARTED if what in {HappeningKind.STARTED, REBOOTED} else HappeningKind.OTHER
             self._watch.become(self._watch.fleet.with_guests(folding.remembered(guest, what, at, kind)))
 
     def _read_soon(self, uuid: str) -> None:

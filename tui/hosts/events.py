@@ -20,6 +20,7 @@ from tui.model.events import (
     HostEvent,
     HostLost,
 )
+from tui.model.guest import REBOOTED
 
 Sink = Callable[[HostEvent], None]
 """Takes an event on libvirt's thread; must return at once and call nothing of libvirt."""
@@ -93,11 +94,8 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
         kind = AgentPortOpened if opened else AgentPortClosed
         sink(kind(host, domain.UUIDString(), why, time.time()))
 
-    def device_added(_conn: Any, domain: Any, _alias: str, _opaque: object) -> None:
-        sink(DomainChanged(host, domain.UUIDString(), "device attached", time.time()))
-
-    def device_removed(_conn: Any, domain: Any, _alias: str, _opaque: object) -> None:
-        sink(DomainChanged(host, domain.UUIDString(), "device detached", time.time()))
+    def changed(what: str) -> Callable[..., None]:
+        return lambda _conn, domain, *_more: sink(DomainChanged(host, domain.UUIDString(), what, time.time()))
 
     def block_job(_conn: Any, domain: Any, target: str, _kind: int, status: int, _opaque: object) -> None:
         end = _BLOCK_JOB_END.get(status)
@@ -109,9 +107,10 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
 
     callbacks: dict[int, Callable[..., None]] = {
         libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: lifecycle,
+        libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: changed(REBOOTED),
         libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE: agent,
-        libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: device_added,
-        libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: device_removed,
+        libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: changed("device attached"),
+        libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: changed("device detached"),
         libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: block_job,
     }
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.model.guest import PowerState
+from tui.model.guest import MIGRATED_AWAY, RESTORED, SAVED, STARTING_UP, PowerState
 
 _STATES = {
     1: PowerState.RUNNING,
@@ -18,7 +18,7 @@ _REASONS: dict[int, dict[int, str]] = {
     1: {
         1: "booted",
         2: "migrated here",
-        3: "restored",
+        3: RESTORED,
         4: "reverted to a snapshot",
         5: "resumed",
         6: "migration cancelled",
@@ -38,7 +38,7 @@ _REASONS: dict[int, dict[int, str]] = {
         8: "shutting down",
         9: "being snapshotted",
         10: "crashed",
-        11: "starting up",
+        11: STARTING_UP,
         12: "post-copy migration",
         13: "post-copy migration failed",
     },
@@ -47,8 +47,8 @@ _REASONS: dict[int, dict[int, str]] = {
         1: "shut down",
         2: "forced off",
         3: "crashed",
-        4: "migrated away",
-        5: "saved to disk",
+        4: MIGRATED_AWAY,
+        5: SAVED,
         6: "failed to start",
         7: "reverted to a snapshot",
         8: "left by the daemon",

@@ -18,6 +18,12 @@ class PowerState(StrEnum):
     UNKNOWN = "unknown"
 
 
+STARTING_UP, RESTORED, SAVED, MIGRATED_AWAY = "starting up", "restored", "saved to disk", "migrated away"
+"""Words for how a power state came about on which something depends."""
+REBOOTED = "rebooted"
+"""What happened to a guest whose system began anew while its domain ran on."""
+
+
 class AgentState(StrEnum):
     """The one word for a guest's agent; the words are also the ones in `list --json`."""
 
@@ -125,6 +131,7 @@ class HappeningKind(StrEnum):
     """What of a timeline bears on the agent's port."""
 
     STARTED = "started"
+    """The guest's system began anew: also after a reboot."""
     PORT_OPENED = "port-opened"
     PORT_CLOSED = "port-closed"
     OTHER = "other"

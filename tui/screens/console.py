@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from tui import settings
@@ -26,17 +26,18 @@ from tui.console.local_file import file_at, files_beginning, pieces_of
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, ReadAnew, SessionFact
 from tui.console.shells import Shell
+from tui.fleet.fleet import Fleet
 from tui.model.errors import ExplainedError
-from tui.model.guest import AgentState, Guest
-from tui.model.quantities import duration
-from tui.model.text import printable
+from tui.model.guest import Guest
 from tui.screens.pick import PickScreen, among
 from tui.screens.scrollback import ScrollbackScreen
 from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
+from tui.widgets.console_text import status_line
 from tui.widgets.key_line import KeyLine
 from tui.widgets.output_view import OutputView
 from tui.widgets.prompt_input import PromptInput
+from tui.widgets.tones import styles_of
 
 REPAINT_S = 0.03
 """Seconds for which arriving output is gathered before it is drawn."""
@@ -58,6 +59,8 @@ class ConsoleScreen(ScrollbackScreen):
         "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended. "
         "Page up and page down scroll the output; ctrl+home and ctrl+end go to its begin and its end."
     )
+
+    fleet: reactive[Fleet] = reactive(Fleet(), init=False)
 
     def __init__(self, guest: Guest, session: Session, history: History | None = None) -> None:
         super().__init__(session.scrollback, guest.name)
@@ -93,6 +96,14 @@ class ConsoleScreen(ScrollbackScreen):
     def on_unmount(self) -> None:
         """The session goes on without a listener."""
         self._unsubscribe()
+
+    def watch_fleet(self, fleet: Fleet) -> None:
+        """Follow the guest."""
+        guest = fleet.guests.get(self._guest.id, self._guest)
+        if guest is not self._guest:
+            self._guest = guest
+            if self.is_mounted:
+                self._draw_status()
 
     @on(Input.Submitted, "#prompt")
     def _entered(self, event: Input.Submitted) -> None:
@@ -138,20 +149,9 @@ class ConsoleScreen(ScrollbackScreen):
         self._draw_status()
 
     def _draw_status(self) -> None:
-        session = self._session
-        status = Text(no_wrap=True, overflow="ellipsis")
-        status.append(printable(self._guest.name, 24), "bold")
-        if self._began is None and self._guest.agent.state is not AgentState.RESPONDING:
-            status.append(f"  agent {self._guest.agent.state}: {printable(self._guest.agent.reason)}")
-        elif self._began is None:
-            status.append("  ready", "dim")
-        else:
-            pid = f" pid {session.last.pid}" if session.last is not None and session.last.pid else ""
-            doing = "ending" if session.is_ending else "running"
-            status.append(f"  ▸ {doing} {duration(int(time.monotonic() - self._began))}{pid}")
-        status.append(f"  {session.shell or 'shell?'}  {self.scrollback.charset.label}", "dim")
-        if session.cwd:
-            status.append(f"  {printable(_shortened(session.cwd))}", "dim")
+        session, began = self._session, self._began
+        seconds = None if began is None else int(time.monotonic() - began)
+        status = status_line(self._guest, session, seconds, styles_of(self.app.theme_variables))
         self.query_one("#title", Static).update(status)
         sign = "<" if session.takes_input else "$"
         self.query_one("#prompt-sign", Static).update(sign)
@@ -285,7 +285,3 @@ class ConsoleScreen(ScrollbackScreen):
     async def action_look_again(self) -> None:
         """See what is left of the last command."""
         await self._session.look_again()
-
-
-def _shortened(path: str, limit: int = 30) -> str:
-    return path if len(path) <= limit else "…" + path[1 - limit :]

@@ -32,12 +32,16 @@ class ConsoleFlow:
         self._running = RunningCommands(changed)
         self._consoles = Consoles(self._running)
 
-    def open(self, guest: Guest) -> None:
+    def screen_of(self, guest: Guest) -> ConsoleScreen:
         """The guest's console, as it was left."""
         line = self._host(guest).work_line(guest.id.uuid)
         target = self._target(guest) if audit_is_wanted() else None
-        session = self._consoles.of(guest.id, line, target)
-        self._app.push_screen(ConsoleScreen(guest, session, History.of(guest.id.uuid)))
+        session = self._consoles.of(guest, line, target)
+        return ConsoleScreen(guest, session, History.of(guest.id.uuid))
+
+    def guests_changed(self, guests: Mapping[GuestId, Guest]) -> None:
+        """Commands hear what becomes of their guests, whether they are looked at or not."""
+        self._consoles.guests_changed(guests)
 
     def open_many(self, guests: Sequence[Guest]) -> None:
         """One command in all these guests, after a question."""

@@ -7,8 +7,7 @@ from textual.screen import Screen
 
 from tui.console import saving, search
 from tui.console.scrollback import Scrollback
-from tui.console.transcript import OutputLine
-from tui.model.text import printable, without_colours
+from tui.model.text import printable
 from tui.screens.pick import PickScreen, among
 from tui.widgets import clipboard
 from tui.widgets.output_view import OutputView
@@ -73,17 +72,9 @@ class ScrollbackScreen(Screen[None]):
         chosen = await self.app.push_screen_wait(PickScreen("Copy", among([LAST_OUTPUT, EVERYTHING])))
         if chosen is None:
             return
-        number = self.scrollback.last.number if self.scrollback.last is not None else 0
-        entries = self.scrollback.transcript.since()
-        if chosen == LAST_OUTPUT:
-            lines = [
-                without_colours(entry.text)
-                for entry in entries
-                if isinstance(entry, OutputLine) and entry.number == number
-            ]
-        else:
-            lines = [printable(saving.text_of(entry)) for entry in entries]
-        self.say(await clipboard.copy(self.app, "".join(f"{line}\n" for line in lines)), "information")
+        last = self.scrollback.last.number if self.scrollback.last is not None else 0
+        text = await saving.text_to_copy(self.scrollback.transcript, last if chosen == LAST_OUTPUT else None)
+        self.say(await clipboard.copy(self.app, text), "information")
 
     @work
     async def action_save(self) -> None:

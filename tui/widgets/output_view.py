@@ -5,8 +5,10 @@ Only the rows on the screen are made; the transcript itself may have millions.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from rich.cells import cell_len, chop_cells
@@ -46,6 +48,8 @@ GUTTERS: dict[LineKind, tuple[str, str]] = {
     LineKind.ENDED_BADLY: ("= ", "error"),
 }
 GUTTER_WIDTH = 2
+_MEASURED_TOGETHER = 32
+"""Blocks out of sight that are measured before the scrollbar shows it."""
 _SELECTED_ROWS = 100_000
 """Rows of a selection that are copied at most: more is for saving."""
 
@@ -64,7 +68,10 @@ def kind_of(entry: Entry) -> LineKind:
 
 
 class OutputView(ScrollView, can_focus=True):
-    """Follows the end of its transcript while it stands there. `grown` is called when the transcript has grown."""
+    """Follows the end of its transcript while it stands there. `grown` is called when the transcript has grown.
+
+    `is_measuring` while lines out of sight are counted; the scrollbar is about right until then.
+    """
 
     DEFAULT_CSS = "OutputView { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }"
 
@@ -72,7 +79,8 @@ class OutputView(ScrollView, can_focus=True):
         super().__init__()
         self.term = ""
         self._transcript = Transcript()
-        self._index = RowIndex()
+        self._index = RowIndex(self._transcript)
+        self.is_measuring = False
         self._open: tuple[Entry, ...] = ()
         self._layouts: dict[tuple[int, int], list[int]] = {}
         self._follows = True
@@ -85,23 +93,61 @@ class OutputView(ScrollView, can_focus=True):
     def show(self, transcript: Transcript) -> None:
         """Show another transcript from now on."""
         self._transcript = transcript
-        self._index = RowIndex(self._index.width)
+        self._index = RowIndex(transcript, self._index.width)
         self._layouts.clear()
         self.grown(())
 
     def grown(self, open_lines: Iterable[Entry]) -> None:
         """Show what is new; `open_lines` follow the last entry until they are complete."""
         self._open = tuple(open_lines)
-        transcript, index = self._transcript, self._index
-        dropped = index.drop_before(transcript.first // BLOCK)
-        while index.next_block < transcript.whole_blocks:
-            index.add(transcript.block(index.next_block))
+        self._layouts = {key: layout for key, layout in self._layouts.items() if key[0] < self._index.next_block}
+        with self._sight_kept():
+            self._index.grow()
+        self._measure_sight()
+        if not self._index.is_measured and not self.is_measuring:
+            self.is_measuring = True
+            self.run_worker(self._measure_rest(), name="lines measured")
+        self.refresh()
+
+    @contextmanager
+    def _sight_kept(self) -> Iterator[None]:
+        """What is in sight stays there while rows above it become more, or are dropped."""
+        index, top = self._index, self.scroll_offset.y
+        block, _ = index.block_at(top)
+        # Of a block that is yet to be measured the end is in sight: who scrolls up comes from there.
+        edge = block if index.knows(block) else block + 1
+        below = index.first_row(edge) - top
+        yield
         self.virtual_size = Size(index.width + GUTTER_WIDTH, index.rows + self._tail_rows())
         if self._follows:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
-        elif dropped:
-            self.scroll_to(y=max(0, self.scroll_offset.y - dropped), animate=False, immediate=True)
-        self.refresh()
+        elif top:
+            row = max(0, index.first_row(edge) - below)
+            if row != top:
+                self.scroll_to(y=row, animate=False, immediate=True)
+
+    def _measure_sight(self) -> None:
+        """Measure the blocks in sight; each that is longer than was assumed may bring others there."""
+        index, height = self._index, self.scrollable_content_region.height
+        is_new = height > 0
+        while is_new:
+            top = self.scroll_offset.y
+            first, last = index.block_at(top)[0], index.block_at(top + height - 1)[0]
+            with self._sight_kept():
+                is_new = sum(index.measure(block) for block in range(first, last + 1)) > 0
+                index.count()
+
+    async def _measure_rest(self) -> None:
+        """Measure the blocks that are out of sight, giving way to keys between any two."""
+        try:
+            while not self._index.is_measured:
+                for _ in range(_MEASURED_TOGETHER):
+                    self._index.measure_newest()
+                    await asyncio.sleep(0)
+                with self._sight_kept():
+                    self._index.count()
+        finally:
+            self.is_measuring = False
 
     def follow(self) -> None:
         """Go to the end and stay there."""
@@ -115,10 +161,15 @@ class OutputView(ScrollView, can_focus=True):
             self._follows = True
         elif now < before:
             self._follows = False
+        if not self._index.is_measured:
+            self._measure_sight()
 
     def go_to(self, entry: int) -> None:
         """Scroll so that an entry of the transcript is in sight."""
         block, place = block_of(entry)
+        with self._sight_kept():
+            self._index.measure(block)
+            self._index.count()
         layout = self._layout(block)
         row = self._index.first_row(block) + (layout[place - 1] if 0 < place <= len(layout) else 0)
         self.scroll_to(y=max(0, row - self.size.height // 2), animate=False, immediate=True)
@@ -147,7 +198,7 @@ class OutputView(ScrollView, can_focus=True):
     def _layout(self, block: int) -> list[int]:
         entries = self._entries(block)
         key = (block, len(entries))
-        if key not in self._layouts or block >= self._index.next_block:
+        if key not in self._layouts:
             if len(self._layouts) > 16:
                 self._layouts.clear()
             self._layouts[key] = self._index.layout(entries)

@@ -1,0 +1,58 @@
+"""What a console keeps of its commands, over more lines than stay in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui.agent.exec_model import End, Finished, Output, Stream
+from tui.console.charset import Charset
+from tui.console.saving import text_to_copy
+from tui.console.scrollback import Scrollback
+from tui.console.transcript import BLOCK, OutputLine
+
+LINES = 3 * BLOCK
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+async def ran(scrollback: Scrollback, line: str, data: bytes) -> None:
+    record = scrollback.begin(line)
+    await scrollback.take(record, Output(Stream.STDOUT, data))
+    scrollback.end(record, Finished(End.EXITED, 0, None, 1.0, len(data), 0))
+    scrollback.close()
+
+
+async def test_one_commands_output_is_copied_or_all_of_it() -> None:
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    await ran(scrollback, "first", b"".join(b"a%d\n" % number for number in range(LINES)))
+    await ran(scrollback, "second", b"".join(b"\x1b[31mb%d\n" % number for number in range(LINES)))
+    transcript = scrollback.transcript
+    assert await text_to_copy(transcript, 2) == "".join(f"b{number}\n" for number in range(LINES))
+    everything = (await text_to_copy(transcript)).splitlines()
+    assert len(everything) == transcript.total == 2 * (LINES + 2)
+    assert everything[:2] == [everything[0], "a0"]
+    assert everything[0].endswith("$ first")
+    assert everything[-2:] == [f"b{LINES - 1}", "= exit 0 after 1.0 s"]
+
+
+async def test_colours_that_nobody_resets_leave_no_trace_in_the_text() -> None:
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    colours = b"".join(b"\x1b[38;5;%dmline %d\n" % (number % 40, number) for number in range(300))
+    await ran(scrollback, "first", b"\x1b[1m" + colours)
+    assert await text_to_copy(scrollback.transcript, 1) == "".join(f"line {number}\n" for number in range(300))
+    last = [str(entry.text) for entry in scrollback.transcript.since() if isinstance(entry, OutputLine)][-1]
+    assert last.endswith("\x1b[38;5;18m\x1b[38;5;19mline 299")
+
+
+async def test_the_last_output_line_is_found_however_much_came_after_it() -> None:
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    assert scrollback.last_line == ""
+    await ran(scrollback, "first", b"one\n /tmp \n")
+    for _ in range(LINES):
+        scrollback.say(None, "words of ours")
+    assert scrollback.last_line == "/tmp"
