@@ -27,9 +27,13 @@ class HeldFile:
     @property
     def number(self) -> int:
         """The agent's number for the open file."""
+        return self._open_file.handle
+
+    @property
+    def _open_file(self) -> GuestFile:
         if self._file is None:
             raise RuntimeError("the file is not open")
-        return self._file.handle
+        return self._file
 
     async def open(self) -> bool:
         """Open the file unless it is open; false where that cannot be done (yet)."""
@@ -69,11 +73,12 @@ class HeldFile:
         return data
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data` and hand it to the guest's kernel."""
-        if self._file is None:
-            raise RuntimeError("the file is not open")
-        await self._file.write(data)
-        await self._file.flush()
+        """Write all of `data`; it may wait in the agent until it is flushed, or the file closed."""
+        await self._open_file.write(data)
+
+    async def flush(self) -> None:
+        """Hand what was written to the guest's kernel; once more does no harm."""
+        await self._open_file.flush()
 
     async def close(self) -> None:
         """Give the handle back, if there is one."""
