@@ -35,6 +35,10 @@ def test_every_end_has_its_words(facts: dict[str, object], words: str) -> None:
     assert end_in_words(finished(**facts), 123) == words
 
 
+def test_a_command_without_a_pid_did_not_begin() -> None:
+    assert end_in_words(finished(end=End.CANCELLED, reason="why"), 0) == "cancelled before it began"
+
+
 def test_term_comes_first_then_kill_each_until_it_arrived() -> None:
     steps = Escalation(End.CANCELLED, 100.0, ExecPace(grace=5, kill=3))
     assert steps.signal_due(100.0) == "TERM"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tui.agent import errors as agent
+from tui.agent.protocol import encode
 from tui.hosts import faults
 from tui.hosts.agent_line import AgentLine, AgentTurn
 from tui.hosts.connect_faults import connect_error
@@ -185,6 +186,32 @@ def test_an_unavailable_command_keeps_the_agents_own_words(own: str) -> None:
     error = faults.agent_error(1, 10, text)
     assert isinstance(error, agent.CommandUnavailableError)
     assert error.cause == own
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "may_have_acted"),
+    [
+        (86, "Guest agent is not responding: Guest agent not available for now", True),
+        (86, "Guest agent is not responding: Guest agent disappeared while executing command", True),
+        (86, "... QEMU guest agent is not available due to an error", True),
+        (112, "Guest agent command timed out", True),
+        (39, "Unable to encode message payload", True),
+        (38, "Cannot recv data: Connection reset by peer", True),
+        (86, "Guest agent is not responding: QEMU guest agent is not connected", False),
+        (55, "domain is not running", False),
+        (68, "cannot acquire state change lock (held by agent=remoteDispatch)", False),
+        (1, "unable to execute QEMU agent command 'guest-exec': Failed to execute", False),
+    ],
+)
+def test_a_lost_answer_says_what_may_have_been_executed_all_the_same(
+    code: int, text: str, may_have_acted: bool
+) -> None:
+    for command in ("guest-exec", "guest-file-write"):
+        told = faults.with_its_doubt(faults.agent_error(code, 7, text), encode(command)).one_line()
+        assert (f"{command} may have been executed all the same" in told) is may_have_acted
+    for command in ("guest-ping", "guest-exec-status", "guest-file-read"):
+        told = faults.with_its_doubt(faults.agent_error(code, 7, text), encode(command)).one_line()
+        assert "may have been executed" not in told
 
 
 def test_a_lost_connection_is_recognised_whatever_was_asked() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.tui import sample
 from tui.fleet import columns
@@ -116,3 +118,13 @@ def test_a_kept_view_never_loses_the_guest_and_its_agent(own_folders: Path) -> N
     kept_view_path().parent.mkdir(parents=True)
     kept_view_path().write_text('{"columns": ["cpu", "bogus"], "sort_by": "bogus", "reverse": true}')
     assert load_view() == ListView(columns=("name", "agent", "cpu"), sort_by="name", reverse=True)
+
+
+@given(st.text(alphabet="0123456789.٣x", max_size=40) | st.integers(1, 6000).map(lambda count: "9" * count))
+def test_any_version_that_an_agent_claims_is_sorted_before_none(version: str) -> None:
+    claimed = replace(WEB, agent_facts=AgentFacts(version))
+    for reverse in (False, True):
+        fleet = sample.fleet(claimed, DB, OLD)
+        assert len(shown_guests(fleet, ListView(sort_by="version", reverse=reverse))) == 3
+    is_empty, number = columns.ALL["version"].sort(claimed)
+    assert is_empty or 0 <= float(number) < float("inf")

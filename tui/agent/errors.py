@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tui.model.errors import ExplainedError
 
 
 class AgentError(ExplainedError):
-    """No usable answer came from the guest agent."""
+    """No usable answer came from the guest agent.
+
+    `may_have_acted` says whether the agent may have executed the request all the same, or still may.
+    """
+
+    may_have_acted: ClassVar[bool] = True
 
 
 class GuestNotRunningError(AgentError):
     """The domain is off or paused (VIR_ERR_OPERATION_INVALID)."""
 
+    may_have_acted = False
+
 
 class NoChannelError(AgentError):
     """The running domain has no agent channel (VIR_ERR_ARGUMENT_UNSUPPORTED)."""
 
+    may_have_acted = False
+
 
 class NotConnectedError(AgentError):
     """Nothing in the guest has the port open (VIR_ERR_AGENT_UNRESPONSIVE, "is not connected")."""
+
+    may_have_acted = False
+
+
+class AgentVanishedError(NotConnectedError):
+    """The port was closed while the agent had a request (VIR_ERR_AGENT_UNRESPONSIVE, "disappeared")."""
+
+    may_have_acted = True
 
 
 class LinkBrokenError(AgentError):
@@ -35,6 +54,8 @@ class UnansweredError(AgentError):
 class AgentBusyError(AgentError):
     """Another client holds the domain's agent job (VIR_ERR_OPERATION_TIMEOUT)."""
 
+    may_have_acted = False
+
 
 class ReplyTooLargeError(AgentError):
     """The reply did not fit libvirt's RPC string of 4 MiB; it is lost (VIR_ERR_RPC)."""
@@ -42,6 +63,8 @@ class ReplyTooLargeError(AgentError):
 
 class AccessDeniedError(AgentError):
     """This connection may not talk to agents: read-only, or refused by policy."""
+
+    may_have_acted = False
 
 
 class HostGoneError(AgentError):
@@ -55,6 +78,8 @@ class MalformedReplyError(AgentError):
 class CommandFailedError(AgentError):
     """The agent executed the command and reported an error; `original` is its own text."""
 
+    may_have_acted = False
+
 
 class CommandUnavailableError(CommandFailedError):
     """The agent does not offer the command: blocked, frozen or unknown (QAPI class CommandNotFound)."""
@@ -62,3 +87,22 @@ class CommandUnavailableError(CommandFailedError):
 
 class RequestTooLargeError(AgentError):
     """The request does not fit an agent line; nothing was sent."""
+
+    may_have_acted = False
+
+
+class StartInDoubtError(AgentError):
+    """A user's command may have been started, and nobody will hear how it goes."""
+
+    def __init__(self, error: AgentError) -> None:
+        """`error` came in place of the answer to the start."""
+        super().__init__(
+            "The command may have been started",
+            cause=f"the answer to its start was lost ({error.title})",
+            next_step="See in the guest whether it runs before you start it again.",
+            original=error.original,
+        )
+
+
+class NeverBegunError(CommandFailedError):
+    """A command that was taken for started never began, and never will."""

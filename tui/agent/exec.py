@@ -20,6 +20,7 @@ from tui.agent.exec_model import (
     ExecEvent,
     ExecPace,
     ExecRequest,
+    Finished,
     Mode,
     Notice,
     Started,
@@ -52,12 +53,13 @@ async def run(
     """Run `request` and yield `Started`, then `Output` and `Notice` as they come, then `Finished` and `Surroundings`.
 
     `stdin` is handed to the command as it comes, in place of the request's own; where the guest does not stream, it is
-    gathered first. Setting `cancel` ends the command in the guest and still yields how it ended. Cancelling the task
-    that iterates, or closing the iterator (iterate within `contextlib.aclosing`), ends it too and returns only after
-    that. `profile` is looked up where it is None. `ready` was made ahead for a request with this `cwd` and no `stdin`,
-    in a guest that streams; it belongs to this run from now on. `standing` is changed by whoever hears from the
-    hypervisor what becomes of the guest. Raises an `AgentError` only before `Started`; whatever goes wrong after it is
-    told by `Finished`.
+    gathered first. Where it breaks off, the command is ended: it is not to take a part for the whole. Setting `cancel`
+    ends it too and still yields how it ended; before the start, `Finished` comes alone. Cancelling the task that
+    iterates, or closing the iterator (iterate within `contextlib.aclosing`), ends it and returns only after that.
+    `profile` is looked up where it is None. `ready` was made ahead for a request with this `cwd` and no `stdin`, in a
+    guest that streams; it belongs to this run from now on. `standing` is changed by whoever hears from the hypervisor
+    what becomes of the guest. Raises an `AgentError` only before `Started`, of which `StartInDoubtError` alone may
+    leave something running; whatever goes wrong after it is told by `Finished`.
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
@@ -66,6 +68,9 @@ async def run(
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=windows, standing=standing)
     feeding: asyncio.Task[Notice | None] | None = None
     try:
+        if cancel is not None and cancel.is_set():
+            yield Finished(End.CANCELLED, None, None, 0.0, 0, 0, reason="it was cancelled before it began")
+            return
         await _begun(transport, watch)
         yield Started(watch.pid, source.mode)
         if stdin is not None and source.mode is Mode.STREAMED:
@@ -75,6 +80,11 @@ async def run(
         while not watch.is_over:
             for event in await watch.step(cancel):
                 yield event
+            if feeding is not None and feeding.done() and not watch.is_over:
+                trouble, feeding = feeding.result(), None
+                if trouble is not None:
+                    watch.stop(End.CANCELLED, "not all of its input reached it")
+                    yield trouble
         if feeding is not None:
             trouble = await _ended(feeding)
             if trouble is not None:
@@ -147,7 +157,7 @@ async def _fed(source: OutputSource, stdin: AsyncIterable[bytes]) -> Notice | No
     try:
         await source.feed(stdin)
     except (AgentError, OSError) as error:
-        return Notice(f"Not all input reached the command: {error}")
+        return Notice(f"Not all input reached the command, so it is ended: {error}")
     return None
 
 

@@ -11,13 +11,15 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start, exec_status
-from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError
+from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError, UnansweredError
+from tui.agent.every_step import every_step
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
-from tui.agent.exec_shell import forget
+from tui.agent.exec_shell import ask, forget
 from tui.agent.exec_source import START_TIMEOUT_S, NotStreamableError
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
@@ -35,6 +37,8 @@ _WRITTEN_AT_ONCE = 4096
 """Bytes of which C libraries keep no rest in their buffers, where these are not larger."""
 _PATIENT_LOOKS = 4
 """Looks after which the shell itself is looked for."""
+_LOOKS_AT_AN_END = 20
+"""Looks after which a shell that was killed is taken for one that cannot end."""
 _UNKNOWN = ExecStatus(exited=False)
 _MARGIN_S = 120.0
 """Seconds before the end of a waiting folder in which it is not used any more."""
@@ -68,9 +72,10 @@ async def make_ready(transport: Transport, cwd: str) -> ReadyRun:
     try:
         runner = await _waiting_shell(transport, folder, files)
     except BaseException:
-        for file in files:
-            await file.close()
-        await remove_folder(transport, folder)
+        try:
+            await every_step(partial(remove_folder, transport, folder), *(file.close for file in files))
+        except AgentError as error:
+            _log.info("%s may be left in the guest until the next sweep: %s", folder.path, error)
         raise
     go, end, out, err = files
     return ReadyRun(folder, made_at, runner, go, end, {"o": out, "e": err})
@@ -84,33 +89,58 @@ async def _waiting_shell(transport: Transport, folder: RunFolder, files: Sequenc
     return await exec_start(transport, "setsid", words, capture=False, timeout_s=START_TIMEOUT_S)
 
 
-async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: Endings) -> ExecStatus | None:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known of a command that was handed over; `is_sure` where that was answered, or the command said so."""
+
+    status: ExecStatus
+    is_sure: bool = True
+
+
+async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: Endings) -> Begun | None:
     """Let the runner become the command `text`; what is known of it then, or None: nobody waited, and nothing began.
 
-    `endings` reads the run's `end`; a command may be over when this returns.
+    `endings` reads the run's `end`; a command may be over when this returns. Raises an AgentError only where the
+    runner got nothing.
     """
     if not ready.is_fresh or len(text) > _TEXT_LIMIT:
         return None
     mark = secrets.token_hex(8).encode("ascii") + b"\n"
     given = mark + text + mark
-    try:
-        # Nobody reads on behind the mark.
-        await ready.go.write(given + b"\n" * (-len(given) % _WRITTEN_AT_ONCE))
-    except CommandUnavailableError:
-        raise
-    except CommandFailedError:
-        # The agent or the guest was restarted.
-        return None
+    # Nobody reads on behind the mark.
+    if not await _is_written(ready.go, given + b"\n" * (-len(given) % _WRITTEN_AT_ONCE)):
+        return await _found_out(transport, ready, endings)
     try:
         async with asyncio.timeout(_BEGINS_S):
             if await _begins_at_once(endings):
-                return _UNKNOWN
-            may_be_lost = not await _flushed(ready.go)
-            return await _begun(transport, ready.runner, endings, may_be_lost=may_be_lost)
+                return Begun(_UNKNOWN)
+    except (AgentError, TimeoutError) as error:
+        _log.info("pid %s was given a command, and some of it may still wait: %s", ready.runner, error)
+        return Begun(_UNKNOWN, is_sure=False)
+    if not await _is_flushed(ready.go):
+        return await _found_out(transport, ready, endings)
+    try:
+        async with asyncio.timeout(_BEGINS_S):
+            status = await _begun(transport, ready.runner, endings)
     except (AgentError, TimeoutError) as error:
         # It has the command and may run it: who follows it will see.
         _log.info("pid %s was given a command: %s", ready.runner, error)
-        return _UNKNOWN
+        return Begun(_UNKNOWN)
+    return None if status is None else Begun(status)
+
+
+async def _is_written(go: HeldFile, data: bytes) -> bool:
+    """Whether the agent took `data` for certain; raises where it never will."""
+    try:
+        await go.write(data)
+    except CommandUnavailableError:
+        raise
+    except AgentError as error:
+        # A handle that the agent does not know: it was restarted, or the guest was.
+        if not (error.may_have_acted or isinstance(error, CommandFailedError)):
+            raise
+        return False
+    return True
 
 
 async def _begins_at_once(endings: Endings) -> bool:
@@ -119,24 +149,74 @@ async def _begins_at_once(endings: Endings) -> bool:
     return endings.has_begun
 
 
-async def _flushed(go: HeldFile) -> bool:
-    """Hand on what the agent may still hold back; false where it was restarted: that is lost, or was handed on."""
+async def _is_flushed(go: HeldFile) -> bool:
+    """Whether the agent holds nothing back; else that may come yet: when it closes the file, or ends."""
+    try:
+        await go.flush()
+    except AgentError:
+        return False
+    return True
+
+
+async def _found_out(transport: Transport, ready: ReadyRun, endings: Endings) -> Begun | None:
+    try:
+        return await settle(transport, ready, endings)
+    except AgentError as error:
+        _log.info("pid %s may have been given a command: %s", ready.runner, error)
+        return Begun(_UNKNOWN, is_sure=False)
+
+
+async def settle(transport: Transport, ready: ReadyRun, endings: Endings) -> Begun | None:
+    """Find out about a command that may have been handed over: None when it never began, and never will.
+
+    What the agent holds of it is flushed; a runner that then does not begin is ended. Raises an AgentError where the
+    agent does not say enough.
+    """
+    await _flush_what_waits(ready.go)
+    try:
+        async with asyncio.timeout(_BEGINS_S):
+            status = await _begun(transport, ready.runner, endings)
+    except (CommandFailedError, TimeoutError) as error:
+        if isinstance(error, CommandUnavailableError):
+            raise
+        _log.info("pid %s does not begin: %s", ready.runner, error)
+        status = await _withdrawn(transport, ready, endings)
+    return None if status is None else Begun(status)
+
+
+async def _flush_what_waits(go: HeldFile) -> None:
     try:
         await go.flush()
     except CommandUnavailableError:
         raise
     except CommandFailedError:
-        return False
-    return True
+        # An agent that was restarted has flushed it, or lost it.
+        return
 
 
-async def _begun(transport: Transport, runner: int, endings: Endings, *, may_be_lost: bool) -> ExecStatus | None:
+async def _withdrawn(transport: Transport, ready: ReadyRun, endings: Endings) -> ExecStatus | None:
+    """End the runner unless it begins; what is known of the command that began, or None."""
+    words = (scripts.SHELL, "-c", scripts.WITHDRAW, scripts.SHELL, ready.folder.path, str(ready.runner))
+    for _ in range(_LOOKS_AT_AN_END):
+        is_there = (await ask(transport, *words)).exit_code == 0
+        await endings.look()
+        if endings.has_begun:
+            return _UNKNOWN
+        if not is_there:
+            return None
+        await asyncio.sleep(_LONGEST_PAUSE_S)
+    raise UnansweredError(
+        f"pid {ready.runner} in the guest neither begins nor ends",
+        cause="it was given a command, and killed",
+        next_step="See what keeps the guest busy.",
+    )
+
+
+async def _begun(transport: Transport, runner: int, endings: Endings) -> ExecStatus | None:
     pause, status = _NEXT_LOOK_S, _UNKNOWN
     for looks in itertools.count():
         await asyncio.sleep(pause)
         if looks >= _PATIENT_LOOKS:
-            if may_be_lost:
-                break
             status = await exec_status(transport, runner)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         await endings.look()
@@ -147,12 +227,16 @@ async def _begun(transport: Transport, runner: int, endings: Endings, *, may_be_
 
 async def close_handles(ready: ReadyRun) -> None:
     """Give back the handles that no run has taken over."""
-    for file in (ready.go, ready.end, *ready.firsts.values()):
-        await file.close()
+    await every_step(*(file.close for file in (ready.go, ready.end, *ready.firsts.values())))
 
 
 async def release(transport: Transport, ready: ReadyRun) -> None:
-    """Remove a run in which no command was begun, and let the agent forget its runner."""
-    await close_handles(ready)
-    await remove_folder(transport, ready.folder)
-    await forget(transport, ready.runner)
+    """Remove a run in which no command was begun, and let the agent forget its runner.
+
+    The folder goes first: without it nothing begins, whatever a closed handle still hands to the runner.
+    """
+    await every_step(
+        partial(remove_folder, transport, ready.folder),
+        partial(close_handles, ready),
+        partial(forget, transport, ready.runner),
+    )

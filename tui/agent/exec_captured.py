@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Mapping
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start, exec_status
-from tui.agent.errors import CommandFailedError, CommandUnavailableError
+from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError, StartInDoubtError
 from tui.agent.exec_model import ExecRequest, Mode, Notice, Output, Stream, Surroundings
 from tui.agent.exec_shell import ask
 from tui.agent.exec_source import START_TIMEOUT_S, surrounded
@@ -89,9 +89,14 @@ class Captured:
         if self.leads_group:
             words = ("setsid", *words)
         env = {**self._base_env, **self._request.env} if self._request.env and not self.guarded else None
-        self._pid = await exec_start(
-            self._transport, words[0], words[1:], env=env, input_data=data, capture=True, timeout_s=START_TIMEOUT_S
-        )
+        try:
+            self._pid = await exec_start(
+                self._transport, words[0], words[1:], env=env, input_data=data, capture=True, timeout_s=START_TIMEOUT_S
+            )
+        except AgentError as error:
+            if error.may_have_acted:
+                raise StartInDoubtError(error) from error
+            raise
         return self._pid
 
     async def status(self) -> ExecStatus:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tui.agent.commands import ExecStatus, exec_status
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
+from tui.agent.every_step import every_step
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_model import Notice, Output, Stream
 from tui.agent.exec_segments import Segments
@@ -138,8 +139,8 @@ class RunReading:
 
     async def close(self) -> None:
         """Give back all handles, and what the agent keeps of a command whose end its shell told."""
-        for segments in self._streams.values():
-            await segments.close()
-        await self._endings.close()
+        await every_step(*(each.close for each in self._streams.values()), self._endings.close, self._forget)
+
+    async def _forget(self) -> None:
         if self._status.exited and self._is_kept_by_agent:
             await forget(self._transport, self._pid)

@@ -261,6 +261,14 @@ set -- ${{l##*) }}
 """
 """Succeeds while the command $2 of the folder $1 runs: a leader of its group, in the run of the guest that began it."""
 
+WITHDRAW = (
+    """
+[ "/proc/$2/fd/3" -ef "$1/go" ] && kill -KILL "$2"
+"""
+    + STILL_RUNS
+)
+"""End the shell $2 that waits in the folder $1, then STILL_RUNS. One that begins has closed `go`, and is let be."""
+
 
 def exports(env: Mapping[str, str]) -> str:
     """Shell text that exports the variables. Names are valid identifiers; values may hold anything but NUL."""

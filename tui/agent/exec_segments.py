@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.agent.every_step import every_step
 from tui.agent.exec_ends import StreamEnd
 from tui.agent.exec_scripts import SEGMENT, WINDOW
 from tui.agent.files import READ_PIECE, opened
@@ -79,8 +80,7 @@ class Segments:
 
     async def close(self) -> None:
         """Give back the handles that are held."""
-        await self._file.close()
-        await self._following.close()
+        await every_step(self._file.close, self._following.close)
 
     async def _read_up_to(self, segments: int) -> None:
         """Read what an ended pump left, READ_PIECE and a segment at most: its segments do not grow any more."""

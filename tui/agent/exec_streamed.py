@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+import asyncio
+import re
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_start
-from tui.agent.exec_ahead import ReadyRun, begin, close_handles, release
+from tui.agent.errors import AgentError, NeverBegunError, StartInDoubtError
+from tui.agent.every_step import every_step
+from tui.agent.exec_ahead import ReadyRun, begin, close_handles, release, settle
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import make_folder, remove_folder
 from tui.agent.exec_input import feed_pieces
@@ -17,6 +22,10 @@ from tui.agent.exec_source import START_TIMEOUT_S, surrounded
 from tui.agent.files import read_chunk
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
+
+_PID = re.compile(rb"(\d{1,10})\n")
+_SAYS_PID_S, _LOOK_AGAIN_S = 5.0, 0.05
+"""Seconds in which a shell that was started must have left its pid, and between two looks for it."""
 
 
 class Streamed:
@@ -38,12 +47,14 @@ class Streamed:
         self._ready = ready
         self._folder = ready.folder if ready is not None else None
         self._reading: RunReading | None = None
+        self._in_doubt: Endings | None = None
+        self._never_began = False
         surrounded(request)
 
     @property
     def is_dry(self) -> bool:
         """Whether both streams were read to their ends."""
-        return self._started.is_dry
+        return self._never_began or self._started.is_dry
 
     @property
     def cut(self) -> bool:
@@ -76,12 +87,13 @@ class Streamed:
         program = request.program
         exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
         text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
-        status = await begin(self._transport, ready, text, endings)
-        if status is not None:
+        begun = await begin(self._transport, ready, text, endings)
+        if begun is not None:
             self._reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
-            self._reading.learn(status)
+            self._reading.learn(begun.status)
+            self._in_doubt = None if begun.is_sure else endings
             return True
-        self._folder = None
+        self._folder = self._ready = None
         await release(self._transport, ready)
         await self.prepare()
         return False
@@ -90,9 +102,29 @@ class Streamed:
         surround, data = surrounded(self._keeping_request(), f"{self._path}/i" if self._is_fed else "/dev/null")
         feed = scripts.FEED if self._is_fed else ""
         words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, scripts.PUMP, feed, self._path, *surround)
-        return await exec_start(
-            self._transport, "setsid", words, input_data=data, capture=False, timeout_s=START_TIMEOUT_S
-        )
+        try:
+            return await exec_start(
+                self._transport, "setsid", words, input_data=data, capture=False, timeout_s=START_TIMEOUT_S
+            )
+        except AgentError as error:
+            if not error.may_have_acted:
+                raise
+            pid = await self._left_pid()
+            if not pid:
+                raise StartInDoubtError(error) from error
+            return pid
+
+    async def _left_pid(self) -> int:
+        """The pid that the command's shell left in the folder; 0 where none came, or the agent does not say."""
+        try:
+            async with asyncio.timeout(_SAYS_PID_S):
+                while True:
+                    said = _PID.match(await read_chunk(self._transport, f"{self._path}/pid", 0))
+                    if said is not None:
+                        return int(said[1])
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        except (AgentError, TimeoutError):
+            return 0
 
     def _keeping_request(self) -> ExecRequest:
         """The request, with a line that leaves its surroundings where that is asked for."""
@@ -109,12 +141,17 @@ class Streamed:
         return self._folder.path
 
     async def status(self) -> ExecStatus:
-        """Whether the command has ended, and how."""
+        """Whether the command has ended, and how; raises NeverBegunError where it was only taken for started."""
+        if self._in_doubt is not None and self._ready is not None:
+            if await settle(self._transport, self._ready, self._in_doubt) is None:
+                self._never_began = True
+                raise NeverBegunError("The command never began", cause="its text did not reach the guest")
+            self._in_doubt = None
         return await self._started.status()
 
     async def drain(self, *, is_gone: bool) -> list[Output | Notice]:
         """What came of each stream, READ_PIECE and a segment at most."""
-        return await self._started.drain(is_gone=is_gone)
+        return [] if self._never_began else await self._started.drain(is_gone=is_gone)
 
     async def feed(self, pieces: AsyncIterable[bytes]) -> None:
         """Hand `pieces` on as they come, a bounded number of bytes ahead of the command."""
@@ -134,11 +171,16 @@ class Streamed:
         """Give back the handles and remove the folder, in one attempt."""
         folder, self._folder = self._folder, None
         reading, self._reading = self._reading, None
-        try:
-            if reading is not None:
-                await reading.close()
-            if self._ready is not None:
-                await close_handles(self._ready)
-        finally:
-            if folder is not None:
-                await remove_folder(self._transport, folder)
+        ready, self._ready = self._ready, None
+        if folder is None:
+            return
+        if ready is not None and (reading is None or self._never_began):
+            await release(self._transport, ready)
+            return
+        steps: list[Callable[[], Awaitable[None]]] = [partial(remove_folder, self._transport, folder)]
+        steps += [] if reading is None else [reading.close]
+        steps += [] if ready is None else [partial(close_handles, ready)]
+        if self._in_doubt is not None:
+            # To close a handle may hand the guest a command that nobody follows any more: without a folder none begins.
+            await steps.pop(0)()
+        await every_step(*steps)

@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import Sequence
 
 from tui.agent.commands import ExecStatus
-from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError, ReplyTooLargeError
+from tui.agent.errors import (
+    AgentError,
+    CommandFailedError,
+    CommandUnavailableError,
+    NeverBegunError,
+    ReplyTooLargeError,
+)
 from tui.agent.exec_model import End, ExecPace, Finished, Notice, Output, Stream
 from tui.agent.exec_shell import end_windows_tree, survivors
 from tui.agent.exec_source import OutputSource
@@ -78,6 +84,7 @@ class Watch:
         self._heard_at = self._begun
         self._trouble = ""
         self._escalation: Escalation | None = None
+        self._stopped_as = ""
         self._left: tuple[str, ...] = ()
 
     @property
@@ -98,9 +105,10 @@ class Watch:
         self.pid = await self._source.start()
         self.started = True
 
-    def stop(self, why: End) -> None:
+    def stop(self, why: End, reason: str = "it was cancelled") -> None:
         """End the command in the guest by the steps that follow; a no-op while that is under way."""
         if self._escalation is None:
+            self._stopped_as = reason
             self._escalation = Escalation(why, self._clock(), self._pace)
             self._pause = 0.0
 
@@ -211,11 +219,14 @@ class Watch:
             await self._lose_forgotten()
 
     async def _lose_forgotten(self) -> None:
-        """The agent forgot a command that nobody ended: see whether it still runs."""
+        """The agent forgot a command that nobody ended: see whether it still runs, as long as somebody says so."""
         if self._windows:
             self._left = (str(self.pid),)
         else:
-            self._left = await survivors(self._transport, self.pid, leads_group=self._source.leads_group)
+            try:
+                self._left = await survivors(self._transport, self.pid, leads_group=self._source.leads_group)
+            except AgentError as error:
+                self._trouble = error.one_line()
         self._finish(End.LOST, self._forgotten)
 
     def _give_up_in_time(self) -> None:
@@ -230,7 +241,7 @@ class Watch:
 
     def _stop_reason(self, escalation: Escalation) -> str:
         timed_out = escalation.why is End.TIMED_OUT
-        reason = f"its time of {self._time_limit_s:g} s was over" if timed_out else "it was cancelled"
+        reason = f"its time of {self._time_limit_s:g} s was over" if timed_out else self._stopped_as
         if self._trouble:
             return f"{reason}; {self._trouble}"
         if self._left:
@@ -275,6 +286,8 @@ def _is_full(event: Output | Notice) -> bool:
 
 
 def _why_forgotten(error: AgentError) -> str:
+    if isinstance(error, NeverBegunError):
+        return f"it never began: {error.cause}"
     if isinstance(error, ReplyTooLargeError):
         return "its output was too large for the line to the agent, and its exit code is lost with it"
     return "the agent no longer knows it: the agent or the guest was restarted, or its last answer was lost"

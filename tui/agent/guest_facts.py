@@ -14,6 +14,8 @@ from tui.agent.protocol import Fields, Json, call, malformed
 from tui.agent.transport import Transport
 
 LIST_LIMIT = 256
+_LATEST_S = 2**33
+"""Unix time in seconds, in the year 2242: what is later is no time that somebody logged in at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +125,7 @@ async def file_systems(transport: Transport, timeout_s: int = QUESTION_TIMEOUT_S
 
 
 def _seconds(value: Json) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    """A Unix time in seconds; 0 for what is none, whatever number it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_S:
+        return 0.0
+    return float(value)

@@ -73,11 +73,11 @@ class HeldFile:
         return data
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data`; the agent may hold some of it back until it is flushed."""
+        """Write all of `data`; it may wait in the agent until it is flushed, or the file closed."""
         await self._open_file.write(data)
 
     async def flush(self) -> None:
-        """Hand what was written to the guest's kernel."""
+        """Hand what was written to the guest's kernel; once more does no harm."""
         await self._open_file.flush()
 
     async def close(self) -> None:

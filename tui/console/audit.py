@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tui import settings
+from tui.agent.errors import StartInDoubtError
 from tui.agent.exec import DEFAULT_PACE, run
 from tui.agent.exec_ahead import ReadyRun
 from tui.agent.exec_model import CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
@@ -64,6 +65,7 @@ async def run_audited(
 ) -> AsyncGenerator[ExecEvent, None]:
     """`agent.exec.run`, with a line in the log when the command was started and one when it is over.
 
+    One that may have been started, and of which no more will be heard, has a single line that says so.
     `typed` is what the user wrote, where that is not what is run; None as `target` keeps no log.
     """
     said = typed or _words(request)
@@ -72,15 +74,19 @@ async def run_audited(
         transport, request, stdin=stdin, profile=profile, cancel=cancel, pace=pace, ready=ready, standing=standing
     )
     async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Started):
-                pid = event.pid
-                _append(target, {"event": "started", "pid": pid, "command": said})
-            elif isinstance(event, Finished):
-                how = {"end": str(event.end), "exit_code": event.exit_code, "signal": event.signal}
-                seconds = round(event.duration_s, 3)
-                _append(target, {"event": "ended", "pid": pid, "command": said, **how, "seconds": seconds})
-            yield event
+        try:
+            async for event in events:
+                if isinstance(event, Started):
+                    pid = event.pid
+                    _append(target, {"event": "started", "pid": pid, "command": said})
+                elif isinstance(event, Finished) and pid:
+                    how = {"end": str(event.end), "exit_code": event.exit_code, "signal": event.signal}
+                    seconds = round(event.duration_s, 3)
+                    _append(target, {"event": "ended", "pid": pid, "command": said, **how, "seconds": seconds})
+                yield event
+        except StartInDoubtError as error:
+            _append(target, {"event": "perhaps started", "pid": None, "command": said, "reason": error.cause})
+            raise
 
 
 def _words(request: ExecRequest) -> str | list[str]:

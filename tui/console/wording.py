@@ -9,7 +9,12 @@ from tui.agent.leftovers import Sweep
 
 
 def end_in_words(finished: Finished, pid: int) -> str:
-    """One line, raw: `exit 7 after 3.2 s`, `killed by SIGTERM after 3.2 s`, `may still run in the guest (pid 9): …`."""
+    """One line, raw: `exit 7 after 3.2 s`, `killed by SIGTERM after 3.2 s`, `may still run in the guest (pid 9): …`.
+
+    `pid` is 0 where the command was not started.
+    """
+    if finished.end is End.CANCELLED and not pid:
+        return f"{finished.end} before it began"
     if finished.may_still_run:
         words = f"may still run in the guest (pid {pid}): {finished.reason}"
     elif finished.end is End.LOST:

@@ -78,6 +78,7 @@ _CAUSE_BEHIND_ERROR: dict[type[errors.AgentError], Cause] = {
     errors.GuestNotRunningError: Cause.OFF,
     errors.NoChannelError: Cause.NO_CHANNEL,
     errors.NotConnectedError: Cause.PORT_CLOSED,
+    errors.AgentVanishedError: Cause.PORT_CLOSED,
     errors.UnansweredError: Cause.SILENT,
     errors.LinkBrokenError: Cause.LINK_BROKEN,
     errors.AgentBusyError: Cause.BUSY,

@@ -15,6 +15,8 @@ from tui.model.text import Shown, printable
 CELL_PADDING = 2
 MARK = "✔ "
 BUSY = "▸ "
+_VERSION_DIGITS = 9
+"""Digits of a part of a version that count when it is sorted: a guest may send any number of them."""
 
 URGENCY: dict[AgentState, int] = {
     state: place
@@ -79,7 +81,7 @@ def _version(guest: Guest) -> str:
 
 def _version_parts(guest: Guest) -> SortKey:
     parts = _version(guest).split(".")
-    numbers = [int(part) for part in parts if part.isdecimal()]
+    numbers = [int(part[:_VERSION_DIGITS]) for part in parts if part.isdecimal()]
     return (not numbers, sum(number / 1000**place for place, number in enumerate(numbers[:3])))
 
 

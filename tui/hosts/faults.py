@@ -6,6 +6,7 @@ libvirt lack the newer names. The code is tested first, then the text is searche
 
 from __future__ import annotations
 
+import json
 import re
 
 from tui.agent import errors as agent
@@ -100,10 +101,23 @@ def _unresponsive(text: str) -> agent.AgentError:
     if "due to an error" in text:
         return agent.LinkBrokenError("libvirt gave up on the link to the agent", original=text)
     if "disappeared" in text:
-        return agent.NotConnectedError("The guest agent went away while it executed a command", original=text)
+        return agent.AgentVanishedError("The guest agent went away while it executed a command", original=text)
     if "not connected" in text:
         return agent.NotConnectedError("The guest agent is not connected", original=text)
     return agent.UnansweredError("The guest agent did not answer", original=text)
+
+
+_CHANGES = {"guest-exec", "guest-file-write"}
+"""What runs or writes in a guest."""
+
+
+def with_its_doubt(error: agent.AgentError, request: str) -> agent.AgentError:
+    """The same error, which says so where `request` may have changed the guest although no answer came."""
+    command = json.loads(request)["execute"]
+    if error.may_have_acted and command in _CHANGES:
+        doubt = f"{command} may have been executed all the same"
+        error.cause = f"{error.cause}; {doubt}" if error.cause else doubt
+    return error
 
 
 _UNAVAILABLE = re.compile(

@@ -176,12 +176,12 @@ class LibvirtHost:
         try:
             return await self._call(line, lambda handle: questions.ask_agent(handle, uuid, request, timeout_s))
         except ConnectionLostError as lost:
-            raise HostGoneError(_LOST, original=lost.text) from lost
+            raise faults.with_its_doubt(HostGoneError(_LOST, original=lost.text), request) from lost
         except HostUnreachableError as error:
             raise HostGoneError(error.title, cause=error.cause, next_step=error.next_step) from error
         except libvirt.libvirtError as error:
             fault = faults.agent_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
-            raise fault from error
+            raise faults.with_its_doubt(fault, request) from error
 
     async def _call(self, line: Connection, question: Callable[[Any], T]) -> T:
         """Ask on `line`, once anew on a new connection where the former one was closed before anything was sent."""
