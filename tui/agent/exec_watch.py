@@ -12,6 +12,7 @@ from tui.agent.errors import (
     CommandUnavailableError,
     NeverBegunError,
     ReplyTooLargeError,
+    UnansweredError,
 )
 from tui.agent.exec_model import End, ExecPace, Finished, Notice, Output, Stream
 from tui.agent.exec_shell import end_windows_tree, survivors
@@ -22,6 +23,8 @@ from tui.agent.transport import Transport
 
 _OF_SILENCE = 0.1
 """Of a silence, how long we wait for its end before we look again."""
+_NEWS_S = 1.0
+"""Seconds in which the hypervisor tells of a guest that was paused, shut off or reset: calls to it fail at once."""
 
 
 class Escalation:
@@ -125,12 +128,11 @@ class Watch:
         if self._standing.is_paused and self._escalation is None:
             self._silent_since, self._pause = None, self._pace.poll_max
             return []
-        asked_at = self._clock()
         try:
             await self._press()
             events = await self._look()
         except AgentError as error:
-            events = self._unanswered(error, asked_at)
+            events = self._unanswered(error)
         else:
             events = self._answered() + events
             await self._judge()
@@ -187,12 +189,12 @@ class Watch:
         """Whether the agent will say nothing more of the command."""
         return self._status.exited or bool(self._forgotten)
 
-    def _unanswered(self, error: AgentError, asked_at: float) -> list[Output | Notice]:
+    def _unanswered(self, error: AgentError) -> list[Output | Notice]:
         self._trouble = error.one_line()
+        now = self._clock()
         if self._silent_since is None:
-            self._silent_since = asked_at
-        # A guest that was paused, shut off or reset fails at once, and its hypervisor has more to tell in a moment.
-        is_new = self._clock() - self._silent_since < self._pace.poll_max
+            self._silent_since = now
+        is_new = not isinstance(error, UnansweredError) and now - self._silent_since < _NEWS_S
         if self._told_silence or is_new or self._standing.is_paused or self._standing.end:
             return []
         self._told_silence = True
