@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 from tui.agent.errors import GuestNotRunningError
+from tui.backup.acts import resume
 from tui.backup.chain import read_guest
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.folder import result_folder
@@ -140,7 +141,7 @@ async def _resume(session: HostSession, plan: BackupPlan) -> None:
     """Let a guest go on that was paused for the rest of its merge by a process that died."""
     facts = await session.ask(lambda host: host.read_domain(plan.uuid))
     if facts.power is PowerState.PAUSED:
-        await session.ask(lambda host: host.resume(plan.uuid))
+        await resume(session, plan.uuid)
 
 
 async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> None:

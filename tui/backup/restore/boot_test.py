@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tui.agent.commands import osinfo, ping
 from tui.agent.errors import AgentError
+from tui.backup.acts import start
 from tui.backup.durable import read_text, replace_file
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.journal import LINE_LIMIT, read_object
@@ -47,7 +48,7 @@ class BootNote:
 async def boot_and_ask(session: HostSession, plan: RestorePlan, stop: asyncio.Event, patience_s: float) -> BootNote:
     """Start the clone and wait for its agent; raises HostError where it cannot be started, CancelledBackupError."""
     began = time.monotonic()
-    await session.ask(lambda host: host.start(plan.uuid))
+    await start(session, plan.uuid)
     answer, why = "", "its agent did not answer"
     while not answer and time.monotonic() - began < patience_s:
         if stop.is_set():
