@@ -34,6 +34,8 @@ class Patience:
     """From the freeze to the watchdog's thaw."""
     thaw_s: float = 60
     reconnect_s: float = 120
+    doubt_s: float = 90
+    """For a host to end what it does with a snapshot whose answer was lost."""
     restart_s: float = 20
     """For a guest that is found off to come back, as in a reboot."""
     stall_s: float = 600
