@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from time import monotonic
 
@@ -10,6 +9,7 @@ from tui.agent.commands import fsfreeze_freeze
 from tui.agent.errors import AgentError, GuestNotRunningError
 from tui.backup.chain import Place, place_of, read_guest, snapshot_xml
 from tui.backup.confinement import confinement_of, denial_advice
+from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.plan import BackupPlan, QuiescePolicy
@@ -186,4 +186,4 @@ async def _is_busy(session: HostSession, plan: BackupPlan) -> bool:
 
 
 def _log(error: ExplainedError) -> None:
-    print(f"snapshot: {error.one_line()}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
+    say_in_log(f"snapshot: {error.one_line()}")
