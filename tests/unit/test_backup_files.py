@@ -121,7 +121,15 @@ def test_the_journal_survives_a_torn_line(tmp_path: Path) -> None:
 
 
 def test_the_journal_ignores_foreign_lines(tmp_path: Path) -> None:
-    lines = ("null", "[]", '{"at": "x", "stage": "done"}', '{"at": 1, "stage": "nowhere"}', "\udc80", "x" * 100_000)
+    lines: tuple[str, ...] = (
+        "null",
+        "[]",
+        '{"at": "x", "stage": "done"}',
+        '{"at": 1, "stage": "nowhere"}',
+        "\udc80",
+        "x" * 100_000,
+    )
+    lines += tuple(f'{{"at": {at}, "stage": "done"}}' for at in ("true", "NaN", "9" * 400))
     for line in lines:
         append_durably(tmp_path / "journal.jsonl", line)
     assert read_journal(tmp_path) == ()

@@ -18,6 +18,7 @@ from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.journal import LINE_LIMIT, read_object
 from tui.backup.restore.plan import RestorePlan
 from tui.backup.session import HostSession
+from tui.backup.values import a_time
 from tui.hosts.port import Host
 from tui.model.guest import PowerState
 
@@ -96,10 +97,12 @@ def read_note(folder: Path) -> BootNote | None:
         return None
     if raw is None:
         return None
-    numbers = [raw.get("at"), raw.get("seconds")]
     words = [raw.get(key) for key in ("on", "uri", "answer", "why")]
-    if not all(isinstance(each, int | float) for each in numbers) or not all(isinstance(each, str) for each in words):
+    if not all(isinstance(each, str) for each in words):
         return None
-    at, seconds = (float(str(each)) for each in numbers)
+    try:
+        at, seconds = a_time(raw.get("at")), a_time(raw.get("seconds"))
+    except ValueError:
+        return None
     on, uri, answer, why = (str(each) for each in words)
     return BootNote(at, on, uri, raw.get("passed") is True, seconds, answer, why)
