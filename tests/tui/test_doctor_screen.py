@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from tui.agent import errors
 from tui.app import QgaTui
 from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
+from tui.doctor.remedies import FixKind, OurFix
 from tui.doctor.systems import Family, System
 from tui.doctor.verdict import Examination, examination_of
 from tui.hosts.libvirt_host import LibvirtHost
@@ -178,6 +180,24 @@ async def test_the_rounds_tell_every_guest_and_lead_to_the_doctor() -> None:
             while said_of(app) is None:
                 await pilot.pause(0.02)
         assert said_of(app) is Cause.NO_CONTROLLER
+
+
+async def test_media_are_looked_for_on_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their usual places may lie on a file server that does not answer."""
+    asked: list[threading.Thread] = []
+
+    def fake_find_media() -> tuple[str, ...]:
+        asked.append(threading.current_thread())
+        return ()
+
+    monkeypatch.setattr("tui.screens.doctor.find_media", fake_find_media)
+    async with doctor_at(example("healthy")) as (pilot, screen):
+        screen._propose(OurFix(FixKind.INSERT_DRIVERS, "Insert the drivers", (), (), needs_medium=True))
+        async with asyncio.timeout(20):
+            while not isinstance(pilot.app.screen, FixScreen):
+                await pilot.pause(0.02)
+    assert len(asked) == 1
+    assert threading.main_thread() not in asked
 
 
 async def test_nothing_is_changed_in_read_only_mode() -> None:

@@ -13,7 +13,17 @@ from tui.backup.copying import copy_file, data_bytes, file_mark, hash_file, read
 from tui.backup.durable import append_durably, replace_file, write_new
 from tui.backup.errors import CancelledBackupError
 from tui.backup.folder import checksums, folder_name, result_folder
-from tui.backup.images import ImageError, check_image, image_info, parse_header, read_header, run_program
+from tui.backup.images import (
+    ImageError,
+    allocates_nothing,
+    check_image,
+    extents,
+    image_info,
+    parse_header,
+    read_header,
+    run_program,
+)
+from tui.backup.inside.raw_view import _bytes_of_data
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.landing import CHUNK
 from tui.backup.meter import Meter
@@ -111,7 +121,15 @@ def test_the_journal_survives_a_torn_line(tmp_path: Path) -> None:
 
 
 def test_the_journal_ignores_foreign_lines(tmp_path: Path) -> None:
-    lines = ("null", "[]", '{"at": "x", "stage": "done"}', '{"at": 1, "stage": "nowhere"}', "\udc80", "x" * 100_000)
+    lines: tuple[str, ...] = (
+        "null",
+        "[]",
+        '{"at": "x", "stage": "done"}',
+        '{"at": 1, "stage": "nowhere"}',
+        "\udc80",
+        "x" * 100_000,
+    )
+    lines += tuple(f'{{"at": {at}, "stage": "done"}}' for at in ("true", "NaN", "9" * 400))
     for line in lines:
         append_durably(tmp_path / "journal.jsonl", line)
     assert read_journal(tmp_path) == ()
@@ -194,6 +212,47 @@ async def test_a_damaged_image_is_noticed(tmp_path: Path) -> None:
         await check_image(str(path), ImageFormat.QCOW2)
     with pytest.raises(ImageError, match="could not be opened"):
         await image_info(str(tmp_path / "missing"), ImageFormat.RAW)
+
+
+FRAGMENTS = 30_000
+BLOCK = 4096
+
+
+@pytest.fixture(scope="module")
+def fragmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sparse raw image of so many extents that qemu-img's map of it passes 4 MiB."""
+    path = tmp_path_factory.mktemp("fragmented") / "base.raw"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    for number in range(FRAGMENTS):
+        os.pwrite(descriptor, b"x" * BLOCK, number * 2 * BLOCK)
+    os.close(descriptor)
+    return path
+
+
+@needs_qemu_img
+async def test_an_overlay_on_a_base_of_many_extents_is_known_to_be_empty(fragmented: Path, tmp_path: Path) -> None:
+    overlay = str(tmp_path / "overlay.qcow2")
+    words = ("-q", "-f", "qcow2", "-b", str(fragmented), "-F", "raw", overlay)
+    assert (await run_program("qemu-img", "create", *words))[0] == 0
+    assert await allocates_nothing(overlay)
+    assert (await run_program("qemu-io", "-f", "qcow2", "-c", "write -z 64k 64k", overlay))[0] == 0
+    assert not await allocates_nothing(overlay)
+    assert not await allocates_nothing(str(fragmented))
+
+
+@needs_qemu_img
+async def test_a_map_of_any_length_is_read_to_its_end(fragmented: Path) -> None:
+    told = [each async for each in extents(str(fragmented), ImageFormat.RAW)]
+    assert sum(each.length for each in told if each.data) == FRAGMENTS * BLOCK
+    assert len(told) >= 2 * FRAGMENTS - 1
+    assert await _bytes_of_data(str(fragmented), ImageFormat.RAW) == FRAGMENTS * BLOCK
+    with pytest.raises(ImageError):
+        await _bytes_of_data(f"{fragmented}.gone", ImageFormat.RAW)
+
+
+async def test_of_a_program_that_says_too_much_only_the_beginning_is_kept() -> None:
+    code, out, err = await run_program("sh", "-c", "head -c 9000000 /dev/zero; echo end >&2; exit 3")
+    assert (code, len(out), err) == (3, 4 * 1024 * 1024, "end\n")
 
 
 async def test_a_program_whose_answer_nobody_waits_for_is_ended(tmp_path: Path) -> None:

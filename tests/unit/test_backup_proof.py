@@ -17,6 +17,9 @@ from tests.unit.saved_folder import change_manifest, write_backup
 from tui.backup.folder import checksums
 from tui.backup.proof import SMALL, Reading, prove
 from tui.backup.proof_note import VERIFIED, prove_and_note, read_note
+from tui.backup.restore.boot_test import BOOT_TESTED, BootNote, keep_note
+from tui.backup.restore.boot_test import read_note as read_boot_note
+from tui.widgets.saved_text import boot_words, verified_words
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
 MIB = 1024 * 1024
@@ -174,6 +177,32 @@ async def test_notes_of_others_are_read_with_distrust(tmp_path: Path) -> None:
     for text in ("", "[]", '{"at": 1}', '{"at": 1e999, "good": true, "sums": ""}', "[" * 100_000):
         (folder / VERIFIED).write_text(text)
         assert read_note(folder) is None
+
+
+NO_TIMES = ("true", "1e18", "1e400", "NaN", "-1", "9" * 400, '"1"', "null")
+
+
+async def test_a_note_with_a_time_that_is_none_is_no_note(tmp_path: Path) -> None:
+    folder = a_backup(tmp_path / "b")
+    await prove_and_note(folder)
+    kept = json.loads((folder / VERIFIED).read_text())
+    for at in NO_TIMES:
+        (folder / VERIFIED).write_text(json.dumps(kept | {"at": "AT"}).replace('"AT"', at))
+        assert read_note(folder) is None, at
+    (folder / VERIFIED).write_text(json.dumps(kept | {"at": 8_000_000_000}))
+    assert "2223" in verified_words(read_note(folder))
+
+
+def test_a_boot_test_at_a_time_that_is_none_is_none(tmp_path: Path) -> None:
+    keep_note(tmp_path, BootNote(8_000_000_000, "here", "qemu:///x", passed=True, seconds=8.0, answer="Debian"))
+    kept = json.loads((tmp_path / BOOT_TESTED).read_text())
+    note = read_boot_note(tmp_path)
+    assert note is not None
+    assert "2223" in boot_words(note)
+    for key in ("at", "seconds"):
+        for time in NO_TIMES:
+            (tmp_path / BOOT_TESTED).write_text(json.dumps(kept | {key: "TIME"}).replace('"TIME"', time))
+            assert read_boot_note(tmp_path) is None, (key, time)
 
 
 def verify_at_a_terminal(folder: Path) -> tuple[int, dict[str, Any], str]:

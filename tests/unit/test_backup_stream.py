@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import os
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,15 +16,17 @@ from hypothesis import strategies as st
 from tests.unit.backup_values import a_plan
 from tui.backup.copying import create_target, finish_target
 from tui.backup.equivalents import plan_commands
-from tui.backup.errors import CancelledBackupError
+from tui.backup.errors import CancelledBackupError, NeedsRescueError
 from tui.backup.images import HEADER_BYTES, first_table
 from tui.backup.inflow import Inflow
 from tui.backup.landing import CHUNK, Landing
 from tui.backup.meter import Meter
 from tui.backup.plan import InvalidPlanError, Source, read_plan
 from tui.backup.reach_files import FileReach
+from tui.backup.reach_stream import StreamReach
 from tui.backup.source import SourceWish, choose_source
 from tui.hosts.domain_xml import MalformedXmlError
+from tui.hosts.storage import Receiver, Volume
 from tui.hosts.volume_xml import folder_pool_xml, read_volume
 
 VOLUME = """<volume type='file'><name>a</name><key>/p/a</key>
@@ -99,6 +103,56 @@ def test_a_download_that_is_told_to_stop_stops_at_its_next_piece(tmp_path: Path)
     with pytest.raises(CancelledBackupError):
         inflow.hole(CHUNK)
     inflow.give_up()
+
+
+def until_full(meter: Meter) -> None:
+    while not meter.full:
+        meter.wait(0.01)
+
+
+class FakeGoneStorage:
+    """Storage of a host that goes away once its download waits for room on a full target."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    async def volume(self, path: str) -> Volume:
+        return read_volume(VOLUME.replace("196616", str(2 * CHUNK)))
+
+    async def receive(self, path: str, offset: int, length: int, receiver: Receiver) -> None:
+        receiver.data(b"x" * CHUNK)
+        await asyncio.to_thread(until_full, self._meter)
+        raise NeedsRescueError("The host did not come back")
+
+
+def test_a_host_that_goes_away_ends_a_copy_that_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = Meter()
+
+    class FakeGoneHost:
+        def storage(self, pool: str) -> FakeGoneStorage:
+            return FakeGoneStorage(meter)
+
+    async def ask(question: Any) -> Any:
+        return await question(FakeGoneHost())
+
+    async def copied() -> str:
+        plan = a_plan()
+        return await StreamReach(ask, ask, plan, "pool").copy(plan.disks[0], "/dev/full", meter)
+
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(copied())
+        except NeedsRescueError as error:
+            raised.append(error)
+
+    monkeypatch.setattr("tui.backup.reach_stream.create_target", lambda path: os.open(path, os.O_WRONLY))
+    loop = threading.Thread(target=run, daemon=True)
+    loop.start()
+    loop.join(30)
+    assert [str(error) for error in raised] == ["The host did not come back"]
+    assert not meter.stop.is_set()
 
 
 def own_clusters(path: Path) -> bool:

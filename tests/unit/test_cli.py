@@ -6,10 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.unit.backup_values import a_plan
+from tui.backup.journal import Journal, RunStage
+from tui.backup.runs import create_run
 from tui.cli.main import main
 from tui.cli.parser import EXEC_OWN_FAILURE, OWN_FAILURE, parse
 
@@ -109,6 +113,25 @@ def test_the_list_as_json_has_the_promised_fields(capsys: pytest.CaptureFixture[
         "reason": "the guest has no agent device",
         "ping_ms": None,
     }
+
+
+def test_a_host_that_is_away_takes_no_answer_of_another_with_it(
+    own_folders: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = create_run(replace(a_plan(str(own_folders / "web.qcow2")), uri="test:///default"))
+    Path(run.plan.disks[0].overlay).touch()
+    Journal(run.folder).write(RunStage.COPIED)
+    both = ["-c", "test:///default", "-c", "qemu:///session?socket=/nowhere", "rescue"]
+    assert main([*both, "--json"]) == 3
+    ours, away = json.loads(capfd.readouterr().out)
+    assert (ours["run"], ours["way"], ours["open"]) == (run.plan.run_id, "explain", True)
+    assert away["open"]
+    assert "no libvirt daemon listens" in away["error"]
+    assert main(both) == 3
+    assert "no libvirt daemon listens" in capfd.readouterr().out
+    # Nothing was told of a host alone: it is an error as any other.
+    assert main([*both[2:], "--json"]) == 2
+    assert capfd.readouterr().out == ""
 
 
 def test_the_log_is_private(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,36 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 
-from tui.backup.follow import Follower
-from tui.backup.runs import list_runs
+from tui.backup.runs import Run
 from tui.backup.runstate import RunState
+from tui.backup.seen import SeenRuns
 
 LOOK_EVERY_S = 1.0
 
 
 async def running_backups() -> AsyncIterator[Mapping[str, RunState]]:
     """The states of the running backups by the guest's UUID, whenever one of them differs from before."""
-    followers: dict[str, Follower] = {}
-    ended: set[str] = set()
+    runs = SeenRuns()
     shown: Mapping[str, RunState] = MappingProxyType({})
     while True:
-        states = await asyncio.to_thread(_look, followers, ended)
+        states = await asyncio.to_thread(_look, runs)
         if states != shown:
             shown = MappingProxyType(states)
             yield shown
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _look(followers: dict[str, Follower], ended: set[str]) -> dict[str, RunState]:
-    for run in list_runs():
-        if run.plan.run_id not in ended:
-            followers.setdefault(run.plan.run_id, Follower(run))
-    states: dict[str, RunState] = {}
-    for run_id, follower in tuple(followers.items()):
-        state = follower.read()
-        if state.ended:
-            ended.add(run_id)
-            del followers[run_id]
-        else:
-            states[state.uuid] = state
-    return states
+def _look(runs: SeenRuns) -> dict[str, RunState]:
+    return {seen.state.uuid: seen.state for seen in runs.look() if isinstance(seen.run, Run) and not seen.state.ended}

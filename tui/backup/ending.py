@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from tui.backup.errors import explained
@@ -22,4 +23,10 @@ def ending(exit_code: int, error: Exception | None, shortfalls: Sequence[str]) -
 
 def tell_log(error: Exception) -> None:
     """Write to the run's log, which is the worker's standard error."""
-    print(f"qga-tui: {explained(error)}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
+    say_in_log(f"qga-tui: {explained(error)}")
+
+
+def say_in_log(words: str) -> None:
+    """Write a line to the run's log; that nobody can hear it any more is no reason to leave a guest half way."""
+    with suppress(OSError):
+        print(words, file=sys.stderr, flush=True)  # noqa: T201 - the run's log

@@ -21,6 +21,7 @@ from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
 from tui.backup.reach_files import file_system
 from tui.backup.runs import active_run, find_any_run, worker_alive
+from tui.backup.users import image_names
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host, HostError, HostUnreachableError
@@ -101,7 +102,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
     users = await users_of_images(host, uuid)
     mark = await host.run_metadata(uuid)
     nvram = nvram_path(live)
-    other = active_run(uuid, besides=plan.run_id)
+    other = await asyncio.to_thread(active_run, uuid, plan.run_id)
     return Evidence(
         facts=facts,
         images=tuple([await _image(host, reach, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
@@ -113,7 +114,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         snapshots=len(await host.snapshot_xmls(uuid)),
         checkpoints=await host.checkpoint_names(uuid),
         mark=mark,
-        mark_is_stale=mark is not None and _is_stale(mark),
+        mark_is_stale=mark is not None and await asyncio.to_thread(_is_stale, mark),
         active_run=other.plan.run_id if other is not None else "",
         managed_save=facts.power is PowerState.OFF and await host.has_managed_save(uuid),
         nvram=nvram,
@@ -139,7 +140,7 @@ def is_local(uri: str) -> bool:
 
 
 async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
-    """Image paths of all other domains, running and stored, with the names of the domains that use them.
+    """What the images of all other domains are called, running and stored, and which domains use each of them.
 
     Raises HostError where one of them does not let it be known.
     """
@@ -154,8 +155,8 @@ async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
                 next_step="See what virsh dumpxml says of that guest.",
             )
         stored = disks_by_target(await host.stored_xml(facts.uuid)).values() if facts.persistent else ()
-        for path in {path for disk in (*facts.disks, *stored) for path in (disk.source, *disk.backing)}:
-            users[path] = (*users.get(path, ()), facts.name)
+        for name in await image_names(host, (*facts.disks, *stored)):
+            users[name] = (*users.get(name, ()), facts.name)
     return users
 
 
@@ -179,7 +180,7 @@ async def _image(
         overlay_exists=await _exists(reach, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
-        shared_with=users.get(disk.base, ()),
+        shared_with=tuple(dict.fromkeys(user for name in disk.names for user in users.get(name, ()))),
     )
 
 

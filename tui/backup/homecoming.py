@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from shlex import quote
 
+from tui.backup.acts import force_off, resume, start_paused, suspend
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
 from tui.backup.errors import NeedsRescueError
 from tui.backup.journal import Entry, RunStage
@@ -63,7 +64,7 @@ async def bring_home(
     remarks = await _mend_stored(session, plan)
     view = await read_guest(session, plan.uuid)
     if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR:
-        await session.ask(lambda host: host.resume(plan.uuid))
+        await resume(session, plan.uuid)
     return Homecoming(merged | frozenset(known), remarks)
 
 
@@ -82,7 +83,7 @@ class _Pause:
         if facts.power is PowerState.RUNNING:
             note(RunStage.COMMITTING, settling=True)
             self._begun = True
-            await session.ask(lambda host: host.suspend(plan.uuid))
+            await suspend(session, plan.uuid)
 
     async def end(self, task: asyncio.Task[None], session: HostSession, plan: BackupPlan) -> None:
         """Let the guest go on, if it was this that paused it."""
@@ -92,7 +93,7 @@ class _Pause:
         await task
         facts = await session.ask(lambda host: host.read_domain(plan.uuid))
         if facts.power is PowerState.PAUSED:
-            await session.ask(lambda host: host.resume(plan.uuid))
+            await resume(session, plan.uuid)
 
 
 def proven_merged(plan: BackupPlan, entries: Collection[Entry], view: GuestView) -> frozenset[str]:
@@ -171,7 +172,7 @@ async def _merge_stopped(
         return frozenset()
     await _refuse_what_cannot_start(session, plan, reach, view)
     note(RunStage.REVIVING)
-    await session.ask(lambda host: host.start_paused(plan.uuid))
+    await start_paused(session, plan.uuid)
     try:
         return await _merge_running(session, plan, tick, patience, note)
     finally:
@@ -183,7 +184,7 @@ async def put_off_again(session: HostSession, plan: BackupPlan) -> None:
     """Put a guest off that was started with its processors stopped; one that runs is left alone."""
     facts = await session.ask(lambda host: host.read_domain(plan.uuid))
     if facts.power is PowerState.PAUSED and facts.power_reason != PAUSED_BY_IO_ERROR:
-        await session.ask(lambda host: host.force_off(plan.uuid))
+        await force_off(session, plan.uuid)
 
 
 async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, reach: Reach, view: GuestView) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import struct
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ HEADER_BYTES = 104
 _EXTERNAL_DATA = 1 << 2
 """Incompatible feature bit 2 (docs/interop/qcow2.txt): the guest's data is in another file."""
 _OUTPUT_LIMIT = 4 * 1024 * 1024
+_PIECE = 64 * 1024
 _LEAKS_ONLY, _NOT_SUPPORTED = 3, 63
 """Exit codes of `qemu-img check`: clusters leaked and nothing worse; the format knows no check."""
 
@@ -120,17 +123,80 @@ async def allocates_nothing(path: str) -> bool:
     """Whether a qcow2 overlay that nobody has open holds no cluster of its own, so that nothing is lost with it."""
     if not await asyncio.to_thread(os.path.lexists, path):
         return True
-    code, out, _ = await run_program("qemu-img", "map", "--output=json", "-f", ImageFormat.QCOW2, path)
-    if code != 0:
-        return False
     try:
-        return all(int(extent["depth"]) > 0 or not extent["present"] for extent in json.loads(out))
-    except (ValueError, KeyError, TypeError):
+        async with aclosing(extents(path, ImageFormat.QCOW2)) as found:
+            async for extent in found:
+                if extent.depth == 0 and extent.present:
+                    return False
+    except ImageError:
         return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A part of a disk, `length` bytes long, as `qemu-img map` tells it.
+
+    `depth` counts the images down to the one that says what is there; `present` whether one does at all; `data` whether
+    that is more than zeros.
+    """
+
+    length: int
+    depth: int
+    present: bool
+    data: bool
+
+
+async def extents(path: str, image_format: ImageFormat) -> AsyncGenerator[Extent, None]:
+    """The parts of an image that nobody writes to, in their order; an image may have millions, so none is kept.
+
+    Raises ImageError where the map cannot be read to its end. To be closed by whoever does not read it all.
+    """
+    async with _running("qemu-img", "map", "--output=json", "-f", image_format, path) as process:
+        complaints = asyncio.create_task(_kept(process.stderr))
+        try:
+            # One extent to a line, between the brackets of a list (qemu-img.c, dump_map_entry).
+            while line := (await _line(process, path)).strip():
+                words = line.strip(b"[],")
+                if words:
+                    yield _extent(words, path)
+            if await process.wait() != 0:
+                raise ImageError("The image cannot be read", cause=path, original=_text(await complaints))
+        finally:
+            complaints.cancel()
+
+
+async def _line(process: asyncio.subprocess.Process, path: str) -> bytes:
+    try:
+        return await process.stdout.readline() if process.stdout is not None else b""
+    except ValueError as error:
+        raise ImageError("qemu-img's map of the image could not be read", cause=path, original=str(error)) from error
+
+
+def _extent(words: bytes, path: str) -> Extent:
+    try:
+        raw = json.loads(words)
+        return Extent(int(raw["length"]), int(raw["depth"]), bool(raw["present"]), bool(raw["data"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImageError(
+            "qemu-img's map of the image could not be read", cause=path, original=_text(words[:2000])
+        ) from error
 
 
 async def run_program(*argv: str) -> tuple[int, str, str]:
-    """Run a program without a shell; returns exit code, output and error text. Raises ImageError where it is absent."""
+    """Run a program without a shell; returns exit code, output and error text, each up to its first 4 MiB.
+
+    Raises ImageError where it is absent.
+    """
+    async with _running(*argv) as process:
+        out, err = await asyncio.gather(_kept(process.stdout), _kept(process.stderr))
+        code = await process.wait()
+    return code, _text(out), _text(err)
+
+
+@asynccontextmanager
+async def _running(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program that is ended with its context; raises ImageError where it is absent."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -142,14 +208,21 @@ async def run_program(*argv: str) -> tuple[int, str, str]:
     except FileNotFoundError as error:
         raise ImageError(f"{argv[0]} is missing", next_step="Install the package qemu-utils (or qemu-img).") from error
     try:
-        out, err = await process.communicate()
+        yield process
     finally:
         if process.returncode is None:
             # Given up by whoever waited: it must not hold the lock of an image any longer.
             process.kill()
             await process.wait()
-    return (
-        process.returncode if process.returncode is not None else -1,
-        out[:_OUTPUT_LIMIT].decode("utf-8", "replace"),
-        err[:_OUTPUT_LIMIT].decode("utf-8", "replace"),
-    )
+
+
+async def _kept(stream: asyncio.StreamReader | None) -> bytes:
+    """The beginning of what a program says; the rest is read and let go."""
+    kept = bytearray()
+    while stream is not None and (piece := await stream.read(_PIECE)):
+        kept += piece[: _OUTPUT_LIMIT - len(kept)]
+    return bytes(kept)
+
+
+def _text(said: bytes) -> str:
+    return said.decode("utf-8", "replace")

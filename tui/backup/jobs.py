@@ -11,6 +11,7 @@ from tui.backup.journal import RunStage
 from tui.backup.progress import StepStatus
 from tui.backup.runs import AnyRun, Run, list_any_runs, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
+from tui.backup.seen import SeenRuns
 from tui.backup.telling import STEP_WORDS, overlay_alarm, step_facts
 
 
@@ -75,6 +76,19 @@ class Job:
 def list_jobs() -> tuple[Job, ...]:
     """All runs of this user, newest first."""
     return tuple(job_of(run) for run in list_any_runs())
+
+
+class JobList:
+    """The same for whoever looks again and again: a run that has ended is read once."""
+
+    def __init__(self) -> None:
+        self._runs = SeenRuns()
+
+    def look(self) -> tuple[Job, ...]:
+        """All runs of this user, newest first; blocks."""
+        return tuple(
+            Job(seen.run, seen.state, None if seen.state.ended else worker_pid(seen.run)) for seen in self._runs.look()
+        )
 
 
 def job_of(run: AnyRun) -> Job:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tui.backup.durable import append_durably
+from tui.backup.values import a_time
 
 JOURNAL = "journal.jsonl"
 LINE_LIMIT = 64 * 1024
@@ -71,10 +72,14 @@ class Journal:
 def read_entry(line: str) -> Entry | None:
     """One line of a journal; None for a torn or foreign one."""
     raw = read_object(line)
-    if raw is None or not isinstance(at := raw.get("at"), int | float) or raw.get("stage") not in list(RunStage):
+    if raw is None or raw.get("stage") not in list(RunStage):
+        return None
+    try:
+        at = a_time(raw.get("at"))
+    except ValueError:
         return None
     details = raw.get("details")
-    return Entry(float(at), RunStage(str(raw["stage"])), details if isinstance(details, dict) else {})
+    return Entry(at, RunStage(str(raw["stage"])), details if isinstance(details, dict) else {})
 
 
 def read_object(line: str) -> dict[str, object] | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from tui.backup.direct import DirectFile, aligned_memory
+from tui.backup.errors import CancelledBackupError
 from tui.backup.meter import Meter
 
 CHUNK = 1024 * 1024
@@ -39,12 +42,13 @@ class Landing:
     """Takes pieces in their order, writes those that are not zeros where there is a target, and sums all of them up.
 
     Its buffers go round: reader, writer, sum. What goes wrong on its threads is raised by the next `buffer` or `end`.
-    As a context it is given up where its body fails.
+    As a context it is given up where its body fails. The writer has a descriptor of its own, so that `target_fd` may
+    be closed while a write hangs in the kernel, and its number used again.
     """
 
     def __init__(self, meter: Meter, target_fd: int | None) -> None:
         self._meter = meter
-        self._target = DirectFile(target_fd) if target_fd is not None else None
+        self._target = DirectFile(os.dup(target_fd)) if target_fd is not None else None
         self._digest = hashlib.sha256()
         self._failure: BaseException | None = None
         self._given_up = False
@@ -95,10 +99,13 @@ class Landing:
         return self._digest.hexdigest()
 
     def give_up(self) -> None:
-        """End without a sum, at once: what still waits may be terabytes of holes. Nothing is written afterwards."""
+        """End without a sum, at once, and wait for nobody: what is being written may hang in the kernel for ever.
+
+        No other piece is written afterwards; whoever still brings pieces is told by the next `buffer`.
+        """
         self._given_up = True
+        self._failure = self._failure or CancelledBackupError("The copy was given up")
         self._to_write.put(None)
-        self._threads[0].join()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -119,11 +126,28 @@ class Landing:
                 self._free.put(piece.buffer)
         if is_writer:
             self._to_sum.put(None)
+            if self._target is not None:
+                with suppress(OSError):  # what is to last was written out by whoever has the other descriptor
+                    os.close(self._target.descriptor)
 
     def _write_out(self, piece: _Piece) -> None:
         if self._target is None or piece.buffer is None or _is_empty(piece.buffer, piece.count):
             return
-        _write_when_there_is_room(self._target, piece.buffer[: piece.count], piece.start, self._meter)
+        self._write_when_there_is_room(self._target, piece.buffer[: piece.count], piece.start)
+
+    def _write_when_there_is_room(self, target: DirectFile, piece: memoryview, offset: int) -> None:
+        """Write a piece; on a full target try again until there is room, it is given up, or the order to stop comes."""
+        while not self._given_up:
+            try:
+                _write(target, piece, offset)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._meter.full = True
+                self._meter.wait(ROOM_POLL_S)
+            else:
+                self._meter.full = False
+                return
 
     def _sum_up(self, piece: _Piece) -> None:
         if piece.buffer is not None:
@@ -142,21 +166,6 @@ def _is_empty(buffer: memoryview, count: int) -> bool:
     """Whether a piece is nothing but zeros; most that are not show it in their first bytes."""
     probe = min(count, _PROBE)
     return bytes(buffer[:probe]) == _ZEROS[:probe] and bytes(buffer[:count]) == _ZEROS[:count]
-
-
-def _write_when_there_is_room(target: DirectFile, piece: memoryview, offset: int, meter: Meter) -> None:
-    """Write a piece; on a full target try again until there is room, or the order to stop comes."""
-    while True:
-        try:
-            _write(target, piece, offset)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            meter.full = True
-            meter.wait(ROOM_POLL_S)
-        else:
-            meter.full = False
-            return
 
 
 def _write(target: DirectFile, piece: memoryview, offset: int) -> None:

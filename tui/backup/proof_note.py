@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import math
 import socket
 import time
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from tui.backup.durable import read_text, replace_file
 from tui.backup.journal import LINE_LIMIT, read_object
 from tui.backup.proof import Proof, Tell, prove, unheard
 from tui.backup.restore.saved import SUMS, SUMS_LIMIT
+from tui.backup.values import a_time
 
 logger = logging.getLogger(__name__)
 VERIFIED = "verified.json"
@@ -54,12 +54,16 @@ def read_note(folder: Path) -> ProofNote | None:
         sums = _sum_of_sums(folder)
     except OSError:
         return None
-    if raw is None or raw.get("sums") != sums or not isinstance(at := raw.get("at"), int | float):
+    if raw is None or raw.get("sums") != sums:
+        return None
+    try:
+        at = a_time(raw.get("at"))
+    except ValueError:
         return None
     broken = raw.get("broken")
     names = tuple(str(name) for name in broken) if isinstance(broken, list) else ()
     good, others = raw.get("good") is True, raw.get("others") is True
-    return ProofNote(float(at), str(raw.get("on", "")), good, names, others, sums) if _is_time(at) else None
+    return ProofNote(at, str(raw.get("on", "")), good, names, others, sums)
 
 
 def _keep(proof: Proof) -> None:
@@ -71,7 +75,3 @@ def _keep(proof: Proof) -> None:
 
 def _sum_of_sums(folder: Path) -> str:
     return hashlib.sha256(read_text(folder / SUMS, SUMS_LIMIT).encode()).hexdigest()
-
-
-def _is_time(at: float) -> bool:
-    return math.isfinite(at) and 0 <= at < 2**33

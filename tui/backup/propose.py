@@ -159,7 +159,7 @@ async def propose(
     `target` is an absolute folder, `disks` the targets to take, None for all that are possible. Raises BackupError
     where no plan can be made or a backup runs already, and HostError.
     """
-    running = active_run(facts.uuid)
+    running = await asyncio.to_thread(active_run, facts.uuid)
     if running is not None:
         raise BackupError(
             "A backup of this guest is running",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -17,6 +19,7 @@ from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.backup.reach import Ask, FileSystem, ImageLook, OverlaySize
 from tui.backup.reach_files import file_system
+from tui.hosts.lanes import Lane
 from tui.hosts.port import Host, HostError
 from tui.hosts.storage import Storage, Volume
 from tui.hosts.uris import is_remote
@@ -132,20 +135,26 @@ class StreamReach:
 
     async def _download(self, path: str, target: str, meter: Meter) -> str:
         length = _length(await self._present(path))
-        descriptor = await asyncio.to_thread(create_target, target)
-        inflow = Inflow(Landing(meter, descriptor), meter)
+        # A target on a dead server holds up whoever touches it, even with a close: that is this thread, and no exit
+        # waits for it.
+        lane = Lane("download", 1)
         try:
-            while inflow.position < length:
-                await self._receive_part(path, length, inflow)
-            digest = await asyncio.to_thread(inflow.end)
-            await asyncio.to_thread(finish_target, descriptor, length)
-        except BaseException:
-            # A download that hangs may still bring pieces: none of them is written any more.
-            inflow.give_up()
-            raise
+            descriptor = await lane.call(create_target, target)
+            inflow = Inflow(Landing(meter, descriptor), meter)
+            try:
+                while inflow.position < length:
+                    await self._receive_part(path, length, inflow)
+                digest = await lane.call(inflow.end)
+                await lane.call(finish_target, descriptor, length)
+            except BaseException:
+                # A download that hangs may still bring pieces: none of them is written any more.
+                inflow.give_up()
+                lane.put(partial(_close_given_up, descriptor))
+                raise
+            await lane.call(os.close, descriptor)
+            return digest
         finally:
-            os.close(descriptor)
-        return digest
+            lane.close()
 
     async def _receive_part(self, path: str, length: int, inflow: Inflow) -> None:
         def receive(host: Host) -> Awaitable[None]:
@@ -203,6 +212,11 @@ class StreamReach:
                 )
             )
         ]
+
+
+def _close_given_up(descriptor: int) -> None:
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 async def _tie(image: str, image_format: str, below_format: str, below: str) -> None:

@@ -5,12 +5,13 @@ Every step looks at what is there and may be repeated: a rescue that dies is res
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 from tui.agent.errors import GuestNotRunningError
+from tui.backup.acts import resume
 from tui.backup.chain import read_guest
+from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.folder import result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
@@ -140,7 +141,7 @@ async def _resume(session: HostSession, plan: BackupPlan) -> None:
     """Let a guest go on that was paused for the rest of its merge by a process that died."""
     facts = await session.ask(lambda host: host.read_domain(plan.uuid))
     if facts.power is PowerState.PAUSED:
-        await session.ask(lambda host: host.resume(plan.uuid))
+        await resume(session, plan.uuid)
 
 
 async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> None:
@@ -158,7 +159,7 @@ async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> N
 
     if not await until_thawed(once, AGENT_S, lambda error: last.append(error.one_line())):
         # An agent that does not answer, as in a guest that boots, has frozen nothing that a thaw could reach.
-        print(f"rescue: not thawed: {'; '.join(last)}", file=sys.stderr, flush=True)  # noqa: T201 - told to the user
+        say_in_log(f"rescue: not thawed: {'; '.join(last)}")
 
 
 AGENT_S = 5.0

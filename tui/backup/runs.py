@@ -98,16 +98,20 @@ def open_any_run(folder: Path) -> AnyRun:
     return RestoreRun(folder, read_restore_plan(text)) if is_restore(text) else Run(folder, read_plan(text))
 
 
-def list_any_runs() -> tuple[AnyRun, ...]:
-    """All runs of both kinds, newest first; folders without a readable plan are left out."""
+def run_folders() -> tuple[Path, ...]:
+    """What lies in the folder of runs, in no order."""
     try:
-        folders = tuple(runs_folder().iterdir())
+        return tuple(runs_folder().iterdir())
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
             logger.warning("the runs cannot be listed: %s", error)
         return ()
+
+
+def list_any_runs() -> tuple[AnyRun, ...]:
+    """All runs of both kinds, newest first; folders without a readable plan are left out."""
     runs: list[AnyRun] = []
-    for folder in folders:
+    for folder in run_folders():
         try:
             runs.append(open_any_run(folder))
         except (BackupError, InvalidPlanError):

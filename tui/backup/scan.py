@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from tui.agent.errors import AgentError
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
 from tui.backup.homecoming import proven_merged
 from tui.backup.images import ImageError, image_info
-from tui.backup.journal import RunStage, read_journal
+from tui.backup.journal import Entry, RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
 from tui.backup.mark import host_of, run_id_of
 from tui.backup.meaning import leftover_of, restore_leftover
@@ -26,6 +27,8 @@ from tui.backup.restore.settle import restore_evidence
 from tui.backup.runs import AnyRun, Run, list_restores, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
 from tui.backup.source import SourceWish, choose_source, passing_reach
+from tui.backup.users import image_names
+from tui.hosts.lanes import apart
 from tui.hosts.port import Host, HostError, HostUnreachableError, NoSuchDomainError
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
@@ -41,19 +44,21 @@ async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftov
     domains = await host.list_domains()
     runs = await asyncio.to_thread(list_runs)
     stored = {facts.uuid: await _stored(host, facts) for facts in domains}
+    named = {facts.uuid: await image_names(host, (*facts.disks, *stored[facts.uuid].values())) for facts in domains}
     found: list[Leftover] = []
     for facts in domains:
         if wanted and not wanted & {facts.name, facts.uuid}:
             continue
         try:
-            evidence = await _evidence(host, facts, stored, domains, runs)
+            users = {each.name: named[each.uuid] for each in domains if each.uuid != facts.uuid}
+            evidence = await _evidence(host, facts, stored[facts.uuid], users, runs)
         except NoSuchDomainError:
             continue
         leftover = leftover_of(evidence) if evidence is not None else None
         if leftover is not None:
             found.append(leftover)
-    found += _of_guests_that_are_gone(host, domains, runs, wanted)
-    found += await asyncio.to_thread(_of_restores, host.uri, wanted)
+    found += await apart(_of_guests_that_are_gone, host, domains, runs, wanted)
+    found += await apart(_of_restores, host.uri, wanted)
     return tuple(sorted(found, key=lambda each: ["now", "soon", "whenever"].index(each.urgency)))
 
 
@@ -69,23 +74,24 @@ async def _stored(host: Host, facts: DomainFacts) -> dict[str, Disk]:
 async def _evidence(
     host: Host,
     facts: DomainFacts,
-    stored: dict[str, dict[str, Disk]],
-    domains: tuple[DomainFacts, ...],
+    stored: dict[str, Disk],
+    users: dict[str, frozenset[str]],
     runs: tuple[Run, ...],
 ) -> GuestEvidence | None:
+    """`users` are the other guests, with what their images are called."""
     mark = await host.run_metadata(facts.uuid)
-    run = _run_of(facts, mark, runs)
+    # Images may lie on a server that never answers: looks at their folders hold up nobody but this scan.
+    run = await apart(_run_of, facts, mark, runs)
     plan = run.plan if run is not None else await _made_up(host, facts, mark)
     if plan is None:
         return None
     is_ours = run is not None or mark is not None or all(is_overlay_name(disk.overlay) for disk in plan.disks)
-    worker = worker_pid(run) if run is not None else None
-    entries = read_journal(run.folder) if run is not None else ()
+    worker, entries, is_open = await asyncio.to_thread(_record_of, run)
     asks_agent = is_ours and worker is None and facts.power is PowerState.RUNNING
     snapshots = await host.snapshot_xmls(facts.uuid)
     overlays = await _overlays(host, plan, may_ask=is_ours and worker is None)
     live = {disk.target: disk for disk in facts.disks}
-    merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored[facts.uuid]))
+    merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored))
     return GuestEvidence(
         plan=plan,
         power=facts.power,
@@ -93,7 +99,7 @@ async def _evidence(
         is_ours=is_ours,
         disks=tuple(
             replace(
-                _disk_evidence(disk, facts, stored, domains, snapshots, overlay_exists=disk.target in overlays.there),
+                _disk_evidence(disk, facts, stored, users, snapshots, overlay_exists=disk.target in overlays.there),
                 is_proven=disk.target in merged | overlays.empty,
             )
             for disk in plan.disks
@@ -101,7 +107,7 @@ async def _evidence(
         worker=worker,
         stage=entries[-1].stage if entries else "",
         is_marked=mark is not None,
-        is_open=run is not None and needs_end(run),
+        is_open=is_open,
         frozen=asks_agent and await _is_frozen(host, facts.uuid),
         managed_save=is_ours and facts.power is PowerState.OFF and await host.has_managed_save(facts.uuid),
     )
@@ -122,7 +128,7 @@ async def _overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> _Overlays
     """
     everything = frozenset(disk.target for disk in plan.disks)
     if not may_ask:
-        return _Overlays(_visible(plan), frozenset())
+        return _Overlays(await apart(_visible, plan), frozenset())
     # A pool that this look needs is not the run's: that one's worker may live.
     reach = passing_reach(host, plan, f"-look-{new_run_id()}")
     try:
@@ -142,7 +148,10 @@ def _visible(plan: BackupPlan) -> frozenset[str]:
 
 def needs_end(run: AnyRun) -> bool:
     """Whether a run's journal was begun and tells no good end; its worker may still be at it."""
-    entries = read_journal(run.folder)
+    return _is_unfinished(read_journal(run.folder))
+
+
+def _is_unfinished(entries: Sequence[Entry]) -> bool:
     if not entries:
         return False
     last = entries[-1]
@@ -155,11 +164,23 @@ def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run 
     """The run that the guest's state is of: the one its overlays or its mark name, else one without an end."""
     of_guest = [run for run in runs if run.plan.uuid == facts.uuid]
     sources = {disk.source for disk in facts.disks}
-    by_overlay = [run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}]
-    by_mark = [run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)]
-    by_journal = [run for run in of_guest if needs_end(run)]
-    by_files = [run for run in of_guest if _visible(run.plan)]
-    return next(iter((*by_overlay, *by_mark, *by_journal, *by_files)), None)
+    # Each is looked at only where the ones before tell nothing: the last one touches the folders of images.
+    ways = (
+        (run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}),
+        (run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)),
+        (run for run in of_guest if needs_end(run)),
+        (run for run in of_guest if _visible(run.plan)),
+    )
+    return next(chain.from_iterable(ways), None)
+
+
+def _record_of(run: Run | None) -> tuple[int | None, tuple[Entry, ...], bool]:
+    """The worker's process, the journal, and whether that tells no good end; blocks."""
+    if run is None:
+        return None, (), False
+    worker = worker_pid(run)
+    entries = read_journal(run.folder)
+    return worker, entries, _is_unfinished(entries)
 
 
 async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | None:
@@ -205,14 +226,14 @@ async def _base_below(overlay: str) -> str:
 def _disk_evidence(
     disk: PlannedDisk,
     facts: DomainFacts,
-    stored: dict[str, dict[str, Disk]],
-    domains: tuple[DomainFacts, ...],
+    stored: dict[str, Disk],
+    users: dict[str, frozenset[str]],
     snapshots: tuple[str, ...],
     *,
     overlay_exists: bool,
 ) -> DiskEvidence:
     live = next((there for there in facts.disks if there.target == disk.target), None)
-    own = stored.get(facts.uuid, {}).get(disk.target)
+    own = stored.get(disk.target)
     place = place_of(live, disk)
     return DiskEvidence(
         disk=disk,
@@ -220,19 +241,8 @@ def _disk_evidence(
         stored_place=place_of(own, disk) if facts.persistent else place,
         overlay_exists=overlay_exists,
         listed_by=tuple("snapshot" for xml in snapshots if names_path(xml, disk.overlay)),
-        base_users=_users(disk.base, facts.uuid, domains, stored),
+        base_users=tuple(name for name, images in users.items() if not images.isdisjoint(disk.names)),
         switched_by_libvirt=own is not None and bool(own.backing),
-    )
-
-
-def _users(
-    path: str, besides: str, domains: tuple[DomainFacts, ...], stored: dict[str, dict[str, Disk]]
-) -> tuple[str, ...]:
-    return tuple(
-        facts.name
-        for facts in domains
-        if facts.uuid != besides
-        and any(path in (disk.source, *disk.backing) for disk in (*facts.disks, *stored[facts.uuid].values()))
     )
 
 

@@ -10,10 +10,13 @@ from typing import TypeVar
 
 from tui.agent.errors import HostGoneError
 from tui.backup.errors import NeedsRescueError
-from tui.hosts.port import Host, HostUnreachableError
+from tui.hosts.port import Host, HostError, HostUnreachableError
 from tui.model.events import HostEvent, HostLost
 
 T = TypeVar("T")
+
+ACT_TRIES = 5
+"""Answers in a row that may be lost, each with a connection of its own, before that is told."""
 
 Connect = Callable[[str], Host]
 """Makes a host, not yet opened, of a libvirt URI."""
@@ -31,6 +34,8 @@ class Patience:
     """From the freeze to the watchdog's thaw."""
     thaw_s: float = 60
     reconnect_s: float = 120
+    doubt_s: float = 90
+    """For a host to end what it does with a snapshot whose answer was lost."""
     restart_s: float = 20
     """For a guest that is found off to come back, as in a reboot."""
     stall_s: float = 600
@@ -40,6 +45,8 @@ class Patience:
     """For room on a full target; the copy stands still meanwhile and the guest goes on."""
     stop_s: float = 180
     """For a guest that was asked to shut down."""
+    late_off_s: float = 60
+    """For the same guest once its restore was given up meanwhile: it is started again when it is off."""
     boot_s: float = 300
     """From a guest's start to its agent's first answer."""
 
@@ -114,6 +121,35 @@ class HostSession:
                 self._absent_since = None
                 return answer
 
+    async def act(self, request: Callable[[Host], Awaitable[object]], is_done: Callable[[], Awaitable[bool]]) -> None:
+        """Have something done that may not be asked for twice.
+
+        Where an answer was lost, `is_done` reads back whether it was done, and it is asked for again only if not. The
+        former request may still be worked on then, so that the word of a refused second one is `is_done`, too.
+        Raises what `ask` raises.
+        """
+        lost: HostError | HostGoneError | None = None
+        for _ in range(ACT_TRIES):
+            host = await self.ask(_itself)
+            try:
+                await request(host)
+            except (HostUnreachableError, HostGoneError) as error:
+                await self.close()
+                lost = error
+            except HostError:
+                if lost is None or not await is_done():
+                    raise
+                return
+            else:
+                return
+            if await is_done():
+                return
+        raise NeedsRescueError(
+            "The host does not say whether it was done",
+            cause="the connection was lost at each of the last tries" if lost is None else lost.one_line(),
+            next_step="See how the guest is, then try again.",
+        )
+
     async def ask_once(self, question: Callable[[Host], Awaitable[T]]) -> T:
         """The answer of the host as it is connected now; raises HostUnreachableError where it is not."""
         return await question(self.host)
@@ -131,3 +167,7 @@ class HostSession:
     def _hear(self, event: HostEvent) -> None:
         self._lost = self._lost or isinstance(event, HostLost)
         self._news.set()
+
+
+async def _itself(host: Host) -> Host:
+    return host

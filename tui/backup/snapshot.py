@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from time import monotonic
 
@@ -10,15 +9,20 @@ from tui.agent.commands import fsfreeze_freeze
 from tui.agent.errors import AgentError, GuestNotRunningError
 from tui.backup.chain import Place, place_of, read_guest, snapshot_xml
 from tui.backup.confinement import confinement_of, denial_advice
-from tui.backup.errors import BackupError
+from tui.backup.ending import say_in_log
+from tui.backup.errors import BackupError, NeedsRescueError
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.quiesce import is_frozen, thaw_once, until_thawed
 from tui.backup.runs import Run
 from tui.backup.session import HostSession, Patience
 from tui.backup.watchdog import Watchdog
-from tui.hosts.port import HostError
+from tui.hosts.port import HostError, HostUnreachableError
 from tui.model.errors import ExplainedError
+
+THAWED_ITSELF = "the guest thawed itself before the snapshot was proven to be taken"
+UNKNOWN_THAW = "it is not known whether the guest was still frozen when the snapshot was taken"
+POLL_S = 1.0
 
 
 class IncompleteSnapshotError(BackupError):
@@ -30,18 +34,19 @@ async def take_snapshot(
 ) -> FreezeReport:
     """Switch the plan's disks to overlays, the guest frozen meanwhile if the plan wants it and the guest can.
 
-    Raises BackupError when no disk was switched, IncompleteSnapshotError when only some were.
+    Raises BackupError when no disk was switched, IncompleteSnapshotError when only some were, and NeedsRescueError when
+    the host does not tell.
     """
     if paused or run.plan.quiesce is QuiescePolicy.OFF:
         trouble = await _switch(session, run.plan)
-        await _prove_switched(session, run.plan, trouble)
+        await prove_switched(session, run.plan, trouble, patience)
         return FreezeReport(Consistency.PAUSED if paused else Consistency.CRASH)
     try:
         # An agent that answers this can be asked to thaw, too.
         frozen_already = await is_frozen(session.host.work_line(run.plan.uuid))
         watchdog = await Watchdog.start(watchdog_argv, run) if not frozen_already else None
     except (AgentError, BackupError) as error:
-        return await _without_freeze(session, run.plan, error)
+        return await _without_freeze(session, run.plan, patience, error)
     if watchdog is None:
         raise BackupError("The guest is frozen already", next_step="Thaw it: virsh domfsthaw GUEST.")
     watchdog.freezing(patience.watchdog_s)
@@ -49,8 +54,8 @@ async def take_snapshot(
     if thawed:
         await watchdog.dismiss()
     if refusal is not None:
-        return await _without_freeze(session, run.plan, refusal, report.remark)
-    await _prove_switched(session, run.plan, trouble)
+        return await _without_freeze(session, run.plan, patience, refusal, report.remark)
+    await prove_switched(session, run.plan, trouble, patience)
     return report
 
 
@@ -61,7 +66,8 @@ async def _while_frozen(
     line = session.host.work_line(plan.uuid)
     trouble: HostError | None = None
     refusal: ExplainedError | None = None
-    count, still_frozen = 0, False
+    count = 0
+    still_frozen: bool | None = None
     began = monotonic()
     try:
         count = await fsfreeze_freeze(line, patience.freeze_s)
@@ -80,7 +86,7 @@ async def _while_frozen(
     frozen_ms = round((monotonic() - began) * 1000, 1)
     remark = "" if thawed else "the guest could not be thawed and may still be frozen: virsh domfsthaw GUEST"
     if count > 0 and not still_frozen:
-        remark = remark or "the guest thawed itself before the snapshot was proven to be taken"
+        remark = remark or (UNKNOWN_THAW if still_frozen is None else THAWED_ITSELF)
     consistency = Consistency.QUIESCED if still_frozen else Consistency.CRASH
     return FreezeReport(consistency, count, frozen_ms, remark), trouble, refusal, thawed
 
@@ -98,7 +104,7 @@ async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> b
 
 
 async def _without_freeze(
-    session: HostSession, plan: BackupPlan, why: ExplainedError, remark: str = ""
+    session: HostSession, plan: BackupPlan, patience: Patience, why: ExplainedError, remark: str = ""
 ) -> FreezeReport:
     """What the plan says to do when the guest cannot be frozen; `remark` is what is to be told besides."""
     if plan.quiesce is QuiescePolicy.REQUIRED:
@@ -109,7 +115,7 @@ async def _without_freeze(
             original=why.original,
         ) from why
     trouble = await _switch(session, plan)
-    await _prove_switched(session, plan, trouble)
+    await prove_switched(session, plan, trouble, patience)
     return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, (f"not frozen: {why.one_line()}", remark))))
 
 
@@ -123,9 +129,10 @@ async def _switch(session: HostSession, plan: BackupPlan) -> HostError | None:
     return None
 
 
-async def _prove_switched(session: HostSession, plan: BackupPlan, trouble: HostError | None) -> None:
-    view = await read_guest(session, plan.uuid)
-    places = {disk.target: place_of(view.live.get(disk.target), disk) for disk in plan.disks}
+async def prove_switched(session: HostSession, plan: BackupPlan, trouble: HostError | None, patience: Patience) -> None:
+    """Raise what `take_snapshot` raises unless the definition names every overlay; `trouble` is what it met."""
+    is_lost = isinstance(trouble, HostUnreachableError)
+    places = await (_settled_places(session, plan, patience) if is_lost else _places(session, plan))
     if all(place is Place.OVERLAY for place in places.values()):
         return
     cause = trouble.one_line() if trouble is not None else ", ".join(f"{t} is on {p}" for t, p in places.items())
@@ -142,5 +149,41 @@ async def _prove_switched(session: HostSession, plan: BackupPlan, trouble: HostE
     raise IncompleteSnapshotError("The snapshot was taken of some disks only", cause=cause, original=original)
 
 
+async def _places(session: HostSession, plan: BackupPlan) -> dict[str, Place]:
+    view = await read_guest(session, plan.uuid)
+    return {disk.target: place_of(view.live.get(disk.target), disk) for disk in plan.disks}
+
+
+async def _settled_places(session: HostSession, plan: BackupPlan, patience: Patience) -> dict[str, Place]:
+    """Where the disks are once nothing works on the request any more whose answer was lost.
+
+    The daemon goes on with it without us: that a disk is on its base is believed when the domain holds no job and two
+    looks agree. Raises NeedsRescueError where it does not come to that.
+    """
+    end = monotonic() + patience.doubt_s
+    before: dict[str, Place] | None = None
+    while True:
+        is_busy = await _is_busy(session, plan)
+        places = await _places(session, plan)
+        if all(place is Place.OVERLAY for place in places.values()) or (places == before and not is_busy):
+            return places
+        if monotonic() >= end:
+            raise NeedsRescueError(
+                "The host does not tell whether the snapshot was taken",
+                cause=f"its answer was lost, and {plan.guest} was still being worked on {patience.doubt_s:.0f} s later",
+                next_step="Delete nothing. Once the host is well, see what it needs: qga-tui rescue",
+            )
+        before = None if is_busy else places
+        await session.wait_for_news(POLL_S)
+
+
+async def _is_busy(session: HostSession, plan: BackupPlan) -> bool:
+    """Whether something works on the domain; a snapshot's job makes the question itself fail."""
+    try:
+        return await session.ask(lambda host: host.domain_job_active(plan.uuid))
+    except HostError:
+        return True
+
+
 def _log(error: ExplainedError) -> None:
-    print(f"snapshot: {error.one_line()}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
+    say_in_log(f"snapshot: {error.one_line()}")

@@ -25,6 +25,13 @@ def a_count(raw: Any) -> int:
     return raw
 
 
+def a_time(raw: Any) -> float:
+    """A moment in Unix seconds, or a span of seconds, that a calendar can tell; raises ValueError."""
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or not 0 <= raw < 2**33:
+        raise ValueError("not a time")
+    return float(raw)
+
+
 def a_user(raw: Any) -> int:
     """The number of a user or a group, which chown(2) takes; raises ValueError."""
     if a_count(raw) >= 2**32 - 1:

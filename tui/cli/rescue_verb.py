@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tui.backup.errors import explained
 from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
 from tui.backup.rescue import RESCUE_PATIENCE, Rescued, rescue
 from tui.backup.runstate import EXIT_DONE, EXIT_RESCUE
@@ -36,10 +37,21 @@ def run_rescue(uris: Sequence[str], wish: RescueWish) -> int:
 
 async def _run(uris: Sequence[str], wish: RescueWish) -> int:
     told: list[dict[str, object]] = []
-    for host in hosts_for(uris):
-        await host.open()
-        told += [await _handle(host, leftover, wish) for leftover in await find_leftovers(host, wish.guests)]
-        await host.close()
+    hosts = hosts_for(uris)
+    for host in hosts:
+        try:
+            await host.open()
+            for leftover in await find_leftovers(host, wish.guests):
+                # One by one: what was done is told, whatever the next one meets.
+                told.append(await _handle(host, leftover, wish))  # noqa: PERF401
+        except ExplainedError as error:
+            if len(hosts) == 1 and not told:
+                raise
+            told.append({"host": host.name, "open": True, "error": error.one_line()})
+            if not wish.as_json:
+                print(printable(f"{host.name}: {error.one_line()}"))
+        finally:
+            await host.close()
     if wish.as_json:
         print(json.dumps(told, indent=1))
     elif not told:
@@ -56,10 +68,11 @@ async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str,
         return fields | {"open": leftover.way not in (Way.ATTACH, Way.MERGE_CONFIRMED)}
     try:
         done = await _apply(host, leftover, confirmed, quiet=wish.as_json)
-    except ExplainedError as error:
+    except (ExplainedError, OSError) as error:
+        line = error.one_line() if isinstance(error, ExplainedError) else explained(error).title
         if not wish.as_json:
-            print(f"  ✗ {printable(error.one_line())}")
-        return fields | {"open": True, "error": error.one_line()}
+            print(f"  ✗ {printable(line)}")
+        return fields | {"open": True, "error": line}
     if not wish.as_json:
         print(printable(f"  ✓ {done.words}"))
         for remark in done.remarks:

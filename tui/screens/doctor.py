@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable
@@ -192,7 +193,7 @@ class DoctorScreen(Screen[None]):
 
     @work(exclusive=True, group="fix")
     async def _propose(self, fix: OurFix) -> None:
-        media = find_media() if fix.needs_medium else ()
+        media = await asyncio.to_thread(find_media) if fix.needs_medium else ()
         medium = await self.app.push_screen_wait(FixScreen(fix, printable(self._guest.name, 40), media))
         if medium is None:
             return

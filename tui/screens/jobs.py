@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
-from tui.backup.jobs import Job, JobWord, list_jobs
+from tui.backup.jobs import Job, JobList, JobWord
 from tui.backup.leftovers import Leftover, Urgency, Way
 from tui.backup.plan import stamp_words
 from tui.backup.waitlist import waiting_guests
@@ -68,6 +68,7 @@ class JobsScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._list = JobList()
         self._jobs: tuple[Job, ...] = ()
         self._rows: list[Job | tuple[str, Leftover]] = []
         self._drawn: list[tuple[str, ...]] = []
@@ -92,7 +93,7 @@ class JobsScreen(Screen[None]):
         table.focus()
 
     async def _look(self) -> None:
-        self._jobs = await asyncio.to_thread(list_jobs)
+        self._jobs = await asyncio.to_thread(self._list.look)
         waiting = [guest for each in await asyncio.to_thread(waiting_guests) for guest in each.guests]
         queued = self.query_one("#queued", Static)
         queued.display = bool(waiting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
+from tui.backup.errand import errand_log, run_errand
 from tui.backup.leftovers import Leftover, RestoreEvidence, Way
 from tui.commands import Where
 from tui.model.text import printable
@@ -96,15 +96,13 @@ class RescueScreen(Screen[bool]):
     async def _run(self, typed: str) -> None:
         plan = self._leftover.evidence.plan
         confirm = ("--confirm", typed) if self._leftover.way is Way.MERGE_CONFIRMED else ()
-        process = await asyncio.create_subprocess_exec(
-            *(*self._argv, "-c", plan.uri, "rescue", plan.uuid, "--apply", "--json", *confirm),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        out, err = await process.communicate()
-        self._tell(out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+        argv = (*self._argv, "-c", plan.uri, "rescue", plan.uuid, "--apply", "--json", *confirm)
+        try:
+            ended = await run_errand(argv, errand_log(plan.run_id))
+        except OSError as error:
+            self._say(f"The rescue could not be started: {error}", "error")
+        else:
+            self._tell(ended.answer, ended.said)
 
     def _tell(self, out: str, err: str) -> None:
         try:

@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Button, Static
 
+from tui.backup.errand import errand_log, run_errand
 from tui.backup.follow import follow
 from tui.backup.proof_note import read_note
 from tui.backup.restore.settle import undoable_restore
@@ -152,16 +153,13 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
     @work(exclusive=True, group="undo")
     async def _run_undo(self) -> None:
         plan = self._run.plan
-        process = await asyncio.create_subprocess_exec(
-            *(*self._argv, "-c", plan.uri, "restore", plan.folder, "--undo", "--json"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        _, err = await process.communicate()
-        if process.returncode:
-            words = err.decode("utf-8", "replace").strip()
+        argv = (*self._argv, "-c", plan.uri, "restore", plan.folder, "--undo", "--json")
+        try:
+            ended = await run_errand(argv, errand_log(plan.run_id))
+            words = (ended.said.strip() or "It said nothing.") if ended.code else ""
+        except OSError as error:
+            words = str(error)
+        if words:
             self.notify(printable(words), title="Not undone", severity="error", markup=False, timeout=15)
         self._follow()
 

@@ -9,10 +9,10 @@ import shutil
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from tui.backup.images import read_header, run_program
+from tui.backup.images import extents, read_header, run_program
 from tui.backup.inside.errors import InsideError, NeedsCopyError
 from tui.backup.plan import ImageFormat
 
@@ -140,10 +140,8 @@ async def _convert(path: str, image_format: ImageFormat, target: Path, why: str,
 
 async def _bytes_of_data(path: str, image_format: ImageFormat) -> int:
     """Bytes that a sparse raw copy takes."""
-    code, out, err = await run_program("qemu-img", "map", "--output=json", "-f", image_format, path)
-    try:
-        if code == 0:
-            return sum(int(extent["length"]) for extent in json.loads(out) if extent["data"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InsideError("qemu-img's map of the image could not be read", cause=path, original=out) from error
-    raise InsideError("The image cannot be read", cause=err.strip()[-300:], original=err)
+    needed = 0
+    async with aclosing(extents(path, image_format)) as found:
+        async for extent in found:
+            needed += extent.length if extent.data else 0
+    return needed

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from tui.agent.commands import osinfo, ping
 from tui.agent.errors import AgentError
+from tui.backup.acts import start
 from tui.backup.durable import read_text, replace_file
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.journal import LINE_LIMIT, read_object
 from tui.backup.restore.plan import RestorePlan
 from tui.backup.session import HostSession
+from tui.backup.values import a_time
 from tui.hosts.port import Host
 from tui.model.guest import PowerState
 
@@ -47,7 +49,7 @@ class BootNote:
 async def boot_and_ask(session: HostSession, plan: RestorePlan, stop: asyncio.Event, patience_s: float) -> BootNote:
     """Start the clone and wait for its agent; raises HostError where it cannot be started, CancelledBackupError."""
     began = time.monotonic()
-    await session.ask(lambda host: host.start(plan.uuid))
+    await start(session, plan.uuid)
     answer, why = "", "its agent did not answer"
     while not answer and time.monotonic() - began < patience_s:
         if stop.is_set():
@@ -95,10 +97,12 @@ def read_note(folder: Path) -> BootNote | None:
         return None
     if raw is None:
         return None
-    numbers = [raw.get("at"), raw.get("seconds")]
     words = [raw.get(key) for key in ("on", "uri", "answer", "why")]
-    if not all(isinstance(each, int | float) for each in numbers) or not all(isinstance(each, str) for each in words):
+    if not all(isinstance(each, str) for each in words):
         return None
-    at, seconds = (float(str(each)) for each in numbers)
+    try:
+        at, seconds = a_time(raw.get("at")), a_time(raw.get("seconds"))
+    except ValueError:
+        return None
     on, uri, answer, why = (str(each) for each in words)
     return BootNote(at, on, uri, raw.get("passed") is True, seconds, answer, why)

@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar
 
+from tui.backup.acts import start
 from tui.backup.checks import Verdict
 from tui.backup.control import Orders
 from tui.backup.ending import ending, tell_log
@@ -25,8 +27,8 @@ from tui.backup.restore.copies import Copies
 from tui.backup.restore.definition import restored_xml
 from tui.backup.restore.files import make_folder
 from tui.backup.restore.findings import findings_of
-from tui.backup.restore.guest import find, put_off
-from tui.backup.restore.plan import RestoreWay
+from tui.backup.restore.guest import find, goes_off, is_off, put_off
+from tui.backup.restore.plan import RestoreWay, StopWay
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.telling import outcome_of
 from tui.backup.restore.turning import (
@@ -60,7 +62,8 @@ class Restore:
         self._shortfalls: list[str] = []
         self._stage: RunStage | None = None
         self._boot: BootNote | None = None
-        self._was_put_off = False
+        self._asked_off = False
+        self._went_off = False
 
     async def run(self) -> int:
         """Do the restore; returns the exit code, which the journal has too."""
@@ -85,8 +88,7 @@ class Restore:
             self._note(RunStage.COPIED)
         if self._plan.way is RestoreWay.IN_PLACE:
             with self._progress.during(Step.STOP):
-                stop, patience_s = self._orders.stop, self._patience.stop_s
-                self._was_put_off = await put_off(self._session, self._plan, stop, patience_s)
+                await self._put_off()
         self._refuse_if_cancelled()
         with self._progress.during(Step.PLACE):
             self._note(RunStage.MOVING)
@@ -98,6 +100,15 @@ class Restore:
         if self._plan.way is RestoreWay.BOOT_TEST:
             with self._progress.during(Step.BOOT):
                 await self._boot_test()
+
+    async def _put_off(self) -> None:
+        is_on = not await is_off(self._session, self._plan.uuid)
+        # From here on it may go off at any time, whatever is heard of it.
+        self._asked_off = is_on and self._plan.stop is not StopWay.NONE
+        if self._asked_off:
+            self._note(RunStage.COPIED, asked_off=True)
+        await put_off(self._session, self._plan, self._orders.stop, self._patience.stop_s)
+        self._went_off = True
 
     async def _prepare(self) -> None:
         saved = await asyncio.to_thread(read_saved, Path(self._plan.folder))
@@ -162,15 +173,26 @@ class Restore:
             if moved:
                 self._journal.write(RunStage.UNDOING, keep=False)
             await turn_back(self._session, self._run, moved=moved, keep=False)
-            if self._was_put_off:
-                # A transient guest is gone with its end; what is started again is what it was.
-                await define_former(self._session, self._run)
-                await self._session.ask(lambda host: host.start(self._plan.uuid))
+            if self._asked_off:
+                await self._bring_up_again()
         except Exception as trouble:  # noqa: BLE001 - told beside the first error; nothing is deleted
             self._shortfalls.append(f"the former state could not be put back: {explained(trouble).title}")
             tell_log(trouble)
             return self._end(RunStage.FAILED, EXIT_RESCUE, error)
         return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
+
+    async def _bring_up_again(self) -> None:
+        """Have the guest run again that was asked to go off, and may be on its way there only now."""
+        plan = self._plan
+        if not self._went_off and not await goes_off(self._session, plan.uuid, self._patience.late_off_s):
+            virsh = f"virsh -c {quote(plan.uri)} start {quote(plan.guest)}"
+            self._shortfalls.append(
+                f"{plan.guest} was asked to shut down and still runs: should it go off yet, start it again: {virsh}"
+            )
+        elif await is_off(self._session, plan.uuid):
+            # A transient guest is gone with its end; what is started again is what it was.
+            await define_former(self._session, self._run)
+            await start(self._session, plan.uuid)
 
     def _end(self, stage: RunStage, exit_code: int, error: Exception | None) -> int:
         outcome = "" if error is not None else outcome_of(self._plan, self._boot)

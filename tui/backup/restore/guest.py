@@ -6,12 +6,13 @@ import asyncio
 import xml.etree.ElementTree as ET
 from time import monotonic
 
+from tui.backup.acts import force_off, shut_down
 from tui.backup.chain import disks_by_target
 from tui.backup.errors import BackupError
 from tui.backup.restore.plan import RestoredFile, RestorePlan, StopWay
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import read_definition
-from tui.hosts.port import NoSuchDomainError, PowerWay
+from tui.hosts.port import NoSuchDomainError
 from tui.model.guest import DomainFacts, PowerState
 
 SERIAL_LIMIT = 20
@@ -34,14 +35,14 @@ async def is_off(session: HostSession, uuid: str) -> bool:
     return facts is None or facts.power is PowerState.OFF
 
 
-async def put_off(session: HostSession, plan: RestorePlan, stop: asyncio.Event, patience_s: float) -> bool:
-    """Put the plan's guest off as the plan says; returns whether it was on. Raises BackupError where it stays on."""
+async def put_off(session: HostSession, plan: RestorePlan, stop: asyncio.Event, patience_s: float) -> None:
+    """Put the plan's guest off as the plan says; raises BackupError where it stays on, and it may go off afterwards."""
     if await is_off(session, plan.uuid):
-        return False
+        return
     if plan.stop is StopWay.FORCE_OFF:
-        await session.ask(lambda host: host.force_off(plan.uuid))
+        await force_off(session, plan.uuid)
     elif plan.stop is StopWay.SHUT_DOWN:
-        await session.ask(lambda host: host.shut_down(plan.uuid, PowerWay.ACPI))
+        await shut_down(session, plan.uuid)
     end = monotonic() + patience_s
     while not await is_off(session, plan.uuid):
         if stop.is_set() or monotonic() >= end or plan.stop is StopWay.NONE:
@@ -50,6 +51,15 @@ async def put_off(session: HostSession, plan: RestorePlan, stop: asyncio.Event, 
                 cause="it did not shut down" if plan.stop is StopWay.SHUT_DOWN else "it was started meanwhile",
                 next_step="Shut it down yourself, or force it off (--stop force), and try again.",
             )
+        await session.wait_for_news(POLL_S)
+
+
+async def goes_off(session: HostSession, uuid: str, patience_s: float) -> bool:
+    """Whether a guest that was asked to go off is so within that time."""
+    end = monotonic() + patience_s
+    while not await is_off(session, uuid):
+        if monotonic() >= end:
+            return False
         await session.wait_for_news(POLL_S)
     return True
 
@@ -84,7 +94,7 @@ async def undefine(session: HostSession, uuid: str) -> None:
     """Forget a guest that is off, and read back that it is gone; without effect where it is. Raises BackupError."""
     if await find(session, uuid) is None:
         return
-    await session.ask(lambda host: host.undefine(uuid))
+    await session.act(lambda host: host.undefine(uuid), lambda: _is_gone(session, uuid))
     if await find(session, uuid) is not None:
         raise BackupError("libvirt still knows the guest", cause=uuid, next_step=f"virsh undefine {uuid} --keep-nvram")
 
@@ -126,6 +136,10 @@ async def attached(session: HostSession, plan: RestorePlan) -> tuple[RestoredFil
     return tuple(disk for disk in plan.disks if (disk.attach_as, disk.to) in there)
 
 
+async def _is_gone(session: HostSession, uuid: str) -> bool:
+    return await find(session, uuid) is None
+
+
 async def detach(session: HostSession, plan: RestorePlan) -> None:
     """Take the disks away from the guest again; raises BackupError where it does not give one back."""
     for disk in await attached(session, plan):
@@ -143,8 +157,16 @@ async def detach(session: HostSession, plan: RestorePlan) -> None:
 
 
 async def _give(session: HostSession, plan: RestorePlan, disk: RestoredFile) -> None:
-    await session.ask(lambda host: host.attach_device(plan.uuid, disk_xml(plan, disk), live=True, stored=False))
+    async def has_it() -> bool:
+        return disk in await attached(session, plan)
+
+    xml = disk_xml(plan, disk)
+    await session.act(lambda host: host.attach_device(plan.uuid, xml, live=True, stored=False), has_it)
 
 
 async def _ask_back(session: HostSession, plan: RestorePlan, disk: RestoredFile) -> None:
-    await session.ask(lambda host: host.detach_device(plan.uuid, disk_xml(plan, disk), live=True, stored=False))
+    async def gave_it() -> bool:
+        return disk not in await attached(session, plan)
+
+    xml = disk_xml(plan, disk)
+    await session.act(lambda host: host.detach_device(plan.uuid, xml, live=True, stored=False), gave_it)

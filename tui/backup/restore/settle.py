@@ -12,7 +12,7 @@ from tui.backup.journal import Entry, Journal, RunStage, read_journal
 from tui.backup.leftovers import RestoreEvidence
 from tui.backup.lock import guest_lock
 from tui.backup.restore.files import can_be_undone
-from tui.backup.restore.guest import require_off
+from tui.backup.restore.guest import is_off, require_off
 from tui.backup.restore.plan import RestoredFile, RestoreWay, undone_of
 from tui.backup.restore.telling import outcome_of
 from tui.backup.restore.turning import hand_over, put_files_in, turn_back
@@ -54,11 +54,15 @@ async def settle_restore(session: HostSession, run: RestoreRun) -> str:
     if moved:
         journal.write(RunStage.UNDOING, keep=False)
     await turn_back(session, run, moved=moved, keep=False)
+    but = ""
+    if any(entry.details.get("asked_off") for entry in entries) and await is_off(session, run.plan.uuid):
+        virsh = f"virsh -c {quote(run.plan.uri)} start {quote(run.plan.guest)}"
+        but = f", but {run.plan.guest} was put off for it; to start it: {virsh}"
     error = explained(
-        ExplainedError(RESTORE_DIED.title, cause=RESTORE_DIED.cause, next_step="All is as before; try again.")
+        ExplainedError(RESTORE_DIED.title, cause=RESTORE_DIED.cause, next_step=f"All is as before{but}; try again.")
     )
     journal.write(RunStage.FAILED, exit_code=EXIT_NOT_DONE, error=asdict(error), shortfalls=[])
-    return f"the restore of {run.plan.guest} is undone: all is as it was before"
+    return f"the restore of {run.plan.guest} is undone: all is as it was before{but}"
 
 
 async def undo_restore(session: HostSession, run: RestoreRun) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from tui.backup.acts import force_off
 from tui.backup.durable import read_text, write_new
 from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
 from tui.backup.restore.guest import attach, define, detach, find, require_off, undefine
@@ -107,7 +108,7 @@ async def remove_guest(session: HostSession, plan: RestorePlan) -> None:
     """Cut the power of a boot test's clone and forget it; raises HostError and BackupError."""
     facts = await find(session, plan.uuid)
     if facts is not None and facts.power is not PowerState.OFF:
-        await session.ask(lambda host: host.force_off(plan.uuid))
+        await force_off(session, plan.uuid)
     await undefine(session, plan.uuid)
 
 
