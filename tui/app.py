@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.command import Provider
 from textual.reactive import reactive
 
-from tui.backup.attention import running_backups
+from tui.backup.attention import at_work, running_backups
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
@@ -76,7 +76,7 @@ class QgaTui(App[None]):
         self._read_only = read_only
         self._repaint_due = False
         self._console_flow = ConsoleFlow(self, self._hosts, self._commands_changed)
-        self._watch = FleetWatch(hosts, self._fleet_changed, policy, lambda guest_id: guest_id.uuid in self.backups)
+        self._watch = FleetWatch(hosts, self._fleet_changed, policy, lambda each: at_work(self.backups, each.uuid))
         self.fleet = self._watch.fleet
 
     def get_default_screen(self) -> GuestsScreen:
@@ -111,7 +111,7 @@ class QgaTui(App[None]):
     @on(GuestsScreen.JobsWanted)
     def _open_jobs(self) -> None:
         self._backup_flow.scan_connected(self.fleet)
-        self.push_screen(JobsScreen().data_bind(QgaTui.leftovers))
+        self.push_screen(JobsScreen(read_only=self._read_only).data_bind(QgaTui.leftovers))
 
     @on(GuestsScreen.RestoreWanted)
     def _open_restores(self, event: GuestsScreen.RestoreWanted) -> None:
@@ -152,7 +152,7 @@ class QgaTui(App[None]):
             case "many":
                 self._console_flow.open_many(event.guests)
             case "backup":
-                self._backup_flow.open_backup(guest)
+                self._backup_flow.open_backups(event.guests)
             case "details":
                 self.push_screen(DetailsScreen(self._hosts[guest.id.host], guest).data_bind(QgaTui.fleet))
             case "doctor":
@@ -192,7 +192,7 @@ class QgaTui(App[None]):
         self._watch.relist()
 
     def _held_by_backup(self, uuid: str) -> str:
-        return "A backup is at work on this guest" if uuid in self.backups else ""
+        return "A backup is at work on this guest" if at_work(self.backups, uuid) else ""
 
     def action_help(self) -> None:
         """Show what the keys do here."""

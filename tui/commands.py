@@ -73,7 +73,7 @@ COMMANDS: tuple[Command, ...] = (
         Where.GUESTS,
         ("b",),
         "Backup",
-        "Back the guest up while it runs, or see its running backup",
+        "Back the guest up while it runs, or the marked ones in turn; or see its running backup",
         changes=True,
     ),
     Command("guests.details", Where.GUESTS, ("i",), "Details", "All that is known of the guest, with its timeline"),
@@ -208,6 +208,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("rounds.report", Where.ROUNDS, ("m",), "Report", "Copy the table as Markdown"),
     Command("rounds.back", Where.ROUNDS, ("escape", "q"), "Back", "Back to the list"),
     Command(
+        "backup.cancel",
+        Where.BACKUP,
+        ("c",),
+        "Cancel",
+        "End the running backup; its guest is brought back",
+        changes=True,
+    ),
+    Command(
         "backup.restore",
         Where.BACKUP,
         ("R",),
@@ -219,6 +227,16 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "jobs.restore", Where.JOBS, ("R",), "Restore", "What can be done with the finished backup under the cursor"
     ),
+    Command(
+        "jobs.cancel",
+        Where.JOBS,
+        ("c",),
+        "Cancel",
+        "End the backup or restore under the cursor, or its wait",
+        changes=True,
+    ),
+    Command("jobs.down", Where.JOBS, ("j",), "Down", "Move the cursor down", footer=False),
+    Command("jobs.up", Where.JOBS, ("k",), "Up", "Move the cursor up", footer=False),
     Command("jobs.back", Where.JOBS, ("escape",), "Back", "Back to the list of guests"),
     Command("rescue.back", Where.RESCUE, ("escape",), "Back", "Back; a rescue that was begun goes on"),
     Command(

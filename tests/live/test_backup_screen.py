@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, ContentSwitcher, Static
+from textual.widgets import Button, ContentSwitcher, DataTable, Input, SelectionList, Static
 
+from tests.live import held_worker
+from tests.live.backup_fixtures import end_of, facts_of
 from tests.live.piloted import go_to, until
+from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
+from tui.backup.launch import launch
+from tui.backup.propose import propose
+from tui.backup.runs import Run, worker_alive
+from tui.backup.scan import find_leftovers
 from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.lab.laboratory import Laboratory
 from tui.screens.backup import BackupScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.guests import GuestsScreen
+from tui.screens.jobs import JobsScreen
 from tui.screens.restore import RestoreScreen
 
 
@@ -66,18 +79,111 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         assert str(result) in shown(again, "#backup").replace("\n", "")
 
 
-async def test_a_target_that_cannot_be_written_is_said_before_anything_happens(
-    lab: Laboratory, web1: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("{folder}/file", "file is no folder"),
+        ("{folder}/file/below", "file to make below in"),
+        ("{folder}/missing/below", "missing to make below in"),
+        ("below", "must begin with / or ~"),
+        ("/proc/below", "cannot be made"),
+    ],
+)
+async def test_a_target_that_cannot_be_is_refused_before_anything_happens(
+    lab: Laboratory, web1: str, target: Path, typed: str, words: str
 ) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, blocked / "below")
+    (target / "file").write_text("not a folder")
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, target)
     async with app.run_test(size=(80, 24)) as pilot:
-        await choose_missing_folder(pilot, app, web1)
+        await open_backup(pilot, app, web1)
+        await until(pilot, lambda: app.screen.query_one("#folder").has_focus)
+        app.screen.query_one("#folder", Input).value = typed.format(folder=target)
         await pilot.press("enter")
-        await until(pilot, lambda: "cannot be made" in shown(app, "#trouble"))
+        await until(pilot, lambda: "✗" in shown(app, "#trouble") or "again" in shown(app, "#trouble"))
+        if "again" in shown(app, "#trouble"):
+            await pilot.press("enter")
+        await until(pilot, lambda: words in shown(app, "#trouble"))
         assert app.screen.query_one(ContentSwitcher).current == "choose"
-    assert blocked.read_text() == "not a folder"
+    assert [path.name for path in target.iterdir()] == ["file"]
+
+
+@asynccontextmanager
+async def held_backup(lab: Laboratory, guest: str, target: Path) -> AsyncIterator[Run]:
+    """A backup of the program's own host that stands still once its copy is whole, until it is let go."""
+    (host,) = hosts_for((lab.uri,))
+    await host.open()
+    try:
+        plan = (await propose(host, await facts_of(host, guest), target)).plan
+        run = launch(plan, held_worker.argv("copied"))
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not (run.folder / held_worker.HELD).exists():  # noqa: ASYNC110 - its file is its only word
+                    await asyncio.sleep(0.05)
+            yield run
+        finally:
+            let_go(run)
+            await end_of(run)
+        assert await find_leftovers(host, (plan.uuid,)) == ()
+    finally:
+        await host.close()
+
+
+def let_go(run: Run) -> None:
+    (run.folder / held_worker.GO).touch()
+
+
+async def test_a_new_backup_offers_the_disks_as_they_are_once_the_last_one_has_ended(
+    lab: Laboratory, web1: str, target: Path
+) -> None:
+    """While a backup runs, a guest is on overlays, which are no disks to choose."""
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, target)
+    async with held_backup(lab, web1, target) as run, app.run_test(size=(80, 24)) as pilot:
+        await open_backup(pilot, app, web1)
+        await until(pilot, lambda: "is running" in shown(app, "#headline"))
+        let_go(run)
+        await until(pilot, lambda: "done and verified" in shown(app, "#headline"))
+        app.screen.query_one("#new").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one("#folder").has_focus)
+        assert app.screen.query_one("#disks", SelectionList).selected == ["vda", "vdb"]
+        assert "overlay" not in shown(app, "#left-out")
+
+
+async def test_a_running_backup_is_cancelled_by_its_key(lab: Laboratory, web1: str, target: Path) -> None:
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, target)
+    async with held_backup(lab, web1, target) as run, app.run_test(size=(80, 24)) as pilot:
+        await open_backup(pilot, app, web1)
+        await until(pilot, lambda: "is running" in shown(app, "#headline"))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, BackupScreen))
+        assert worker_alive(run)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        let_go(run)
+        await until(pilot, lambda: not worker_alive(run) and bool(app.screen.query_one("#new").display))
+        assert not app.screen.query_one("#cancel").display
+
+
+async def test_read_only_mode_shows_a_backup_and_begins_and_ends_none(lab: Laboratory, web1: str, target: Path) -> None:
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, target, read_only=True)
+    async with held_backup(lab, web1, target) as run, app.run_test(size=(80, 24)) as pilot:
+        await go_to(pilot, app, web1)
+        await pilot.press("b")
+        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, GuestsScreen))
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(app.screen, JobsScreen) and app.screen.query_one(DataTable).row_count > 0)
+        await pilot.press("c", "enter")
+        await until(pilot, lambda: isinstance(app.screen, BackupScreen))
+        await until(pilot, lambda: "is running" in shown(app, "#headline"))
+        await pilot.press("c")
+        assert app.screen.query_one("#cancel").disabled
+        let_go(run)
+        await until(pilot, lambda: "done and verified" in shown(app, "#headline"))
+        assert app.screen.query_one("#new").disabled
 
 
 async def test_a_target_that_is_missing_is_made_when_the_user_says_so(

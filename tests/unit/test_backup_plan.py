@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.backup_values import STAMP, a_plan
 from tui.backup.equivalents import plan_commands
 from tui.backup.plan import InvalidPlanError, overlay_beside, read_plan
+from tui.model.guest import PowerState
 
 
 def test_a_plan_comes_back_from_json() -> None:
@@ -68,6 +69,16 @@ def test_an_overlay_lies_beside_its_base_under_a_name_that_fits() -> None:
     long = overlay_beside("/a/" + "é" * 120 + ".raw", STAMP, "vdb")
     assert len(Path(long).name.encode()) <= 255
     assert Path(long).parent == Path("/a")
+
+
+def test_a_guest_that_is_off_or_paused_is_not_frozen_and_one_that_is_off_needs_no_overlay() -> None:
+    off = "\n".join(step.command for step in plan_commands(a_plan(), PowerState.OFF))
+    assert "sha256sum" in off
+    assert not any(word in off for word in ("fsfreeze", "snapshot-create-as", "blockcommit", "rm "))
+    paused = "\n".join(step.command for step in plan_commands(a_plan(), PowerState.PAUSED))
+    assert "fsfreeze" not in paused
+    assert "snapshot-create-as" in paused
+    assert "blockcommit" in paused
 
 
 def test_commands_name_every_disk_and_quote_what_the_shell_would_split() -> None:

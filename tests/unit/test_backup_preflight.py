@@ -21,6 +21,7 @@ from tui.model.quantities import size
 
 PLAN = a_plan()
 GIB = 1 << 30
+MIB = 1 << 20
 SPACE = FileSystem(1, 100 * GIB, writable=True)
 HEADER = Header(has_backing=False, encrypted=False, external_data=False, virtual_bytes=GIB)
 DISKS = read_definition(domain_xml()).disks
@@ -51,7 +52,7 @@ WELL = Evidence(
     is_local=True,
     has_qemu_img=True,
     domain_job=False,
-    snapshots=0,
+    snapshots=(),
     checkpoints=(),
     mark=None,
     mark_is_stale=False,
@@ -80,6 +81,11 @@ def test_a_guest_that_is_well_may_be_backed_up() -> None:
         (replace(WELL, has_qemu_img=False), "Host"),
         (replace(WELL, facts=replace(FACTS, power=PowerState.OFF), managed_save=True), "Guest"),
         (replace(WELL, facts=replace(FACTS, power=PowerState.PAUSED, power_reason="migrating")), "Guest"),
+        (replace(WELL, facts=replace(FACTS, power=PowerState.PAUSED, power_reason="I/O error")), "Guest"),
+        (replace(WELL, facts=replace(FACTS, power=PowerState.UNKNOWN, power_reason="suspended")), "Guest"),
+        (replace(WELL, facts=replace(FACTS, disks=(replace(FACTS.disks[0], mirror_job="copy"), *FACTS.disks[1:]))),
+         "Jobs"),
+        (with_first_image(file_system=None), "Disk vda"),
         (replace(WELL, active_run="0123abcd"), "Other backups"),
         (replace(WELL, mark="<run/>"), "Other backups"),
         (replace(WELL, domain_job=True), "Jobs"),
@@ -133,7 +139,10 @@ def test_the_way_out_of_an_agents_trouble_is_the_doctors() -> None:
     [
         (replace(WELL, facts=replace(FACTS, power=PowerState.PAUSED, power_reason="paused by a user")), "Guest"),
         (replace(WELL, mark="<run/>", mark_is_stale=True), "Other backups"),
-        (replace(WELL, snapshots=2), "Snapshots"),
+        (replace(WELL, snapshots=("before",)), "Snapshots"),
+        (replace(WELL, checkpoints=("monday",)), "Snapshots"),
+        (replace(WELL, facts=replace(FACTS, persistent=False)), "Guest"),
+        (with_first_image(base_file_system=FileSystem(3, 50 * MIB, writable=True)), "Room for the merge"),
         (with_first_image(file_system=replace(SPACE, free_bytes=100 << 20)), "Room for the guest's writes"),
     ],
 )
@@ -231,3 +240,32 @@ def test_an_image_that_is_converted_from_a_stream_needs_room_twice() -> None:
     plan = replace(PLAN, compact=True)
     assert verdicts(tight, plan) == {}
     assert verdicts(tight, replace(plan, source=Source.STREAM)) == {"Target": Verdict.FAILED}
+
+
+def test_a_merge_needs_room_where_the_image_itself_lies() -> None:
+    """Beside the overlay it is counted with that: a tenth of the data twice, and once where the image is full."""
+    room = replace(SPACE, free_bytes=GIB // 10 + 80 * MIB)
+    images = (replace(IMAGES[0], virtual_bytes=4 * GIB, file_system=room, base_file_system=room),)
+    evidence = replace(WELL, images=images)
+    assert verdicts(evidence) == {"Room for the guest's writes": Verdict.WARNING}
+    full = replace(evidence, images=(replace(images[0], virtual_bytes=GIB),))
+    assert verdicts(full) == {}
+
+
+def test_uefi_variables_that_can_be_read_are_kept_and_others_are_missed_by_name() -> None:
+    kept = checks_of(PLAN, replace(WELL, nvram="/nvram/web.fd", nvram_readable=True))
+    assert [check.verdict for check in kept if check.title == "UEFI variables"] == [Verdict.PASSED]
+    (missed,) = [check for check in checks_of(PLAN, replace(WELL, nvram="/nvram/web.fd")) if check.next_step]
+    assert missed.verdict is Verdict.FAILED
+    assert missed.next_step.endswith("--accept nvram")
+
+
+def test_snapshots_and_checkpoints_are_listed_by_name() -> None:
+    evidence = replace(WELL, snapshots=("before", "after"), checkpoints=("monday",))
+    (check,) = [check for check in checks_of(PLAN, evidence) if check.title == "Snapshots"]
+    assert "snapshots before, after and checkpoints monday" in check.evidence
+
+
+def test_a_target_is_named_by_its_folder() -> None:
+    (check,) = [check for check in checks_of(PLAN, WELL) if check.title == "Target"]
+    assert check.evidence.startswith(f"{PLAN.target}: ")

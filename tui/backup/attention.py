@@ -13,6 +13,12 @@ from tui.backup.seen import SeenRuns
 LOOK_EVERY_S = 1.0
 
 
+def at_work(backups: Mapping[str, RunState], uuid: str) -> bool:
+    """Whether one of these backups does something with a guest; one that waits for its turn leaves it alone."""
+    state = backups.get(uuid)
+    return state is not None and not state.waits_behind
+
+
 async def running_backups() -> AsyncIterator[Mapping[str, RunState]]:
     """The states of the running backups by the guest's UUID, whenever one of them differs from before."""
     runs = SeenRuns()

@@ -11,6 +11,7 @@ from shlex import quote
 from tui.backup.converting import convert_words
 from tui.backup.folder import result_folder
 from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy, Source, pool_name
+from tui.model.guest import PowerState
 
 _SYNC = '{"execute":"guest-exec","arguments":{"path":"sync"}}'
 
@@ -23,16 +24,19 @@ class PlanStep:
     command: str
 
 
-def plan_commands(plan: BackupPlan) -> tuple[PlanStep, ...]:
-    """The steps of `plan`, in order; the commands can be pasted into a shell."""
+def plan_commands(plan: BackupPlan, power: PowerState = PowerState.RUNNING) -> tuple[PlanStep, ...]:
+    """The steps of `plan`, in order; the commands can be pasted into a shell.
+
+    The disks of a guest that is off stand still by themselves; one that is paused cannot be frozen.
+    """
+    moves = power is not PowerState.OFF
     pools = _pools(plan)
     made = "Have libvirt's storage see the images, where no pool holds them"
     return (
-        *_switching(plan),
+        *(_switching(plan, freezing=power is PowerState.RUNNING) if moves else ()),
         *(PlanStep(made, f"{_virsh(plan)} pool-create-as {pool} dir --target {quote(p)}") for p, pool in pools.items()),
         *_copying(plan),
-        *_merging(plan),
-        *(PlanStep(f"Delete the overlay of {disk.target}", _delete_command(plan, disk, pools)) for disk in plan.disks),
+        *(_merging(plan, pools) if moves else ()),
         *(PlanStep("Remove the pool, where one was made", f"{_virsh(plan)} pool-destroy {p}") for p in pools.values()),
     )
 
@@ -49,12 +53,12 @@ def _pools(plan: BackupPlan) -> dict[str, str]:
     return {folder: f"{pool_name(plan)}-{number}" for number, folder in enumerate(folders, 1)}
 
 
-def _switching(plan: BackupPlan) -> Iterator[PlanStep]:
+def _switching(plan: BackupPlan, *, freezing: bool) -> Iterator[PlanStep]:
     guest = quote(plan.guest)
     specs = [f"{disk.target},snapshot=external,file={disk.overlay.replace(',', ',,')}" for disk in plan.disks]
     specs += [f"{target},snapshot=no" for target in plan.left_out]
     agent = f"{_virsh(plan)} qemu-agent-command {guest} --timeout 10"
-    freezing = plan.quiesce is not QuiescePolicy.OFF
+    freezing = freezing and plan.quiesce is not QuiescePolicy.OFF
     if freezing:
         yield PlanStep("Have the guest write out what it holds in memory", f"{agent} '{_SYNC}'")
         yield PlanStep("Freeze the file systems", f'{agent} \'{{"execute":"guest-fsfreeze-freeze"}}\'')
@@ -75,12 +79,14 @@ def _copying(plan: BackupPlan) -> Iterator[PlanStep]:
         yield PlanStep(f"Verify {disk.target}", _verify_command(plan, disk, str(disks / plan.copy_name(disk))))
 
 
-def _merging(plan: BackupPlan) -> Iterator[PlanStep]:
+def _merging(plan: BackupPlan, pools: dict[str, str]) -> Iterator[PlanStep]:
     guest = quote(plan.guest)
     for disk in plan.disks:
         merge = f"{_virsh(plan)} blockcommit {guest} {disk.target} --active --shallow --wait --pivot"
         yield PlanStep(f"Merge {disk.target} back", merge)
     yield PlanStep("See that the guest is on its own disks", f"{_virsh(plan)} domblklist {guest}")
+    for disk in plan.disks:
+        yield PlanStep(f"Delete the overlay of {disk.target}", _delete_command(plan, disk, pools))
 
 
 def _delete_command(plan: BackupPlan, disk: PlannedDisk, pools: dict[str, str]) -> str:

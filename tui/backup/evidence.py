@@ -38,7 +38,8 @@ PING_S = 3
 class ImageEvidence:
     """What is known of one planned disk's image; sizes in bytes, `problem` where the file cannot be read.
 
-    `file_system` is the one of the image's folder, None where the folder is not there.
+    `file_system` is the one of the overlay's folder, None where the folder is not there; `base_file_system` the one
+    that the image itself lies on, links followed, None for a device and where only libvirt can see it.
     """
 
     disk: PlannedDisk
@@ -47,6 +48,7 @@ class ImageEvidence:
     data_bytes: int = 0
     header: Header | None = None
     file_system: FileSystem | None = None
+    base_file_system: FileSystem | None = None
     overlay_exists: bool = False
     stored_source: str = ""
     has_block_job: bool = False
@@ -78,7 +80,7 @@ class Evidence:
     is_local: bool
     has_qemu_img: bool
     domain_job: bool
-    snapshots: int
+    snapshots: tuple[str, ...]
     checkpoints: tuple[str, ...]
     mark: str | None
     mark_is_stale: bool
@@ -111,7 +113,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
         domain_job=await host.domain_job_active(uuid),
-        snapshots=len(await host.snapshot_xmls(uuid)),
+        snapshots=tuple([snapshot_name(xml) for xml in await host.snapshot_xmls(uuid)]),
         checkpoints=await host.checkpoint_names(uuid),
         mark=mark,
         mark_is_stale=mark is not None and await asyncio.to_thread(_is_stale, mark),
@@ -177,6 +179,7 @@ async def _image(
         data_bytes=data,
         header=header,
         file_system=await _file_system(reach, str(Path(disk.overlay).parent)),
+        base_file_system=await asyncio.to_thread(_below_file, disk.base) if is_local(host.uri) else None,
         overlay_exists=await _exists(reach, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
@@ -201,6 +204,20 @@ async def _look_at(reach: Reach, disk: PlannedDisk) -> tuple[str, int, int, Head
         return f"there is no {missing[0]}", 0, 0, None
     virtual = base.header.virtual_bytes if base.header is not None else base.length
     return "", virtual, sum(look.data_bytes for look in looks if look is not None), base.header
+
+
+def _below_file(path: str) -> FileSystem | None:
+    """The file system that a plain file is on, for the merge makes it grow there; None where that cannot be seen."""
+    try:
+        real = Path(path).resolve(strict=True)
+        return file_system(str(real.parent)) if real.is_file() else None
+    except OSError:
+        return None
+
+
+def snapshot_name(xml: str) -> str:
+    """The name in a snapshot's definition."""
+    return parse_tree(xml).findtext("name") or ""
 
 
 async def _file_system(reach: Reach, folder: str) -> FileSystem | None:

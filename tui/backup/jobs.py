@@ -19,6 +19,8 @@ class JobWord(StrEnum):
     """How a backup stands, in one word."""
 
     RUNNING = "running"
+    WAITING = "waiting"
+    """For the backups of other guests, which come first."""
     DONE = "done"
     UNDONE = "undone"
     LESS = "done-with-less"
@@ -43,7 +45,7 @@ class Job:
         """How it stands."""
         code = self.state.exit_code
         if code is None:
-            return JobWord.RUNNING
+            return JobWord.WAITING if self.state.waits_behind else JobWord.RUNNING
         if self.state.stage is RunStage.UNDONE:
             return JobWord.UNDONE
         words = {EXIT_DONE: JobWord.DONE, EXIT_LESS: JobWord.LESS, EXIT_RESCUE: JobWord.STRANDED}
@@ -52,6 +54,8 @@ class Job:
     @property
     def doing(self) -> str:
         """What it does now or how it ended, in a few words."""
+        if self.word is JobWord.WAITING:
+            return f"for its turn, behind {self.state.waits_behind}"
         if self.state.exit_code is None:
             step = next((step for step in self.state.steps if step.status is StepStatus.RUNNING), None)
             doing = "starting" if step is None else f"{STEP_WORDS[step.step]} {step_facts(self.state, step)}".strip()

@@ -95,7 +95,8 @@ class BackupPlan:
 
     `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks;
     `limit_bytes_s` bounds the copy, 0 is unlimited; `compact` wants compressed copies. `accepted` names what the user
-    agreed to be without, `source_reason` tells why it is this source.
+    agreed to be without, `source_reason` tells why it is this source. `after` are the ids of the runs that have to end
+    before this one begins.
     """
 
     run_id: str
@@ -113,6 +114,7 @@ class BackupPlan:
     accepted: tuple[str, ...] = ()
     source: Source = Source.FILE
     source_reason: str = ""
+    after: tuple[str, ...] = ()
 
     def is_converted(self, disk: PlannedDisk) -> bool:
         """Whether the copy is a new qcow2 image rather than the same bytes: where asked for, and where a chain ends."""
@@ -213,6 +215,7 @@ def _plan(raw: Any) -> BackupPlan:
         accepted=tuple(a_text(name) for name in a_list(raw.get("accepted", []))),
         source=Source(raw.get("source", Source.FILE)),
         source_reason=a_text(raw["source_reason"]) if raw.get("source_reason") else "",
+        after=tuple(a_text_like(run_id, RUN_ID) for run_id in a_list(raw.get("after", []))),
     )
 
 

@@ -8,22 +8,18 @@ from tui.backup.checks import Check, failed, passed, warned
 from tui.backup.confinement import bars_late_merge
 from tui.backup.evidence import Evidence, ImageEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source
-from tui.backup.reach import FileSystem
+from tui.backup.preflight_room import room_checks
 from tui.backup.selection import REMOVABLE, choices_of
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend
 from tui.model.guest import PowerState
 from tui.model.quantities import size
 
-MARGIN_BYTES = 64 * 1024 * 1024
-"""What has to stay free beside the copy: manifest, notes, and the file system's own needs."""
 RED_TITLE = "Not in this backup"
 SOURCE_WORDS = {
     Source.FILE: "the images are read as files",
     Source.STREAM: "the images come through libvirt's storage streams, and libvirt removes the overlays",
 }
-OVERLAY_SHARE = 10
-"""An overlay is expected to stay below a tenth of the disk's data; less free space is worth a warning."""
 
 
 def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
@@ -42,8 +38,7 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
         *_confinement(evidence),
         *_agent(plan, evidence),
         *_snapshots(evidence),
-        _target(plan, evidence),
-        *_overlay_space(evidence),
+        *room_checks(plan, evidence),
     )
 
 
@@ -236,39 +231,6 @@ def _sentence(words: str) -> str:
 
 def _snapshots(evidence: Evidence) -> Iterator[Check]:
     if evidence.snapshots or evidence.checkpoints:
-        words = f"{evidence.snapshots} snapshots, {len(evidence.checkpoints)} checkpoints"
+        kinds = (("snapshots", evidence.snapshots), ("checkpoints", evidence.checkpoints))
+        words = " and ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
         yield warned("Snapshots", f"the guest has {words}; they stay as they are", "")
-
-
-def _target(plan: BackupPlan, evidence: Evidence) -> Check:
-    there = evidence.target_file_system
-    if there is None:
-        return failed("Target", "there is no such folder", "Mount or make it.")
-    if not there.writable:
-        return failed("Target", "this user may not write there", "Choose another folder.")
-    needed = sum(image.data_bytes for image in evidence.images) + MARGIN_BYTES
-    if plan.source is Source.STREAM:
-        # An image that is converted is copied to the target first; one at a time.
-        needed += max((image.data_bytes for image in evidence.images if plan.is_converted(image.disk)), default=0)
-    words = f"{size(there.free_bytes)} free, about {size(needed)} needed"
-    return failed("Target", words, "Make room.") if there.free_bytes < needed else passed("Target", words)
-
-
-def _overlay_space(evidence: Evidence) -> Iterator[Check]:
-    for there in {image.file_system for image in evidence.images if image.file_system is not None}:
-        on_it = [image for image in evidence.images if image.file_system == there]
-        yield _room_for_overlays(there, on_it, evidence)
-
-
-def _room_for_overlays(there: FileSystem, on_it: list[ImageEvidence], evidence: Evidence) -> Check:
-    title = "Room for the guest's writes"
-    target = evidence.target_file_system
-    copy_bytes = sum(image.data_bytes for image in evidence.images)
-    free = there.free_bytes - (copy_bytes if target is not None and target.device == there.device else 0)
-    expected = sum(image.data_bytes for image in on_it) // OVERLAY_SHARE + MARGIN_BYTES
-    words = f"{size(max(free, 0))} free beside {', '.join(image.disk.target for image in on_it)}"
-    if free < MARGIN_BYTES:
-        return failed(title, words, "Make room beside the images.")
-    if free < expected:
-        return warned(title, words, "The backup is given up when the room runs out; the guest then goes on.")
-    return passed(title, words)

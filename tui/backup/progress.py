@@ -86,6 +86,10 @@ class Progress:
             raise
         self.step(step, StepStatus.DONE)
 
+    def turn(self, behind: str) -> None:
+        """Tell behind whose backups this one waits for its turn; nobody's once that has come."""
+        self._line(waits_behind=behind)
+
     def doing(self, step: Step, words: str) -> None:
         """Tell what a step without bytes is about."""
         self._line(step=step, doing=words)

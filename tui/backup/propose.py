@@ -162,7 +162,7 @@ async def propose(
     running = await asyncio.to_thread(active_run, facts.uuid)
     if running is not None:
         raise BackupError(
-            "A backup of this guest is running",
+            "A backup or restore of this guest is running, or waits for its turn",
             cause=f"run {running.plan.run_id}",
             next_step="Wait for it to end, or cancel it.",
         )
@@ -177,7 +177,7 @@ async def propose(
     return Proposal(
         plan=plan,
         checks=checks_of(plan, evidence),
-        steps=plan_commands(plan),
+        steps=plan_commands(plan, facts.power),
         estimated_bytes=sum(image.data_bytes for image in evidence.images),
         red=tuple(red_list(plan, evidence)),
         rate_bytes_s=await asyncio.to_thread(_measured_rate, plan),

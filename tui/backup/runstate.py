@@ -120,7 +120,8 @@ class RunState:
 
     `stage` is None before the journal begins. `result` is where the copy is, or will be; `frozen_ms` an upper bound
     of the time for which the guest was frozen. `exit_code` is None until the run has ended. `way` is a restore's, None
-    for a backup; `outcome` says in a sentence what a restore has led to.
+    for a backup; `outcome` says in a sentence what a restore has led to. `waits_behind` names the guests whose backups
+    come first, empty once it is this one's turn.
     """
 
     run_id: str
@@ -139,6 +140,7 @@ class RunState:
     overlays: tuple[OverlayState, ...] = ()
     way: RestoreWay | None = None
     outcome: str = ""
+    waits_behind: str = ""
 
     @property
     def ended(self) -> bool:
@@ -157,7 +159,9 @@ def first_state(plan: BackupPlan | RestorePlan) -> RunState:
     with_bytes = (Step.COPY, Step.VERIFY, Step.COMMIT)
     disks = tuple(DiskProgress(disk.target) for disk in plan.disks)
     steps = tuple(StepState(step, disks=disks if step in with_bytes else ()) for step in BACKUP_STEPS)
-    return RunState(plan.run_id, plan.host, plan.guest, plan.uuid, result_folder(plan).final, steps=steps)
+    waits_behind = "others" if plan.after else ""
+    final = result_folder(plan).final
+    return RunState(plan.run_id, plan.host, plan.guest, plan.uuid, final, steps=steps, waits_behind=waits_behind)
 
 
 def _first_restore_state(plan: RestorePlan) -> RunState:
@@ -186,7 +190,7 @@ def restore_steps(plan: RestorePlan) -> tuple[Step, ...]:
 def with_entry(state: RunState, entry: Entry) -> RunState:
     """The state after a line of the journal."""
     details = entry.details
-    state = replace(state, stage=entry.stage)
+    state = replace(state, stage=entry.stage, waits_behind="")
     if entry.stage is RunStage.SNAPSHOT_TAKEN:
         return replace(
             state,
@@ -221,6 +225,8 @@ def with_progress(state: RunState, line: Mapping[str, object]) -> RunState:
         )
         others = tuple(each for each in state.overlays if each.target != told.target)
         return replace(state, overlays=tuple(sorted((*others, told), key=lambda each: each.target)))
+    if isinstance(line.get("waits_behind"), str):
+        return replace(state, waits_behind=str(line["waits_behind"]))
     name = line.get("step")
     if name not in list(Step):
         return state

@@ -32,6 +32,10 @@ STEP_WORDS: dict[Step, str] = {
 SETTLE_WORDS = "the merge does not gain; to pause the guest until it is done: qga-tui jobs {run} --settle"
 
 
+FAR_S = 7 * 24 * 3600
+"""Seconds from which on it is of no interest when a file system will be full."""
+
+
 def fraction(step: StepState) -> float | None:
     """How much of a step is done, from 0 to 1; None where it has no bytes to count. A done step is all done."""
     if step.total and step.status is StepStatus.DONE:
@@ -83,7 +87,8 @@ def overlay_facts(state: RunState) -> tuple[str, ...]:
         return ()
     lines: list[str] = []
     for each in state.overlays:
-        full = f", full in {duration(each.full_in_s)} at this rate" if each.full_in_s is not None else ""
+        near = each.full_in_s is not None and each.full_in_s < FAR_S
+        full = f", full in {duration(each.full_in_s or 0)} at this rate" if near else ""
         grows = f", growing {size(each.rate)}/s" if each.rate else ""
         alarm = f"! {each.alarm} % of its room is used: " if each.alarm else ""
         lines.append(
@@ -103,6 +108,8 @@ def reading_facts(reading: Reading) -> str:
 def headline(state: RunState) -> str:
     """How the run stands, in one sentence."""
     name = f"{'Backup' if state.way is None else 'Restore'} of {state.guest}"
+    if state.exit_code is None and state.waits_behind:
+        return f"{name} waits for its turn, behind {state.waits_behind}"
     if state.exit_code is None:
         running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
         doing = "starting" if running is None else STEP_WORDS[running.step]

@@ -16,8 +16,9 @@ from tui.backup.errors import BackupError, explained
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.lock import guest_lock
 from tui.backup.meter import Throttle
+from tui.backup.queue import wait_for_turn
 from tui.backup.restore.engine import Restore
-from tui.backup.runs import RestoreRun, note_worker, open_any_run
+from tui.backup.runs import RestoreRun, Run, note_worker, open_any_run
 from tui.backup.runstate import EXIT_NOT_DONE
 from tui.backup.session import Connect, HostSession, Patience
 
@@ -28,7 +29,8 @@ async def run_worker(
     """The process's main: carry out the plan in `run_folder`; returns the exit code.
 
     `watchdog_argv` is the command that runs `run_watchdog`, to which the run's folder is appended. SIGTERM and SIGINT
-    cancel: the copy is given up and the former state brought back. SIGHUP is ignored. Raises BackupError where the
+    cancel: the copy is given up and the former state brought back. SIGHUP is ignored. A backup that comes after others
+    waits for them first. Raises BackupError where the
     folder holds no plan, or the run has begun before.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -40,18 +42,20 @@ async def run_worker(
     if read_journal(run.folder):
         raise BackupError("The run has begun already", cause=run.plan.run_id, next_step="Plan a new one.")
     note_worker(run, os.getpid())
-    with ExitStack() as held:
-        try:
-            held.enter_context(guest_lock(run.plan.uuid))
-        except BackupError as error:
-            Journal(run.folder).write(RunStage.FAILED, exit_code=EXIT_NOT_DONE, error=asdict(explained(error)))
-            return EXIT_NOT_DONE
-        patience = patience or Patience()
-        session = HostSession(connect, run.plan.uri, patience)
-        try:
-            async with listening(run, orders):
+    async with listening(run, orders):
+        with ExitStack() as held:
+            try:
+                if isinstance(run, Run):
+                    await wait_for_turn(run, orders.stop)
+                held.enter_context(guest_lock(run.plan.uuid))
+            except BackupError as error:
+                Journal(run.folder).write(RunStage.FAILED, exit_code=EXIT_NOT_DONE, error=asdict(explained(error)))
+                return EXIT_NOT_DONE
+            patience = patience or Patience()
+            session = HostSession(connect, run.plan.uri, patience)
+            try:
                 if isinstance(run, RestoreRun):
                     return await Restore(session, run, orders, patience).run()
                 return await Backup(session, run, watchdog_argv, orders, patience).run()
-        finally:
-            await session.close()
+            finally:
+                await session.close()

@@ -7,7 +7,6 @@ import asyncio
 import json
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +17,15 @@ from tui.backup.checks import Check, Verdict
 from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.follow import follow
-from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
 from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
+from tui.backup.queue import launch_queue, room_for_all
+from tui.backup.reach_files import file_system
 from tui.backup.restore.wishes import Finding
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.source import SourceWish
 from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alarm, step_facts
-from tui.backup.waitlist import Waitlist
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
@@ -71,61 +70,75 @@ class BackupWish:
 def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
     """Back guests up one after the other; the exit code is the worst of theirs, see `RunState.exit_code`.
 
-    SIGINT cancels the backup that runs, and those that wait are not begun.
+    All are planned first, then begun; from then on they need this process no more. SIGINT cancels what runs and what
+    waits.
     """
-    worst = EXIT_DONE
-    stop = threading.Event()
-    with Waitlist(() if wish.dry_run else wish.guests) as waitlist:
-        for guest in wish.guests:
-            if stop.is_set():
-                print(f"qga-tui: {printable(guest)} was not begun", file=sys.stderr)
-                continue
-            waitlist.begin(guest)
-            worst = max(worst, _run_one(uris, guest, wish, stop))
+    return asyncio.run(_run(uris, wish))
+
+
+async def _run(uris: Sequence[str], wish: BackupWish) -> int:
+    proposals: list[Proposal] = []
+    for guest in wish.guests:
+        try:
+            proposals.append(await _proposed(uris, guest, wish))
+        except ExplainedError as error:
+            if len(wish.guests) == 1:
+                raise
+            # The others' backups do not depend on this one's.
+            print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
+    worst = EXIT_DONE if len(proposals) == len(wish.guests) else EXIT_NOT_DONE
+    if wish.dry_run:
+        for proposal in proposals:
+            _show(proposal, as_json=wish.as_json)
+        return worst if all(proposal.may_begin for proposal in proposals) else EXIT_NOT_DONE
+    if len(proposals) > 1:
+        _note((room_for_all(proposals, await asyncio.to_thread(file_system, str(wish.folder))),))
+    started: list[runs.Run] = []
+    cancel_on_interrupt(started)
+    started += launch_queue([proposal.plan for proposal in proposals], WORKER_ARGV)
+    for run in started:
+        if len(started) > 1 and not wish.as_json:
+            print(printable(f"{run.plan.guest}:"), flush=True)
+        worst = max(worst, await tell_to_the_end(run, as_json=wish.as_json))
     return worst
 
 
-def _run_one(uris: Sequence[str], guest: str, wish: BackupWish, stop: threading.Event) -> int:
+async def _proposed(uris: Sequence[str], wanted: str, wish: BackupWish) -> Proposal:
+    """What the backup of a guest would be; raises ExplainedError where it may not begin, unless that is to be shown."""
+    hosts = hosts_for(uris)
     try:
-        return asyncio.run(_run(uris, guest, wish, stop))
-    except ExplainedError as error:
-        if len(wish.guests) == 1:
-            raise
-        # The next guest's backup does not depend on this one's.
-        print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
-        return EXIT_NOT_DONE
+        host, facts = await find_guest(hosts, wanted)
+        proposal = await propose(
+            host,
+            facts,
+            wish.folder,
+            wish.disks or None,
+            quiesce=wish.quiesce,
+            limit_bytes_s=wish.limit_bytes_s,
+            compact=wish.compact,
+            accepted=wish.accepted,
+            source=wish.source,
+        )
+    finally:
+        for each in hosts:
+            await each.close()
+    if not wish.dry_run:
+        refuse_failed(f"{proposal.plan.guest} cannot be backed up now", proposal.checks)
+    return proposal
 
 
-async def _run(uris: Sequence[str], wanted: str, wish: BackupWish, stop: threading.Event) -> int:
-    host, facts = await find_guest(hosts_for(uris), wanted)
-    proposal = await propose(
-        host,
-        facts,
-        wish.folder,
-        wish.disks or None,
-        quiesce=wish.quiesce,
-        limit_bytes_s=wish.limit_bytes_s,
-        compact=wish.compact,
-        accepted=wish.accepted,
-        source=wish.source,
-    )
-    if wish.dry_run:
-        _show(proposal, as_json=wish.as_json)
-        return EXIT_DONE if proposal.may_begin else EXIT_NOT_DONE
-    refuse_failed(f"{proposal.plan.guest} cannot be backed up now", proposal.checks)
-    return await tell_to_the_end(launch(proposal.plan, WORKER_ARGV), as_json=wish.as_json, stop=stop)
-
-
-async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool, stop: threading.Event | None = None) -> int:
-    """Tell how a run goes until it has ended; an interrupt cancels it, and sets `stop`. Returns its exit code."""
-    loop = asyncio.get_running_loop()
+def cancel_on_interrupt(started: Sequence[runs.AnyRun]) -> None:
+    """From now on SIGINT cancels the runs that are in `started` when it comes, and ends nothing else."""
 
     def interrupt() -> None:
-        if stop is not None:
-            stop.set()
-        runs.cancel(started, signal.SIGTERM)
+        for run in started:
+            runs.cancel(run, signal.SIGTERM)
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+
+
+async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool) -> int:
+    """Tell how a run goes until it has ended; returns its exit code."""
     teller = JsonTeller() if as_json else LineTeller()
     state: RunState | None = None
     async for state in follow(started):
@@ -171,14 +184,18 @@ def tell_steps(steps: Sequence[PlanStep]) -> None:
 def refuse_failed(title: str, checks: Sequence[Check | Finding]) -> None:
     """Note the warnings; raises BackupError of that title where a check failed."""
     failed = [check for check in checks if check.verdict is Verdict.FAILED]
-    for check in checks:
-        if check.verdict is Verdict.WARNING:
-            words = " ".join((f"{check.title}: {check.evidence}.", check.next_step)).strip()
-            print(f"qga-tui: note: {printable(words)}", file=sys.stderr)
+    _note(checks)
     if failed:
         first = failed[0]
         others = "".join(f"; {check.title}: {check.evidence}" for check in failed[1:])
         raise BackupError(title, cause=f"{first.title}: {first.evidence}{others}", next_step=first.next_step)
+
+
+def _note(checks: Sequence[Check | Finding]) -> None:
+    for check in checks:
+        if check.verdict is Verdict.WARNING:
+            words = " ".join((f"{check.title}: {check.evidence}.", check.next_step)).strip()
+            print(f"qga-tui: note: {printable(words)}", file=sys.stderr)
 
 
 class JsonTeller:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tui.backup.control import order
@@ -13,7 +12,6 @@ from tui.backup.jobs import Job, job_of, list_jobs
 from tui.backup.plan import stamp_words
 from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
-from tui.backup.waitlist import Waiting, waiting_guests
 from tui.model.text import printable
 
 
@@ -34,14 +32,12 @@ def run_jobs(wish: JobsWish) -> int:
         return _one(wish)
     if wish.cancel or wish.settle or wish.limit_bytes_s is not None:
         raise BackupError("An order is for one backup", next_step="Name it: qga-tui jobs RUN --cancel")
-    jobs, waiting = list_jobs(), waiting_guests()
+    jobs = list_jobs()
     if wish.as_json:
-        print(json.dumps([*_waiting_fields(waiting), *(job_fields(job) for job in jobs)], indent=1))
-    elif not jobs and not waiting:
+        print(json.dumps([job_fields(job) for job in jobs], indent=1))
+    elif not jobs:
         print("No backup was made yet. Make one: qga-tui backup GUEST --to FOLDER")
     else:
-        for each in waiting:
-            print(printable(f"queued    {', '.join(each.guests)} (process {each.pid})"))
         for job in jobs:
             _tell(job)
     return EXIT_DONE
@@ -63,12 +59,6 @@ def _one(wish: JobsWish) -> int:
     else:
         _tell(job)
     return EXIT_DONE
-
-
-def _waiting_fields(waiting: Sequence[Waiting]) -> list[dict[str, object]]:
-    return [
-        {"run": None, "guest": guest, "state": "queued", "pid": each.pid} for each in waiting for guest in each.guests
-    ]
 
 
 def job_fields(job: Job) -> dict[str, object]:

@@ -17,9 +17,10 @@ from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.settle import undo_restore, undoable_restore
 from tui.backup.restore.wishes import Wishes
+from tui.backup.runs import AnyRun
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE
 from tui.backup.session import HostSession, Patience
-from tui.cli.backup_verb import refuse_failed, tell_checks, tell_steps, tell_to_the_end
+from tui.cli.backup_verb import cancel_on_interrupt, refuse_failed, tell_checks, tell_steps, tell_to_the_end
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV, connect
 from tui.hosts.port import Host
@@ -75,7 +76,10 @@ async def _run(uris: Sequence[str], wish: RestoreWish) -> int:
         _show(saved, proposal, as_json=wish.as_json)
         return EXIT_DONE if proposal.may_begin else EXIT_NOT_DONE
     refuse_failed(f"{saved.guest} cannot be restored so", proposal.findings)
-    return await tell_to_the_end(launch(proposal.plan, WORKER_ARGV), as_json=wish.as_json)
+    started: list[AnyRun] = []
+    cancel_on_interrupt(started)
+    started.append(launch(proposal.plan, WORKER_ARGV))
+    return await tell_to_the_end(started[0], as_json=wish.as_json)
 
 
 async def _host(uris: Sequence[str], wishes: Wishes) -> Host:

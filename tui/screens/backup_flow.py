@@ -17,7 +17,9 @@ from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.screens.backup import BackupScreen
+from tui.screens.backup_queue import BackupQueueScreen
 from tui.screens.flow import Flow
+from tui.screens.guests import GuestsScreen
 from tui.screens.rescue import RescueScreen
 from tui.screens.restore_run import RestoreRunScreen
 
@@ -57,6 +59,18 @@ class BackupFlow(Flow):
         for host in fleet.hosts:
             if host.link is Link.CONNECTED:
                 self.scan(host.name)
+
+    def open_backups(self, guests: tuple[Guest, ...]) -> None:
+        """One guest's backup, or the wizard for several, after which the list of all shows them wait and run."""
+        if len(guests) == 1:
+            self.open_backup(guests[0])
+            return
+
+        def show_jobs(begun: bool | None) -> None:
+            if begun:
+                self._app.post_message(GuestsScreen.JobsWanted())
+
+        self._app.push_screen(BackupQueueScreen(self._hosts, guests, self._worker_argv, self._folder), show_jobs)
 
     def open_backup(self, guest: Guest, run: Run | None = None) -> None:
         """The wizard of a guest, or its running or last backup; `run` shows that one."""

@@ -17,6 +17,7 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from tui.backup.attention import at_work
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
@@ -171,8 +172,11 @@ class GuestsScreen(ViewScreen):
     def _draw_hosts(self) -> None:
         styles = styles_of(self.app.theme_variables)
         line = hosts_line(self.fleet, self.view, self.rows.row_count, styles)
-        if self.backups:
-            line.append(f"▸ {len(self.backups)} backup{'s' if len(self.backups) != 1 else ''} running   ")
+        waiting = sum(bool(state.waits_behind) for state in self.backups.values())
+        if running := len(self.backups) - waiting:
+            line.append(f"▸ {running} backup{'s' if running != 1 else ''} running   ")
+        if waiting:
+            line.append(f"· {waiting} waiting   ", "dim")
         if self._read_only:
             line.append("read-only", styles["warning"])
         self.query_one("#hosts", Static).update(line)
@@ -199,7 +203,7 @@ class GuestsScreen(ViewScreen):
         guest = self._under_cursor() if details.display else None
         unasked = ""
         if guest is not None:
-            unasked = "a backup is at work on it" if guest.id.uuid in self.backups else unasked
+            unasked = "a backup is at work on it" if at_work(self.backups, guest.id.uuid) else unasked
             unasked = "its host is lost" if self.fleet.is_lost(guest.id.host) else unasked
         details.show(guest, unasked=printable(unasked))
 
@@ -251,8 +255,8 @@ class GuestsScreen(ViewScreen):
         self._want("console", one=True)
 
     def action_backup(self) -> None:
-        """Open the backup of the guest under the cursor."""
-        self._want("backup", one=True)
+        """Open the backup of the guest under the cursor, or back the marked ones up."""
+        self._want("backup")
 
     def action_details(self) -> None:
         """Open the details of the guest under the cursor."""

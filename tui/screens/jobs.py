@@ -20,11 +20,12 @@ from textual.widgets import DataTable, Static
 from tui.backup.jobs import Job, JobList, JobWord
 from tui.backup.leftovers import Leftover, Urgency, Way
 from tui.backup.plan import stamp_words
-from tui.backup.waitlist import waiting_guests
+from tui.backup.telling import headline
 from tui.commands import Where
 from tui.model.text import printable
+from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of
-from tui.widgets.bindings import bindings
+from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
@@ -32,6 +33,7 @@ LOOK_EVERY_S = 1.0
 URGENCY_TONES: dict[Urgency, str] = {Urgency.NOW: "error", Urgency.SOON: "warning", Urgency.WHENEVER: "muted"}
 WORD_TONES: dict[JobWord, str] = {
     JobWord.RUNNING: "primary",
+    JobWord.WAITING: "muted",
     JobWord.DONE: "success",
     JobWord.UNDONE: "muted",
     JobWord.LESS: "warning",
@@ -66,20 +68,21 @@ class JobsScreen(Screen[None]):
             self.host = host
             self.leftover = leftover
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_only: bool = False) -> None:
         super().__init__()
+        self._read_only = read_only
         self._list = JobList()
         self._jobs: tuple[Job, ...] = ()
         self._rows: list[Job | tuple[str, Leftover]] = []
         self._drawn: list[tuple[str, ...]] = []
         self._saved: Path | None = None
+        self._goes_on = False
 
     def compose(self) -> ComposeResult:
         """Title, table, what to do about the row under the cursor."""
         yield Static(Text("Backups"), id="title")
         yield DataTable[Text](cursor_type="row", id="jobs")
         yield Static(Text(NOTHING, "dim"), id="empty")
-        yield Static(id="queued")
         yield Static(id="under-cursor")
         yield KeyLine()
 
@@ -94,10 +97,6 @@ class JobsScreen(Screen[None]):
 
     async def _look(self) -> None:
         self._jobs = await asyncio.to_thread(self._list.look)
-        waiting = [guest for each in await asyncio.to_thread(waiting_guests) for guest in each.guests]
-        queued = self.query_one("#queued", Static)
-        queued.display = bool(waiting)
-        queued.update(Text(printable(f"Queued behind what runs: {', '.join(waiting)}")))
         self._draw()
 
     def watch_leftovers(self) -> None:
@@ -128,6 +127,8 @@ class JobsScreen(Screen[None]):
         row = self._row()
         text = Text()
         if isinstance(row, Job):
+            text.append(f"{printable(headline(row.state))}\n")
+            text.append(f"{printable(row.doing)}\n")
             text.append(f"{printable(row.folder) or 'no copy'}\n", "dim")
             hint = "enter shows it" if row.word is not JobWord.STRANDED else "its guest needs rescue: see the top rows"
             hint += "; R: verify, look inside, restore" if row.saved is not None else ""
@@ -137,8 +138,9 @@ class JobsScreen(Screen[None]):
             text.append("enter shows what can be done", "dim")
         self.query_one("#under-cursor", Static).update(text)
         saved = row.saved if isinstance(row, Job) else None
-        if saved != self._saved:
-            self._saved = saved
+        goes_on = isinstance(row, Job) and not row.state.ended
+        if (saved, goes_on) != (self._saved, self._goes_on):
+            self._saved, self._goes_on = saved, goes_on
             self.refresh_bindings()
 
     def _row(self) -> Job | tuple[str, Leftover] | None:
@@ -155,14 +157,32 @@ class JobsScreen(Screen[None]):
             self.post_message(self.RescueWanted(*row))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Restoring is offered on finished backups."""
-        return action != "restore" or self._saved is not None
+        """Restoring is offered on finished backups, cancelling on others; that is disabled in read-only mode."""
+        if action == "restore":
+            return self._saved is not None
+        if action == "cancel" and not self._goes_on:
+            return False
+        return None if is_refused(Where.JOBS, action, read_only=self._read_only) else True
 
     @work(exclusive=True, group="restore")
     async def action_restore(self) -> None:
         """What can be done with the backup under the cursor."""
         if self._saved is not None:
             await want_restore_of(self, self._saved)
+
+    def action_cancel(self) -> None:
+        """Ask whether to end the run under the cursor."""
+        row = self._row()
+        if isinstance(row, Job) and not row.state.ended:
+            ask_to_cancel(self.app, row.run, waits=row.word is JobWord.WAITING)
+
+    def action_down(self) -> None:
+        """One row down."""
+        self.query_one(DataTable).action_cursor_down()
+
+    def action_up(self) -> None:
+        """One row up."""
+        self.query_one(DataTable).action_cursor_up()
 
     def action_back(self) -> None:
         """To the list of guests."""

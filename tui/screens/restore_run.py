@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,10 +19,11 @@ from tui.backup.follow import follow
 from tui.backup.proof_note import read_note
 from tui.backup.restore.settle import undoable_restore
 from tui.backup.restore.verifying import OTHER_FILES
-from tui.backup.runs import RestoreRun, cancel
+from tui.backup.runs import RestoreRun
 from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.model.text import printable
+from tui.screens.cancel import ask_to_cancel
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.line import LineScreen
 from tui.widgets.bindings import bindings, is_refused
@@ -165,17 +165,7 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
 
     @on(Button.Pressed, "#cancel")
     def _ask_to_cancel(self) -> None:
-        question = ConfirmScreen(
-            printable(f"Cancel the restore of {self._run.plan.source}?"),
-            printable("What was written is removed; everything is as before."),
-            yes=printable("Cancel the restore"),
-            no=printable("Let it run"),
-        )
-        self.app.push_screen(question, self._cancel)
-
-    def _cancel(self, wanted: bool | None) -> None:
-        if wanted:
-            cancel(self._run, signal.SIGTERM)
+        ask_to_cancel(self.app, self._run)
 
     def action_scroll(self, pages: int) -> None:
         """Scroll the run, wherever the focus is."""

@@ -22,6 +22,9 @@ VERDICT_SIGNS: dict[Verdict, tuple[str, str]] = {
 }
 
 
+STEPS_TITLE = "\nWhat will be done, and the command that would do the same\n"
+
+
 class Looked(Protocol):
     """Something that was looked at before a backup or a restore."""
 
@@ -45,8 +48,10 @@ class Looked(Protocol):
 def proposal_text(proposal: Proposal, styles: dict[str, str]) -> Text:
     """Verdict first, then the checks, then what will be done with the commands that do the same."""
     text = _verdict("backup", f"Ready: {proposal.size_words}." if proposal.may_begin else "", styles)
-    _append_checks(text, proposal.checks, styles)
-    _append_steps(text, proposal.steps)
+    text.append("Checks\n", "bold")
+    append_checks(text, proposal.checks, styles)
+    text.append(STEPS_TITLE, "bold")
+    append_steps(text, proposal.steps)
     return text
 
 
@@ -54,9 +59,11 @@ def restore_proposal_text(proposal: RestoreProposal, styles: dict[str, str]) -> 
     """Verdict, checks with what is written where, what changes in the definition and why, the steps as commands."""
     ready = f"Ready. {size(proposal.data_bytes)} to write; nothing has happened yet."
     text = _verdict("restore", ready if proposal.may_begin else "", styles)
-    _append_checks(text, proposal.findings, styles)
+    text.append("Checks\n", "bold")
+    append_checks(text, proposal.findings, styles)
     _append_changes(text, proposal.changes)
-    _append_steps(text, proposal.steps)
+    text.append(STEPS_TITLE, "bold")
+    append_steps(text, proposal.steps)
     return text
 
 
@@ -67,8 +74,8 @@ def _verdict(what: str, ready: str, styles: dict[str, str]) -> Text:
     return Text().append(f"This {what} cannot begin: see the lines with ✗.\n\n", styles["error"])
 
 
-def _append_checks(text: Text, checks: Iterable[Looked], styles: dict[str, str]) -> None:
-    text.append("Checks\n", "bold")
+def append_checks(text: Text, checks: Iterable[Looked], styles: dict[str, str]) -> None:
+    """A line per check, the worst first, each with what to do if it is not well."""
     for check in sorted(checks, key=_worst_first):
         sign, tone = VERDICT_SIGNS[check.verdict]
         text.append(f"{sign} ", styles[tone])
@@ -85,8 +92,8 @@ def _append_changes(text: Text, changes: Iterable[ExplainedChange]) -> None:
         text.append(f": {printable(change.why)}\n", "dim")
 
 
-def _append_steps(text: Text, steps: Iterable[PlanStep]) -> None:
-    text.append("\nWhat will be done, and the command that would do the same\n", "bold")
+def append_steps(text: Text, steps: Iterable[PlanStep]) -> None:
+    """Two lines per step: what is done, and the command that does the same."""
     for number, step in enumerate(steps, 1):
         text.append(f"{number:2d} {printable(step.title)}\n")
         text.append(f"   {printable(step.command)}\n", "dim")

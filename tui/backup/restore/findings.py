@@ -13,7 +13,7 @@ from tui.backup.checks import Verdict
 from tui.backup.manifest import Consistency
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
-from tui.backup.preflight import MARGIN_BYTES
+from tui.backup.preflight_room import MARGIN_BYTES
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.naming import NAME_MAX, free_name, images_of, name_among_images, unfit_name
 from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay, StopWay
