@@ -153,9 +153,13 @@ async def test_a_start_whose_answer_was_lost_is_found_by_its_pid(agent: HostAgen
 
 @pytest.mark.parametrize("fate", [Fate.UNHEARD, Fate.UNSENT])
 async def test_a_start_that_stays_in_doubt_is_called_so_and_logged(agent: HostAgent, fate: Fate) -> None:
+    async def lost_once_it_runs(_request: str) -> None:
+        await until(lambda: bool(marks(agent)))
+        raise UnansweredError("The guest agent gave no answer", cause="the request was lost")
+
     turns: list[Turn] = [(EXEC, fate)]
     if fate is Fate.UNHEARD:
-        turns.append(("guest-file-open", Fate.UNSENT))
+        turns.append(("guest-file-open", lost_once_it_runs))
     request = line(f"trap 'exit 0' TERM; echo $$ >>{agent.folder / 'marks'}")
     events = run_audited(FakeFatefulLine(agent.line, *turns), request, TARGET, typed="as typed", pace=QUICK)
     async with aclosing(events):

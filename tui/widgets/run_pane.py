@@ -32,7 +32,9 @@ AFTERWARDS: dict[RestoreWay, str] = {
 
 
 class RunPane(VerticalScroll):
-    """Draws a `RunState`, and below it what to do next."""
+    """Draws a `RunState`, and below it what to do next; what comes before its parts are there waits for them."""
+
+    _state: RunState | None = None
 
     def compose(self) -> ComposeResult:
         """The four parts."""
@@ -41,8 +43,16 @@ class RunPane(VerticalScroll):
         yield Static(id="overlays")
         yield Static(id="outcome")
 
+    def on_mount(self) -> None:
+        """Draw what came before."""
+        if self._state is not None:
+            self.show(self._state)
+
     def show(self, state: RunState) -> None:
         """Draw the next state."""
+        self._state = state
+        if not self.query(StepBars):
+            return
         styles = styles_of(self.app.theme_variables)
         self.query_one("#headline", Static).update(Text(f"{printable(headline(state))}\n", "bold"))
         self.query_one(StepBars).show(state)
