@@ -128,12 +128,19 @@ async def continued_process(ward: Ward, name: str) -> None:
 
 
 async def sync_blocked(ward: Ward, name: str) -> None:
-    """The list's own ping hangs at the same time: that is no other program."""
+    """The list's own ping hangs at the same time: that is no other program.
+
+    An agent's first refusal has libvirt try once more, so that a slow start is waited for by a ping before.
+    """
     await ward.run(name, "echo 'DAEMON_ARGS=\"-b guest-sync\"' >/etc/default/qemu-guest-agent")
     await agent_started(ward, name)
     guest = ward.view.guest(name)
     assert guest is not None
-    ward.asking[name] = asyncio.create_task(probe(ward.host.probe_line(guest.id.uuid), PING_S))
+    line = ward.host.probe_line(guest.id.uuid)
+    async with asyncio.timeout(PATIENCE_S):
+        while not isinstance(await probe(line, PING_S), Unanswered):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    ward.asking[name] = asyncio.create_task(probe(line, PING_S))
     await asyncio.sleep(0)  # the task begins
 
 

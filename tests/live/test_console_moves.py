@@ -49,6 +49,16 @@ async def begun(session: Session, line: str) -> None:
         await came.wait()
 
 
+async def said(session: Session, words: str) -> None:
+    """Wait for a notice; the end of its command would be too late."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not any(
+            words in each.text for each in session.scrollback.transcript.since() if isinstance(each, NoticeLine)
+        ):
+            assert session.is_running
+            await asyncio.sleep(0.05)
+
+
 async def ended(session: Session) -> str:
     """What was said of the command, once it is over."""
     async with asyncio.timeout(PATIENCE_S):
@@ -70,9 +80,9 @@ async def test_a_command_goes_on_after_save_and_restore_and_is_told_lost_after_m
 
     await begun(session, COUNT)
     await lab.virsh("managedsave", mover)
+    await said(session, "The agent says no more of the command")
     await lab.virsh("start", mover)
     told = await ended(session)
-    assert "The agent says no more of the command" in told
     assert "The agent answers again." in told
     assert "exit 0 after" in told
     assert counted(session) == list(range(STEPS))

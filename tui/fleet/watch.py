@@ -104,7 +104,7 @@ class HostWatch:
 
     async def run(self) -> None:
         """Connect, watch until lost, and again, until cancelled."""
-        self._host.subscribe(self._happened)
+        unsubscribe = self._host.subscribe(self._happened)
         beside = [asyncio.create_task(self.prober.run()), asyncio.create_task(self.sampler.run())]
         failures = 0
         try:
@@ -125,6 +125,7 @@ class HostWatch:
                 await self._wait(self._list_wanted, BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
                 self._list_wanted.clear()
         finally:
+            unsubscribe()
             for task in (*beside, *self._reading.values()):
                 task.cancel()
 
