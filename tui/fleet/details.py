@@ -91,7 +91,7 @@ async def asked_sections(host: Host, guest: Guest) -> AsyncIterator[Section]:
         ("Time zone", lambda: _timezone(line)),
     )
     if guest.agent.state is not AgentState.RESPONDING:
-        why = f"the agent cannot be asked: it is {guest.agent.state}"
+        why = f"the agent cannot be asked: {guest.agent.state}"
         for title, _ in questions:
             yield Section(title, trouble=why)
         return

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 
 UNKNOWN = "?"
+_ROUNDED_UP = 1023.95
+"""From here on a tenth of a unit rounds to 1024.0, which is 1.0 of the next one."""
 
 
 def size(count: float) -> str:
     """Bytes in binary units: 812 B, 1.5 GiB."""
     left = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if left < 1024:
+        if left < _ROUNDED_UP:
             return f"{left:.0f} {unit}" if unit == "B" else f"{left:.1f} {unit}"
         left /= 1024
     return f"{left:.1f} TiB"
