@@ -65,6 +65,13 @@ async def until_word(run: Run, word: JobWord) -> None:
             await asyncio.sleep(0.05)
 
 
+async def until_behind(run: Run, guest: str) -> None:
+    """Wait for a worker's own word of whom it waits for."""
+    async with asyncio.timeout(PATIENCE_S):
+        while job_of(run).state.waits_behind != guest:  # noqa: ASYNC110 - another process tells by its files
+            await asyncio.sleep(0.05)
+
+
 def begun_after_the_end_of(later: Run, earlier: Run) -> bool:
     return read_journal(later.folder)[0].at >= read_journal(earlier.folder)[-1].at
 
@@ -225,7 +232,9 @@ async def test_a_command_line_that_dies_leaves_its_queue_to_itself(
 ) -> None:
     process = await begin_by_command(lab, target)
     runs = await begun(2)
-    await until_word(runs["second"], JobWord.WAITING)
+    if blow is signal.SIGKILL:
+        # A process that is killed before it has started every worker has not begun what is missing.
+        await until_behind(runs["second"], "first")
     process.send_signal(blow)
     await process.communicate()
     for name in GUESTS[:2]:

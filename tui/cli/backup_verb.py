@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -128,13 +129,22 @@ async def _proposed(uris: Sequence[str], wanted: str, wish: BackupWish) -> Propo
 
 
 def cancel_on_interrupt(started: Sequence[runs.AnyRun]) -> None:
-    """From now on SIGINT cancels the runs that are in `started` when it comes, and ends nothing else."""
+    """From now on SIGINT cancels the runs that are in `started` when it comes, and ends nothing else.
+
+    SIGHUP ends this process as it always does, but never in the middle of starting workers: what was asked for begins.
+    """
+    loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
         for run in started:
             runs.cancel(run, signal.SIGTERM)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    def hang_up() -> None:
+        loop.remove_signal_handler(signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
 
 
 async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool) -> int:
