@@ -16,6 +16,8 @@ from tests.unit.backup_values import a_plan
 from tests.unit.saved_folder import write_backup
 from tui.app import QgaTui
 from tui.backup.folder import result_folder
+from tui.backup.follow import read_state
+from tui.backup.jobs import Job
 from tui.backup.journal import Journal, RunStage
 from tui.backup.runs import Run, create_run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
@@ -109,3 +111,32 @@ async def test_the_screen_of_a_failed_backup_offers_no_restore(tmp_path: Path) -
         await until(pilot, lambda: "was not made" in str(screen.query_one("#headline", Static).render()))
         assert not screen.query_one("#restore").display
         assert not offers_restore(app)
+
+
+async def test_the_cursor_stays_on_its_run_when_another_comes_above(tmp_path: Path) -> None:
+    a_run(tmp_path, 1, RunStage.DONE, EXIT_DONE)
+    kept = a_run(tmp_path, 2, RunStage.FAILED, EXIT_NOT_DONE)
+    app = QgaTui((LibvirtHost("test:///default", "here"),))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_jobs(pilot, app, 2)
+        while (row := screen._row()) is None or not isinstance(row, Job) or row.run.plan.run_id != kept.plan.run_id:
+            await pilot.press("down")
+        a_run(tmp_path, 3, RunStage.DONE, EXIT_DONE)
+        a_run(tmp_path, 4, RunStage.DONE, EXIT_DONE)
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 4)
+        row = screen._row()
+        assert isinstance(row, Job)
+        assert row.run.plan.run_id == kept.plan.run_id
+
+
+async def test_news_of_a_run_whose_screen_was_left_draws_nothing(tmp_path: Path) -> None:
+    run = a_run(tmp_path, 1, RunStage.DONE, EXIT_DONE)
+    app = QgaTui((LibvirtHost("test:///default", "here"),))
+    async with app.run_test(size=(80, 24)):
+        screen = BackupScreen(
+            LibvirtHost("test:///default", "here"), guest("web1", AgentState.RESPONDING), (), tmp_path, run
+        )
+        await app.push_screen(screen)
+        await app.pop_screen()
+        await screen.remove_children()
+        screen._draw_run(read_state(run))

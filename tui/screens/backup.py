@@ -31,6 +31,7 @@ from tui.widgets.bindings import is_refused
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.disk_list import DiskList
 from tui.widgets.key_line import KeyLine
+from tui.widgets.presence import is_left
 from tui.widgets.proposal_text import proposal_text
 from tui.widgets.run_pane import RunPane
 from tui.widgets.tones import styles_of
@@ -151,6 +152,8 @@ class BackupScreen(TargetScreen):
             self._draw_run(state)
 
     def _draw_run(self, state: RunState) -> None:
+        if is_left(self):
+            return
         had_ended = self._state is None or self._state.ended
         self._state = state
         if had_ended != state.ended:

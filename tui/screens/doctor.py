@@ -41,6 +41,7 @@ from tui.widgets import clipboard
 from tui.widgets import examination_text as told
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.key_line import KeyLine
+from tui.widgets.presence import is_left
 from tui.widgets.tones import styles_of
 
 CHANGES_SHOWN = 12
@@ -101,6 +102,8 @@ class DoctorScreen(Screen[None]):
     async def _attend(self) -> None:
         async with contextlib.aclosing(self._attendance.examinations()) as examinations:
             async for examination in examinations:
+                if is_left(self):
+                    return
                 self.show(examination)
         self.query_one("#verdict", Static).update(Text("This guest is gone from its host."))
 

@@ -29,6 +29,7 @@ from tui.model.text import printable
 from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
+from tui.widgets.presence import is_left
 from tui.widgets.tones import styles_of
 
 CAUSE_WIDTH, GUEST_WIDTH = 22, 16
@@ -89,6 +90,8 @@ class RoundsScreen(Screen[None]):
                 self._draw(begun, len(patients))
 
     def _draw(self, begun: float, total: int) -> None:
+        if is_left(self):
+            return
         done = len(self._examinations)
         sick = sum(1 for each in self._examinations.values() if each.verdict.cause not in (Cause.HEALTHY, Cause.OFF))
         words = f"Verdicts on {done} of {total} guests, {sick} with findings, {time.monotonic() - begun:.1f} s"

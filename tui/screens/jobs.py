@@ -27,6 +27,7 @@ from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.key_line import KeyLine
+from tui.widgets.presence import is_left
 from tui.widgets.tones import styles_of
 
 LOOK_EVERY_S = 1.0
@@ -105,6 +106,8 @@ class JobsScreen(Screen[None]):
             self._draw()
 
     def _draw(self) -> None:
+        if is_left(self):
+            return
         found = [(host, each) for host, all_of in self.leftovers.items() for each in all_of if each.way != Way.ATTACH]
         rows: list[Job | tuple[str, Leftover]] = [*found, *self._jobs]
         words = [_job_words(row) if isinstance(row, Job) else _leftover_words(row[1]) for row in rows]
@@ -112,13 +115,14 @@ class JobsScreen(Screen[None]):
         table = self.query_one(DataTable)
         table.display = bool(rows)
         if words != self._drawn:
-            cursor = table.cursor_row
+            chosen, names = self._row(), [_name(row) for row in rows]
+            at = names.index(_name(chosen)) if chosen is not None and _name(chosen) in names else table.cursor_row
             self._rows, self._drawn = rows, words
             table.clear()
             for row, cells in zip(rows, words, strict=True):
                 style = styles_of(self.app.theme_variables)[_tone(row)]
                 table.add_row(*(Text(cell, style if at == 1 else "") for at, cell in enumerate(cells)))
-            table.move_cursor(row=min(cursor, len(rows) - 1))
+            table.move_cursor(row=min(at, len(rows) - 1))
         self._rows = rows
         self._draw_under_cursor()
 
@@ -191,6 +195,11 @@ class JobsScreen(Screen[None]):
 
 def _tone(row: Job | tuple[str, Leftover]) -> str:
     return WORD_TONES[row.word] if isinstance(row, Job) else URGENCY_TONES[row[1].urgency]
+
+
+def _name(row: Job | tuple[str, Leftover]) -> tuple[str, str]:
+    """What a row keeps while others come and go above it."""
+    return ("run", row.run.plan.run_id) if isinstance(row, Job) else (row[0], row[1].evidence.plan.uuid)
 
 
 def _job_words(job: Job) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from tui.screens.line import LineScreen
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
+from tui.widgets.presence import is_left
 from tui.widgets.run_pane import RunPane
 
 
@@ -102,6 +103,8 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         return undoable_restore(self._run.plan.folder) == self._run
 
     def _draw(self, state: RunState) -> None:
+        if is_left(self):
+            return
         self.query_one(RunPane).show(state)
         self.query_one("#cancel").display = not state.ended
         self.query_one("#insist").display = bool(self._broken) and self._may_insist
