@@ -10,6 +10,11 @@ from textual.widgets import SelectionList
 class DiskList(SelectionList[str]):
     """A list of disks by their targets; only a chosen one has a mark in its box."""
 
+    def on_focus(self) -> None:
+        """A key acts on the disk that is highlighted: there is one."""
+        if self.highlighted is None and self.option_count:
+            self.highlighted = 0
+
     def render_line(self, y: int) -> Strip:
         """The line as it is drawn anyway, with an empty box where the disk is not chosen."""
         strip = super().render_line(y)

@@ -172,7 +172,17 @@ async def _misfits(host: Host, needs: Needs, plan: RestorePlan) -> tuple[Misfit,
         found += _missing_media(needs) + _missing_pools(needs, pools, plan)
     if needs.loader and not await asyncio.to_thread(os.path.exists, needs.loader):
         found.append(Misfit("Firmware", f"{needs.loader} is missing: install the package ovmf (or edk2)"))
+    found += await asyncio.to_thread(missing_boot_files, needs)
     return (*found, *await _machine_misfits(host, needs))
+
+
+def missing_boot_files(needs: Needs) -> list[Misfit]:
+    """A kernel on the host's disk is not part of any backup: the guest does not start without it."""
+    return [
+        Misfit("Kernel", f"the guest is started with {path}, which is missing: put it there first")
+        for path in needs.boot_files
+        if not Path(path).exists()
+    ]
 
 
 def _missing_media(needs: Needs) -> list[Misfit]:

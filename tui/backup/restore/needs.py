@@ -12,7 +12,8 @@ from tui.hosts.domain_xml import parse_tree
 class Needs:
     """What has to be there: `media` and `volumes` by the disk's target (path, and pool); names else as they stand.
 
-    `cpu_mode` is libvirt's word (`custom` with a `cpu_model`), empty where the definition leaves it to libvirt.
+    `boot_files` are the kernel and what goes with it, of a guest that does not start from its disks. `cpu_mode` is
+    libvirt's word (`custom` with a `cpu_model`), empty where the definition leaves it to libvirt.
     """
 
     kind: str
@@ -22,6 +23,7 @@ class Needs:
     cpu_mode: str
     cpu_model: str
     loader: str
+    boot_files: tuple[str, ...]
     media: dict[str, str]
     volumes: dict[str, str]
     networks: tuple[str, ...]
@@ -46,6 +48,9 @@ def needs_of(xml: str) -> Needs:
         cpu_mode=(cpu.get("mode") or ("custom" if model else "")) if cpu is not None else "",
         cpu_model=model,
         loader=(root.findtext("./os/loader") or "").strip(),
+        boot_files=tuple(
+            path for name in ("kernel", "initrd", "dtb") if (path := (root.findtext(f"./os/{name}") or "").strip())
+        ),
         media=_sources(root, "file", ("cdrom", "floppy")),
         volumes=_sources(root, "pool", ("disk", "lun", "cdrom")),
         networks=_interfaces(root, "network"),
