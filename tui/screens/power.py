@@ -74,7 +74,14 @@ class PowerScreen(ModalScreen[PowerAct | None]):
 
 
 def _whom(guests: tuple[Guest, ...]) -> Shown:
-    return printable(f"Power of {guests[0].name}" if len(guests) == 1 else f"Power of {len(guests)} marked guests")
+    if len(guests) == 1:
+        return printable(f"Power of {guests[0].name}")
+    return printable(f"Power of {len(guests)} marked guests: {_names(guests)}")
+
+
+def _names(guests: tuple[Guest, ...]) -> str:
+    more = f" and {len(guests) - NAMES_SHOWN} more" if len(guests) > NAMES_SHOWN else ""
+    return ", ".join(guest.name for guest in guests[:NAMES_SHOWN]) + more
 
 
 def question(act: PowerAct, guests: tuple[Guest, ...]) -> Shown:
@@ -89,7 +96,5 @@ def consequence(act: PowerAct, guests: tuple[Guest, ...]) -> Shown:
     """What it means, and for whom."""
     words = CONSEQUENCES[act]
     if len(guests) > 1:
-        names = ", ".join(guest.name for guest in guests[:NAMES_SHOWN])
-        more = f" and {len(guests) - NAMES_SHOWN} more" if len(guests) > NAMES_SHOWN else ""
-        words = f"{words} {names}{more}."
+        words = f"{words} {_names(guests)}."
     return printable(words)
