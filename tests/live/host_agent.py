@@ -99,7 +99,21 @@ def running(qemu_ga: Path, *blocked: str, path: str = "") -> Iterator[HostAgent]
             process.send_signal(signal.SIGCONT)
             process.kill()
         process.wait()
+        _end_what_it_started(folder)
         shutil.rmtree(folder)
+
+
+def _end_what_it_started(folder: Path) -> None:
+    """Shells that wait for a command outlive a killed agent for minutes; the TMPDIR that is theirs alone tells them."""
+    mark = f"TMPDIR={folder / 'tmp'}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            is_ours = mark in environment.read_bytes().split(b"\0")
+            if is_ours:
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            # It ended by itself, or is another user's.
+            continue
 
 
 def _await_socket(socket: Path, process: subprocess.Popen[bytes]) -> None:

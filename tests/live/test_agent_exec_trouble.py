@@ -130,8 +130,8 @@ async def test_without_setsid_a_cancelled_command_is_not_called_ended(qemu_ga: P
         end = end_of(await events_of(agent, request))
         await agent.line.close()
         pid = int(pid_file.read_text())
-    assert is_alive(pid)
-    os.kill(pid, signal.SIGKILL)
+        assert is_alive(pid)
+        os.kill(pid, signal.SIGKILL)
     assert (end.end, end.may_still_run) == (End.TIMED_OUT, True)
     assert "its children hold its output open" in end.reason
 
