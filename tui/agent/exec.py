@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 from dataclasses import replace
 
 from tui.agent.errors import AgentError, CommandUnavailableError
 from tui.agent.exec_ahead import ReadyRun, release
 from tui.agent.exec_captured import Captured, missing_tools
+from tui.agent.exec_feeding import Feeding
 from tui.agent.exec_model import (
     INPUT_LIMIT,
     End,
@@ -21,7 +23,6 @@ from tui.agent.exec_model import (
     ExecPace,
     ExecRequest,
     Finished,
-    Mode,
     Notice,
     Started,
     Surroundings,
@@ -66,35 +67,39 @@ async def run(
     source, notices = await _prepared(transport, request, stdin, profile, ready)
     windows = profile.is_windows
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=windows, standing=standing)
-    feeding: asyncio.Task[Notice | None] | None = None
+    feeding = Feeding(source, stdin)
     try:
         if cancel is not None and cancel.is_set():
             yield Finished(End.CANCELLED, None, None, 0.0, 0, 0, reason="it was cancelled before it began")
             return
         await _begun(transport, watch)
         yield Started(watch.pid, source.mode)
-        if stdin is not None and source.mode is Mode.STREAMED:
-            feeding = asyncio.create_task(_fed(source, stdin))
         for notice in notices:
             yield notice
-        while not watch.is_over:
-            for event in await watch.step(cancel):
+        async with aclosing(_course(watch, feeding, cancel)) as course:
+            async for event in course:
                 yield event
-            if feeding is not None and feeding.done() and not watch.is_over:
-                trouble, feeding = feeding.result(), None
-                if trouble is not None:
-                    watch.stop(End.CANCELLED, "not all of its input reached it")
-                    yield trouble
-        if feeding is not None:
-            trouble = await _ended(feeding)
-            if trouble is not None:
-                yield trouble
-        yield watch.finished
         left = await uninterrupted(_left(source)) if not watch.finished.may_still_run else None
         if left is not None:
             yield left
     finally:
         await uninterrupted(_abandoned(watch, source, feeding))
+
+
+async def _course(watch: Watch, feeding: Feeding, cancel: asyncio.Event | None) -> AsyncGenerator[ExecEvent, None]:
+    """What happens from the start to `Finished`, which comes last."""
+    feeding.begin()
+    while not watch.is_over:
+        trouble = feeding.broken_off()
+        if trouble is not None:
+            watch.stop(End.CANCELLED, "not all of its input reached it")
+            yield trouble
+        for event in await watch.step(cancel):
+            yield event
+    trouble = await feeding.end()
+    if trouble is not None:
+        yield trouble
+    yield watch.finished
 
 
 async def _prepared(
@@ -153,22 +158,6 @@ async def _with_input(request: ExecRequest, stdin: AsyncIterable[bytes] | None) 
     return replace(request, stdin=bytes(gathered))
 
 
-async def _fed(source: OutputSource, stdin: AsyncIterable[bytes]) -> Notice | None:
-    try:
-        await source.feed(stdin)
-    except (AgentError, OSError) as error:
-        return Notice(f"Not all input reached the command, so it is ended: {error}")
-    return None
-
-
-async def _ended(feeding: asyncio.Task[Notice | None]) -> Notice | None:
-    """What is to be said of the input once the command is over; what it did not take it did not want."""
-    if not feeding.done():
-        feeding.cancel()
-    await asyncio.wait({feeding})
-    return None if feeding.cancelled() else feeding.result()
-
-
 def _late(reason: str, *, guarded: bool) -> Notice:
     bound = f"cut after {GUARD} bytes of each stream" if guarded else "and is lost when it passes 3 MB"
     return Notice(f"Output comes when the command has ended, {bound}: {reason}.")
@@ -183,10 +172,9 @@ async def _left(source: OutputSource) -> Surroundings | None:
         return None
 
 
-async def _abandoned(watch: Watch, source: OutputSource, feeding: asyncio.Task[Notice | None] | None) -> None:
+async def _abandoned(watch: Watch, source: OutputSource, feeding: Feeding) -> None:
     """Leave nothing behind when nobody listens any more; nothing is to be done after a regular end."""
-    if feeding is not None and not feeding.done():
-        await _ended(feeding)
+    await feeding.end()
     if watch.started:
         watch.stop(End.CANCELLED)
         while not watch.is_over:
