@@ -219,7 +219,7 @@ async def test_an_error_of_our_own_ends_the_command_in_words_and_not_the_program
     def broken(*_args: object, **_kwargs: object) -> Any:
         raise RuntimeError("of our own")
 
-    for module in ("session", "many"):
+    for module in ("lasting", "many"):
         monkeypatch.setattr(f"tui.console.{module}.request_for_line", broken)
     session = Session(agent.line, pace=QUICK)
     session.run("true")

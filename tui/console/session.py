@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from types import MappingProxyType
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from tui.agent.exec import DEFAULT_PACE
 from tui.agent.exec_model import (
     End,
     ExecEvent,
     ExecPace,
-    ExecRequest,
     Finished,
     Notice,
     Output,
@@ -32,12 +30,14 @@ from tui.console.ahead import RunAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
 from tui.console.guest_news import GuestStory
+from tui.console.lasting import Lasting
 from tui.console.oem import likely_charset
 from tui.console.record import CommandRecord
 from tui.console.remains import remains_in_words
 from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
-from tui.console.shells import Shell, default_shell, folder_question, request_for_line, setting_of
+from tui.console.shells import Shell, default_shell, folder_question
+from tui.console.tidying import Tidying
 from tui.console.wording import failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
@@ -64,13 +64,11 @@ class Session:
         """`target` names the guest in the log of commands, None keeps no log."""
         self.scrollback = Scrollback(charset or Charset(), self._tell)
         self.shell: Shell | None = None
-        self.cwd = ""
         self.is_windows = False
         self._transport = transport
         self._target = target
         self._pace = pace
-        self._exports = b""
-        self._settings: Mapping[str, str] = MappingProxyType({})
+        self._lasting = Lasting()
         self._listeners: list[Callable[[SessionFact], None]] = []
         self._typed: asyncio.Queue[bytes | None] | None = None
         self._cancel = asyncio.Event()
@@ -80,9 +78,12 @@ class Session:
         self._story = GuestStory()
         self._ahead = RunAhead(transport)
         self._keeps_ahead = False
-        self._surroundings_known = asyncio.Event()
-        self._surroundings_known.set()
-        self._tidying: set[asyncio.Task[None]] = set()
+        self._tidying = Tidying()
+
+    @property
+    def cwd(self) -> str:
+        """The folder that the next command runs in, empty for the agent's own."""
+        return self._lasting.cwd
 
     @property
     def is_running(self) -> bool:
@@ -146,8 +147,7 @@ class Session:
         """Wait until no command runs and nothing of earlier ones is left in the guest."""
         if self._task is not None:
             await asyncio.shield(self._task)
-        while self._tidying:
-            await asyncio.wait(self._tidying)
+        await self._tidying.over()
 
     async def close(self) -> None:
         """End what runs, in the guest too, and leave nothing there."""
@@ -218,11 +218,11 @@ class Session:
 
     async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None, standing: Standing) -> None:
         try:
-            await self._surroundings_known.wait()
+            await self._tidying.surroundings_known.wait()
             profile = await self._met()
             shell = self.shell or default_shell(profile)
             question = folder_question(record.line, shell)
-            request = self._request(question or record.line, shell)
+            request = self._lasting.request(question or record.line, shell)
             events = run_audited(
                 self._transport,
                 request,
@@ -235,18 +235,19 @@ class Session:
                 ready=await self._ahead.take(request.cwd) if stdin is None else None,
                 standing=standing,
             )
-            async with self._tidied_behind(record, events):
+            async with self._tidying.behind(events, partial(self._note, record), self._prepare_next):
                 async for event in events:
                     await self._note(record, event)
                     if isinstance(event, Finished):
                         break
             if record.finished is not None and record.finished.exit_code == 0:
-                self._keep_for_windows(record.line, shell, is_folder=bool(question))
+                folder = self.scrollback.last_line if question else ""
+                self._keep(self._lasting.after_line(record.line, shell, folder))
         except ExplainedError as error:
             self._profile = None
             self.scrollback.refuse(record, (await advise(self._transport, error)).one_line())
             if self.cwd and "no folder" in error.cause:
-                self.cwd = ""
+                self._keep(self._lasting.without_folder())
                 self.scrollback.say(record, "Back in the agent's own folder.")
         except Exception as error:
             logger.exception("a command could not be followed")
@@ -258,36 +259,6 @@ class Session:
             self._tell(CommandEnded(record.number, record.finished))
         await self.scrollback.settle()
 
-    @asynccontextmanager
-    async def _tidied_behind(
-        self, record: CommandRecord, events: AsyncGenerator[ExecEvent, None]
-    ) -> AsyncIterator[None]:
-        """Takes the course of a command to its end, which tidies up in the guest, while the user may type the next one.
-
-        A command that did not come to its end is ended there first.
-        """
-
-        async def tidy() -> None:
-            try:
-                async for event in events:
-                    await self._note(record, event)
-            finally:
-                known.set()
-            self._prepare_next()
-
-        try:
-            yield
-        except BaseException:
-            await events.aclose()
-            raise
-        known = self._surroundings_known = asyncio.Event()
-        tidying = asyncio.create_task(tidy(), name="tidying up")
-        self._tidying.add(tidying)
-        tidying.add_done_callback(self._tidying.discard)
-
-    def _request(self, line: str, shell: Shell) -> ExecRequest:
-        return request_for_line(line, shell, cwd=self.cwd, exports=self._exports, settings=self._settings)
-
     async def _note(self, record: CommandRecord, event: ExecEvent) -> None:
         match event:
             case Started(pid=pid):
@@ -297,22 +268,17 @@ class Session:
                 await self.scrollback.take(record, event)
             case Notice(text=text):
                 self.scrollback.say(record, text)
-            case Surroundings(cwd=cwd, exports=exports):
-                self.cwd, self._exports = cwd, exports
-                self._surroundings_known.set()
-                self._tell(StatusChanged())
+            case Surroundings():
+                self._keep(self._lasting.left_by(event))
+                self._tidying.surroundings_known.set()
             case Finished():
                 if event.end is not End.EXITED:
                     self._profile = None
                 self.scrollback.end(record, event)
 
-    def _keep_for_windows(self, line: str, shell: Shell, *, is_folder: bool) -> None:
-        """Carry over what a line was for that a Windows shell forgets: its folder, which it printed, or a variable."""
-        setting = setting_of(line, shell)
-        if setting is not None:
-            self._settings = MappingProxyType({**self._settings, setting[0]: setting[1]})
-        if is_folder and self.scrollback.last_line:
-            self.cwd = self.scrollback.last_line
+    def _keep(self, lasting: Lasting) -> None:
+        if lasting != self._lasting:
+            self._lasting = lasting
             self._tell(StatusChanged())
 
     def _tell(self, fact: SessionFact) -> None:
