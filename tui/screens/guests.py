@@ -12,7 +12,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -22,11 +21,11 @@ from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.fleet.kept_view import keep_view, load_view
-from tui.fleet.view import ListView, targets
+from tui.fleet.view import ListView
 from tui.hosts.port import Host
-from tui.model.guest import Guest, GuestId
+from tui.model.guest import GuestId
 from tui.model.text import printable
-from tui.screens.guests_view import ViewScreen
+from tui.screens.guests_wishes import WishesScreen
 from tui.widgets.banner import banner_text
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.guest_details import GuestDetails
@@ -44,8 +43,8 @@ BESIDE_WIDTH = 120
 """Cells from which on there is room for details beside the list."""
 
 
-class GuestsScreen(ViewScreen):
-    """The list. What it wants done with guests it says in messages; the app does it."""
+class GuestsScreen(WishesScreen):
+    """The list, drawn."""
 
     WHERE = Where.GUESTS
     VERTICAL_BREAKPOINTS = [(0, "-low"), (10, "-high")]  # noqa: RUF012 - Textual declares no class variable
@@ -56,43 +55,10 @@ class GuestsScreen(ViewScreen):
     commands: reactive[Mapping[GuestId, str]] = reactive(MappingProxyType({}), init=False)
     leftovers: reactive[Mapping[str, tuple[Leftover, ...]]] = reactive(MappingProxyType({}), init=False)
 
-    class Wanted(Message):
-        """The user wants the command `action` carried out on `guests`."""
-
-        def __init__(self, action: str, guests: tuple[Guest, ...]) -> None:
-            super().__init__()
-            self.action = action
-            self.guests = guests
-
-    class JobsWanted(Message):
-        """The user wants to see all backups."""
-
-    class RestoreWanted(Message):
-        """The user wants to see the backups that can be found, those of `guest` first."""
-
-        def __init__(self, guest: Guest | None) -> None:
-            super().__init__()
-            self.guest = guest
-
-    class PingWanted(Message):
-        """Somebody looks at a guest: its agent's answer is to be fresh. `relist` asks for the lists too."""
-
-        def __init__(self, guest_id: GuestId | None, *, relist: bool) -> None:
-            super().__init__()
-            self.guest_id = guest_id
-            self.relist = relist
-
-    class ColumnsShown(Message):
-        """The columns that are on the screen now: what they show has to be known."""
-
-        def __init__(self, keys: frozenset[str]) -> None:
-            super().__init__()
-            self.keys = keys
-
     def __init__(self, hosts: Mapping[str, Host], *, read_only: bool = False) -> None:
         super().__init__()
         self._hosts = hosts
-        self._read_only = read_only
+        self.read_only = read_only
         self._only_looks = False
         self._resting: Timer | None = None
         self.set_reactive(GuestsScreen.view, load_view())
@@ -177,12 +143,12 @@ class GuestsScreen(ViewScreen):
             line.append(f"▸ {running} backup{'s' if running != 1 else ''} running   ")
         if waiting:
             line.append(f"· {waiting} waiting   ", "dim")
-        if self._read_only:
+        if self.read_only:
             line.append("read-only", styles["warning"])
         self.query_one("#hosts", Static).update(line)
 
     def _draw_under_cursor(self) -> None:
-        guest = self._under_cursor()
+        guest = self.under_cursor
         line = Text()
         if guest is not None:
             backup = self.backups.get(guest.id.uuid)
@@ -193,14 +159,10 @@ class GuestsScreen(ViewScreen):
         self._draw_beside()
         self._note_what_is_refused()
 
-    def _under_cursor(self) -> Guest | None:
-        guest_id = self.rows.guest_id
-        return None if guest_id is None else self.fleet.guests.get(guest_id)
-
     def _draw_beside(self) -> None:
         details = self.query_one(GuestDetails)
         details.display = self.view.beside and self.size.width >= BESIDE_WIDTH and self.rows.row_count > 0
-        guest = self._under_cursor() if details.display else None
+        guest = self.under_cursor if details.display else None
         unasked = ""
         if guest is not None:
             unasked = "a backup is at work on it" if at_work(self.backups, guest.id.uuid) else unasked
@@ -209,7 +171,7 @@ class GuestsScreen(ViewScreen):
 
     def _note_what_is_refused(self) -> None:
         guests = [self.fleet.guests[key] for key in self.view.marked if key in self.fleet.guests]
-        guests = guests or [guest for guest in (self._under_cursor(),) if guest is not None]
+        guests = guests or [guest for guest in (self.under_cursor,) if guest is not None]
         only_looks = bool(guests) and all(self.fleet.is_read_only(guest.id) for guest in guests)
         if only_looks is not self._only_looks:
             self._only_looks = only_looks
@@ -230,68 +192,7 @@ class GuestsScreen(ViewScreen):
         """What changes guests is shown as disabled in read-only mode, and where a host lets this user only look."""
         if action == "filter" and self.focused is not None and self.focused.id == "filter":
             return False  # the key is a character there
-        return None if is_refused(Where.GUESTS, action, read_only=self._read_only or self._only_looks) else True
-
-    def _want(self, action: str, *, one: bool = False) -> None:
-        """Ask the app to act on the marked guests, or on the one under the cursor where only one makes sense."""
-        if is_refused(Where.GUESTS, action, read_only=self._read_only):
-            return
-        view = ListView() if one else self.view
-        guests = targets(self.fleet, view, self.rows.guest_id)
-        able = tuple(
-            guest
-            for guest in guests
-            if not is_refused(Where.GUESTS, action, read_only=self.fleet.is_read_only(guest.id))
-        )
-        if len(able) < len(guests):
-            left_out = ", ".join(guest.name for guest in guests if guest not in able)
-            self.notify(printable(f"Left out, their hosts are read-only: {left_out}", 200), markup=False)
-        if able:
-            self.post_message(self.Wanted(action, able))
-
-    @on(GuestRows.Chosen)
-    def action_console(self) -> None:
-        """Open the console of the guest under the cursor."""
-        self._want("console", one=True)
-
-    def action_backup(self) -> None:
-        """Open the backup of the guest under the cursor, or back the marked ones up."""
-        self._want("backup")
-
-    def action_details(self) -> None:
-        """Open the details of the guest under the cursor."""
-        self._want("details", one=True)
-
-    def action_serial(self) -> None:
-        """Open the serial console of the guest under the cursor."""
-        self._want("serial", one=True)
-
-    def action_many(self) -> None:
-        """Run one command in the marked guests."""
-        self._want("many")
-
-    def action_power(self) -> None:
-        """Ask what to do to the power of the marked guests."""
-        self._want("power")
-
-    def action_doctor(self) -> None:
-        """Call the doctor to the guest under the cursor."""
-        self._want("doctor", one=True)
-
-    def action_rounds(self) -> None:
-        """Have the doctor look at the marked guests, or at every one."""
-        marked = [guest for key, guest in self.fleet.guests.items() if key in self.view.marked]
-        wanted = tuple(marked) or tuple(self.fleet.guests.values())
-        if wanted:
-            self.post_message(self.Wanted("rounds", wanted))
-
-    def action_jobs(self) -> None:
-        """Open the list of backups."""
-        self.post_message(self.JobsWanted())
-
-    def action_restore(self) -> None:
-        """Open the list of backups to restore."""
-        self.post_message(self.RestoreWanted(self._under_cursor()))
+        return None if is_refused(Where.GUESTS, action, read_only=self.read_only or self._only_looks) else True
 
     def action_beside(self) -> None:
         """Show or hide the details beside the list."""
@@ -299,10 +200,6 @@ class GuestsScreen(ViewScreen):
             self.notify(f"Details beside the list need {BESIDE_WIDTH} columns; i shows them alone.", markup=False)
             return
         self.view = replace(self.view, beside=not self.view.beside)
-
-    def action_ping(self) -> None:
-        """Ask anew."""
-        self.post_message(self.PingWanted(self.rows.guest_id, relist=True))
 
     def action_quit(self) -> None:
         """Leave."""
