@@ -23,6 +23,7 @@ from textual.strip import Strip
 from tui.agent.exec_model import Stream
 from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
 from tui.model.text import without_colours
+from tui.widgets.pieces import cut, restyled
 from tui.widgets.row_index import RowIndex, block_of
 from tui.widgets.sgr import segments
 from tui.widgets.tones import styles_of
@@ -234,7 +235,7 @@ class OutputView(ScrollView, can_focus=True):
         style = base + Style.parse(styles_of(self.app.theme_variables)[tone] or "none")
         pieces = segments(entry.text, base if kind is LineKind.STDOUT else style)
         start, end = self._span(entry, part)
-        line = Strip(_cut(self._marked(pieces, row, start), start, end)).apply_offsets(0, row)
+        line = Strip(cut(self._marked(pieces, row, start), start, end)).apply_offsets(0, row)
         gutter = Strip([Segment("  " if part else sign, style)])
         return Strip.join([gutter, line]).adjust_cell_length(width, base)
 
@@ -255,14 +256,14 @@ class OutputView(ScrollView, can_focus=True):
             hit_style = Style(reverse=True)
             place = text.casefold().find(self.term)
             while place >= 0 and len(text) == len(text.casefold()):
-                pieces = _restyled(pieces, place, place + len(self.term), hit_style)
+                pieces = restyled(pieces, place, place + len(self.term), hit_style)
                 place = text.casefold().find(self.term, place + len(self.term))
         selection = self.text_selection
         span = None if selection is None else selection.get_span(row)
         if span is None:
             return pieces
         end = len(text) if span[1] == -1 else row_start + span[1]
-        return _restyled(pieces, row_start + span[0], end, self.screen.get_component_rich_style("screen--selection"))
+        return restyled(pieces, row_start + span[0], end, self.screen.get_component_rich_style("screen--selection"))
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text; parts of one line are joined as the guest wrote it."""
@@ -280,27 +281,3 @@ class OutputView(ScrollView, can_focus=True):
             start, end = self._span(entry, part)
             shown = str(without_colours(entry.text))[start:end]
             yield ("\n" if part == 0 and row > first else "") + shown[span[0] : None if span[1] == -1 else span[1]]
-
-
-def _cut(pieces: list[Segment], start: int, end: int) -> list[Segment]:
-    """The characters from `start` to `end`."""
-    cut: list[Segment] = []
-    place = 0
-    for text, style, _ in pieces:
-        kept = text[max(0, start - place) : max(0, end - place)]
-        if kept:
-            cut.append(Segment(kept, style))
-        place += len(text)
-    return cut
-
-
-def _restyled(pieces: list[Segment], start: int, end: int, style: Style) -> list[Segment]:
-    """The pieces with `style` added to the characters from `start` to `end`."""
-    restyled: list[Segment] = []
-    place = 0
-    for text, old, _ in pieces:
-        head, tail = max(0, min(start - place, len(text))), max(0, min(end - place, len(text)))
-        parts = ((text[:head], old), (text[head:tail], (old or Style.null()) + style), (text[tail:], old))
-        restyled += [Segment(part, part_style) for part, part_style in parts if part]
-        place += len(text)
-    return restyled
