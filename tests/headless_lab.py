@@ -43,4 +43,5 @@ def _wait_until_all_are_up(uri: str) -> None:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the demo's guests did not come up: {listed}")
+        # The command tells how things are once, so that it is run anew, as a script would.
         time.sleep(1)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,11 @@ def three_domains(folder: Path) -> str:
     return f"test://{folder}/node.xml"
 
 
+def is_beside(app: QgaTui, name: str) -> bool:
+    """Whether the details beside the list are those of a guest."""
+    return text_of(app, "GuestDetails #title").startswith(f"{name}  ")
+
+
 async def test_a_guest_that_the_cursor_passes_over_is_drawn_and_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +93,7 @@ async def test_a_guest_that_the_cursor_passes_over_is_drawn_and_not_asked(
         await until(pilot, lambda: len(app.fleet.guests) == 3)
         for name in ("b", "c"):
             await pilot.press("j")
-            await until(pilot, lambda name=name: text_of(app, "GuestDetails #title").startswith(f"{name}  "))  # type: ignore[misc]
+            await until(pilot, partial(is_beside, app, name))
         assert "Timeline" in text_of(app, "GuestDetails #sections")
         assert "Disk sizes" not in text_of(app, "GuestDetails #sections")
         assert hosts[0].calls["blockInfo"] == 0

@@ -5,43 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from textual.widgets import Static
 
+from tests.unit.fake_errand import FAKE_ERRAND, PATIENCE_S, until_there
 from tests.unit.test_backup_leftovers import OURS
 from tui.app import QgaTui
 from tui.backup.meaning import leftover_of
 from tui.backup.runs import LOG, create_run
 from tui.screens.rescue import RescueScreen
 
-PATIENCE_S = 30
-
-FAKE_RESCUE = """
-import pathlib, sys
-folder = pathlib.Path(sys.argv[1])
-(folder / "begun").touch()
-(folder / "gate").read_text()
-print("not thawed: no answer", file=sys.stderr, flush=True)
-print("[]", flush=True)
-(folder / "done").touch()
-"""
-
 
 def rescue_screen(folder: Path) -> RescueScreen:
     os.mkfifo(folder / "gate")
     leftover = leftover_of(OURS)
     assert leftover is not None
-    return RescueScreen(leftover, (sys.executable, "-c", FAKE_RESCUE, str(folder)))
-
-
-def until_there(path: Path) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not path.exists():
-        assert time.monotonic() < end, f"{path.name} did not come"
-        time.sleep(0.02)
+    return RescueScreen(leftover, (sys.executable, "-c", FAKE_ERRAND, str(folder)))
 
 
 @pytest.fixture

@@ -5,26 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.unit.fake_errand import FAKE_ERRAND, PATIENCE_S, until_there
 from tui.backup import ending
 from tui.backup.errand import errand_log, run_errand
 from tui.backup.runs import LOG, runs_folder
-
-PATIENCE_S = 30.0
-
-CHILD = """
-import pathlib, sys
-folder = pathlib.Path(sys.argv[1])
-(folder / "begun").touch()
-(folder / "gate").read_text()
-print("not thawed: no answer", file=sys.stderr, flush=True)
-print("[]", flush=True)
-(folder / "done").touch()
-"""
 
 PARENT = """
 import asyncio, sys
@@ -42,13 +30,6 @@ asyncio.run(begin())
 """
 
 
-def until_there(path: Path) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not path.exists():
-        assert time.monotonic() < end, f"{path.name} did not come"
-        time.sleep(0.01)
-
-
 async def test_its_answer_is_told_and_its_complaints_are_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("of an earlier one\n")
     script = "import sys; print('[1]'); print('why', file=sys.stderr); sys.exit(3)"
@@ -61,7 +42,7 @@ async def test_its_answer_is_told_and_its_complaints_are_in_the_log(tmp_path: Pa
 
 def test_it_comes_to_its_end_when_the_program_that_began_it_has_ended(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
-    subprocess.run([sys.executable, "-c", PARENT, tmp_path, CHILD], check=True, timeout=PATIENCE_S)
+    subprocess.run([sys.executable, "-c", PARENT, tmp_path, FAKE_ERRAND], check=True, timeout=PATIENCE_S)
     assert (tmp_path / "begun").exists()
     (tmp_path / "gate").write_text("go")
     until_there(tmp_path / "done")

@@ -88,6 +88,7 @@ class _Utf8Or(codecs.IncrementalDecoder):
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._other: codecs.IncrementalDecoder | None = None
 
+    # The base class calls its first parameter as a builtin is called.
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
         """Line by line, since the encoding is decided for each anew."""
         lines = data.split(b"\n")

@@ -88,12 +88,15 @@ async def domains_naming(session: HostSession, path: str) -> tuple[str, ...]:
     """The names of all domains whose running or stored definition names `path` anywhere."""
     names: list[str] = []
     for facts in await session.ask(lambda host: host.list_domains()):
-        uuid = facts.uuid
         try:
-            live = await session.ask(lambda host, uuid=uuid: host.live_xml(uuid))  # type: ignore[misc]
-            stored = await session.ask(lambda host, uuid=uuid: host.stored_xml(uuid))  # type: ignore[misc]
+            definitions = await _definitions(session, facts.uuid)
         except NoSuchDomainError:
             continue
-        if names_path(live, path) or names_path(stored, path):
+        if any(names_path(each, path) for each in definitions):
             names.append(facts.name)
     return tuple(names)
+
+
+async def _definitions(session: HostSession, uuid: str) -> tuple[str, str]:
+    live = await session.ask(lambda host: host.live_xml(uuid))
+    return live, await session.ask(lambda host: host.stored_xml(uuid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual import work
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from tui.console import saving, search
@@ -30,9 +31,9 @@ class ScrollbackScreen(Screen[None]):
         """Where the output stands."""
         return self.query_one(OutputView)
 
-    def say(self, text: str, severity: str = "warning") -> None:
+    def say(self, text: str, severity: SeverityLevel = "warning") -> None:
         """Tell the user something in passing."""
-        self.notify(printable(text), severity=severity, markup=False)  # type: ignore[arg-type]
+        self.notify(printable(text), severity=severity, markup=False)
 
     @work
     async def action_search(self) -> None:

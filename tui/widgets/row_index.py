@@ -10,14 +10,14 @@ from rich.cells import cell_len
 
 from tui.console.line_widths import NARROW, LineWidths, rows_of
 from tui.console.transcript import BLOCK, Entry, Transcript
-from tui.model.text import without_colours
+from tui.model.text import Shown, without_colours
 
 
-def needed_cells(text: str) -> int:
+def needed_cells(text: Shown) -> int:
     """Cells to plan for: where characters are two cells wide, each row may end one cell early."""
     if text.isascii() and "\x1b" not in text:
         return len(text)
-    plain = without_colours(text)  # type: ignore[arg-type]
+    plain = without_colours(text)
     cells = cell_len(plain)
     return cells if cells == len(plain) else cells + cells // NARROW + 1
 
