@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.bench_backup_copy import SIZE, cold, make_image, tell
+from tests.bench.bench_backup_copy import tell
+from tests.bench.images import SIZE, level, make_image
 from tests.live.backup_process import connect
 from tui.backup.meter import Meter, Throttle
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, Source, overlay_beside, read_plan, stamp_now
@@ -75,7 +76,7 @@ def resident_peak_kib(pid: int) -> int:
 def cost_of(argv: tuple[str, ...], image: Path, target: Path, *, is_stopped: bool = False) -> Cost:
     """Run a copy from a cold cache; raises RuntimeError where it fails, unless it stops itself half way."""
     target.unlink(missing_ok=True)
-    cold(image)
+    level(image)
     began = time.monotonic()
     pid = os.posix_spawnp(
         argv[0], argv, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]

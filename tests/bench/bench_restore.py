@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.bench_backup_copy import GIB, SIZE, cold, make_image
+from tests.bench.images import GIB, SIZE, level, make_image
 from tests.bench.place import own_target
 from tests.live.restoring import NAME, SPEC, back_up, restored
 from tui.backup.restore.saved import read_saved
@@ -19,6 +21,7 @@ from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import DiskFormat, DiskRole, DiskSpec
 
+ROUNDS = 3
 BIG = replace(
     SPEC, disks=(DiskSpec(DiskFormat.QCOW2), DiskSpec(DiskFormat.RAW, SIZE, DiskRole.BLANK)), start=False, writer=False
 )
@@ -26,7 +29,7 @@ BIG = replace(
 
 async def ours(lab: Laboratory, host: Host, folder: Path) -> float:
     """Seconds from the order to the end: verify, copy with sums, define, read back."""
-    chill(folder)
+    level(*(folder / "disks").iterdir())
     began = time.monotonic()
     state = await restored(host, folder, Wishes(name="ours"))
     taken = time.monotonic() - began
@@ -37,7 +40,7 @@ async def ours(lab: Laboratory, host: Host, folder: Path) -> float:
 
 async def by_hand(lab: Laboratory, folder: Path, *, verified: bool) -> float:
     """Seconds for the commands of RESTORE.md; without its check unless `verified`."""
-    chill(folder)
+    level(*(folder / "disks").iterdir())
     place = lab.disk(NAME, "vda").parent / "by-hand"
     clone = read_saved(folder).clone_xml.replace(f"{NAME}-restored", "by-hand").replace("@DISKS@", str(place))
     began = time.monotonic()
@@ -56,11 +59,6 @@ async def by_hand(lab: Laboratory, folder: Path, *, verified: bool) -> float:
     return taken
 
 
-def chill(folder: Path) -> None:
-    """Nothing of the backup is in memory."""
-    cold(*(folder / "disks").iterdir())
-
-
 async def run(*argv: str, cwd: Path | None = None) -> None:
     """Run a program that has to succeed."""
     process = await asyncio.create_subprocess_exec(*argv, cwd=cwd)
@@ -76,9 +74,13 @@ async def measure(target: Path) -> None:
         host = connect(lab.uri)
         await host.open()
         folder = await back_up(host, target)
-        mine = await ours(lab, host, folder)
-        plain = await by_hand(lab, folder, verified=False)
-        checked = await by_hand(lab, folder, verified=True)
+        ways: tuple[Callable[[], Awaitable[float]], ...] = (
+            lambda: ours(lab, host, folder),
+            lambda: by_hand(lab, folder, verified=False),
+            lambda: by_hand(lab, folder, verified=True),
+        )
+        rounds = [[await way() for way in ways] for _ in range(ROUNDS)]
+        mine, plain, checked = (statistics.median(each) for each in zip(*rounds, strict=True))
         await host.close()
     for title, taken in (
         ("qga-tui restore (verify, copy with sums, define, read back)", mine),

@@ -3,10 +3,13 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from shlex import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.backup_values import a_plan
 from tui.backup.copying import copy_file, data_bytes, file_mark, hash_file, reading_rate
@@ -25,7 +28,7 @@ from tui.backup.images import (
 )
 from tui.backup.inside.raw_view import _bytes_of_data
 from tui.backup.journal import Journal, RunStage, read_journal
-from tui.backup.landing import CHUNK
+from tui.backup.landing import CHUNK, HOLE
 from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat
 from tui.backup.runs import process_mark
@@ -62,6 +65,19 @@ def test_a_copy_is_exact_and_keeps_holes(tmp_path: Path, pieces: dict[int, bytes
     assert target.stat().st_mode & 0o777 == 0o600
     assert target.stat().st_blocks <= source.stat().st_blocks + 8
     assert meter.done >= sum(len(piece) for piece in pieces.values())
+
+
+@given(st.lists(st.booleans(), max_size=3 * CHUNK // HOLE), st.integers(0, 4097))
+@settings(deadline=None, max_examples=25)
+def test_parts_of_zeros_become_holes_and_no_others(filled: list[bool], rest: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        source, target = Path(name, "source"), Path(name, "target")
+        source.write_bytes(b"".join(bytes([is_filled]) * HOLE for is_filled in filled) + b"x" * rest)
+        copy_file(str(source), str(target), Meter())
+        assert target.read_bytes() == source.read_bytes()
+        held = sum(filled) * HOLE + -(-rest // 4096) * 4096
+        # A file of many extents has a block of 4096 bytes for their list.
+        assert held <= target.stat().st_blocks * 512 <= held + 4096
 
 
 def test_a_flipped_bit_changes_the_sum(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,13 +17,15 @@ from tui.backup.direct import DirectFile, aligned_memory
 from tui.backup.errors import CancelledBackupError
 from tui.backup.meter import Meter
 
-CHUNK = 1024 * 1024
-"""Bytes of one piece; a piece of nothing but zeros becomes a hole."""
-BUFFERS = 16
+CHUNK = 4 * 1024 * 1024
+"""Bytes of one piece: what a disk is asked for at once."""
+HOLE = 1024 * 1024
+"""Bytes of a part of a piece; a part of nothing but zeros becomes a hole."""
+BUFFERS = 8
 ROOM_POLL_S = 1.0
 _LOOK_S = 0.2
 _PROBE = 4096
-_ZEROS = bytes(CHUNK)
+_ZEROS = bytes(HOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,10 @@ class Landing:
                     os.close(self._target.descriptor)
 
     def _write_out(self, piece: _Piece) -> None:
-        if self._target is None or piece.buffer is None or _is_empty(piece.buffer, piece.count):
+        if self._target is None or piece.buffer is None:
             return
-        self._write_when_there_is_room(self._target, piece.buffer[: piece.count], piece.start)
+        for start, end in _filled(piece.buffer[: piece.count]):
+            self._write_when_there_is_room(self._target, piece.buffer[start:end], piece.start + start)
 
     def _write_when_there_is_room(self, target: DirectFile, piece: memoryview, offset: int) -> None:
         """Write a piece; on a full target try again until there is room, it is given up, or the order to stop comes."""
@@ -156,16 +159,29 @@ class Landing:
             return
         left = piece.count
         while left and not self._given_up:
-            count = min(left, CHUNK)
-            self._digest.update(_ZEROS if count == CHUNK else memoryview(_ZEROS)[:count])
+            count = min(left, HOLE)
+            self._digest.update(_ZEROS if count == HOLE else memoryview(_ZEROS)[:count])
             self._meter.skipped += count
             left -= count
 
 
-def _is_empty(buffer: memoryview, count: int) -> bool:
-    """Whether a piece is nothing but zeros; most that are not show it in their first bytes."""
-    probe = min(count, _PROBE)
-    return bytes(buffer[:probe]) == _ZEROS[:probe] and bytes(buffer[:count]) == _ZEROS[:count]
+def _filled(piece: memoryview) -> Iterator[tuple[int, int]]:
+    """Begin and end of every run of parts that are not all zeros."""
+    begin = None
+    for at in range(0, len(piece), HOLE):
+        if _is_empty(piece[at : at + HOLE]):
+            if begin is not None:
+                yield begin, at
+            begin = None
+        elif begin is None:
+            begin = at
+    if begin is not None:
+        yield begin, len(piece)
+
+
+def _is_empty(part: memoryview) -> bool:
+    """Whether a part is nothing but zeros; most that are not show it in their first bytes."""
+    return bytes(part[:_PROBE]) == _ZEROS[: min(len(part), _PROBE)] and bytes(part) == _ZEROS[: len(part)]
 
 
 def _write(target: DirectFile, piece: memoryview, offset: int) -> None:
