@@ -134,10 +134,10 @@ class QgaTui(App[None]):
 
     @on(GuestsScreen.PingWanted)
     def _ping(self, event: GuestsScreen.PingWanted) -> None:
-        if event.guest_id is not None:
-            self._watch.ask(event.guest_id)
         if event.relist:
             self._watch.relist()
+        if event.guest_id is not None:
+            self._watch.ask(event.guest_id, unbidden=not event.relist)
 
     @on(GuestsScreen.ColumnsShown)
     def _sample_what_is_shown(self, event: GuestsScreen.ColumnsShown) -> None:
@@ -154,7 +154,8 @@ class QgaTui(App[None]):
             case "backup":
                 self._backup_flow.open_backups(event.guests)
             case "details":
-                self.push_screen(DetailsScreen(self._hosts[guest.id.host], guest).data_bind(QgaTui.fleet))
+                details = DetailsScreen(self._hosts[guest.id.host], guest, self.fleet, self.backups)
+                self.push_screen(details.data_bind(QgaTui.fleet, QgaTui.backups))
             case "doctor":
                 self._open_doctor(guest)
             case "rounds":

@@ -61,7 +61,7 @@ def append_private(path: Path, text: str) -> None:
 class Config:
     """What config.toml may say; each field is a key of it, seconds where the name ends in `_s`.
 
-    `ping_every_s` 0 asks an agent only when its port opens and when somebody looks at it. `audit` False keeps no log of
+    `ping_every_s` 0 asks no agent unless it is told to. `audit` False keeps no log of
     the commands that are run in guests. `diagnostics` are the user's own questions to POSIX guests, titles to lines.
     """
 

@@ -22,7 +22,7 @@ from tui.agent.exec_model import CommandLine, ExecRequest, Output
 from tui.backup.launch import launch
 from tui.backup.propose import propose
 from tui.backup.runstate import EXIT_DONE
-from tui.cli.doctor_verb import held_by_backup
+from tui.cli.held import held_by_run
 from tui.doctor.examine import examine, examine_all
 from tui.doctor.facts import Patient
 from tui.hosts.libvirt_host import LibvirtHost
@@ -92,7 +92,7 @@ class Rounds:
         """Examine all of them."""
         begun = time.perf_counter()
         facts = [each for each in await self._host.list_domains() if each.name in self._names]
-        patients = [Patient(self._host.name, each.uuid, each.name, held=held_by_backup(each.uuid)) for each in facts]
+        patients = [Patient(self._host.name, each.uuid, each.name, held=held_by_run(each.uuid)) for each in facts]
         async for examination in examine_all({self._host.name: self._host}, patients):
             self.causes.add(examination.verdict.cause)
         self.took_s.append(time.perf_counter() - begun)

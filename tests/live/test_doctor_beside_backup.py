@@ -15,7 +15,7 @@ from tui.backup.propose import propose
 from tui.backup.runs import Run
 from tui.backup.runstate import EXIT_DONE
 from tui.backup.scan import find_leftovers
-from tui.cli.doctor_verb import held_by_backup
+from tui.cli.held import held_by_run
 from tui.doctor.causes import Cause
 from tui.doctor.examine import examine, examine_all
 from tui.doctor.facts import Patient
@@ -38,7 +38,7 @@ async def begin(host: Host, guest: str, target: Path, moment: str) -> tuple[Run,
 
 async def go_round(host: Host, names: tuple[str, ...]) -> dict[str, Examination]:
     facts = [await facts_of(host, name) for name in names]
-    patients = [Patient(host.name, each.uuid, each.name, held=held_by_backup(each.uuid)) for each in facts]
+    patients = [Patient(host.name, each.uuid, each.name, held=held_by_run(each.uuid)) for each in facts]
     return {each.facts.patient.name: each async for each in examine_all({host.name: host}, patients)}
 
 
@@ -53,7 +53,7 @@ async def test_a_backup_is_named_and_neither_its_freeze_nor_its_copy_is_disturbe
     await until(lambda: (run.folder / HELD).exists())
     assert await lab.agent_command(web1, "guest-fsfreeze-status") == "frozen"
     facts = await facts_of(host, web1)
-    alone = await examine(host, Patient(host.name, facts.uuid, web1, held=held_by_backup(facts.uuid)))
+    alone = await examine(host, Patient(host.name, facts.uuid, web1, held=held_by_run(facts.uuid)))
     among = await go_round(host, (web1, *NEIGHBOURS))
     assert await lab.agent_command(web1, "guest-fsfreeze-status") == "frozen", "nobody thawed it"
     (run.folder / GO).touch()

@@ -70,3 +70,11 @@ async def test_a_survey_pings_before_it_answers(lab: Laboratory, web1: str) -> N
     assert guest.agent.state is AgentState.RESPONDING
     assert guest.agent.ping_ms is not None
     assert guest.agent.since is None
+
+
+async def test_a_survey_leaves_a_guest_alone_that_a_backup_works_on(lab: Laboratory, web1: str) -> None:
+    host = LibvirtHost(lab.uri, "kvm7")
+    fleet = await survey((host,), is_held=lambda _id: True)
+    await host.close()
+    (guest,) = (guest for guest in fleet.guests.values() if guest.name == web1)
+    assert guest.agent.state is AgentState.CONNECTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,13 +17,16 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from tests.tui import sample
+from tests.unit.backup_values import a_plan
 from tui.app import QgaTui
+from tui.backup.runs import create_run, note_worker
 from tui.cli.connect import hosts_for
 from tui.fleet.fleet import Link
 from tui.fleet.kept_view import load_view
 from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import AgentState
 from tui.screens import guests
+from tui.screens.details import DetailsScreen
 from tui.screens.guests import GuestsScreen
 from tui.screens.power import PowerScreen
 from tui.widgets.guest_details import GuestDetails
@@ -249,3 +253,19 @@ async def test_hostile_names_are_drawn_inert() -> None:
         drawn = app.screen.query_one(GuestRows).row(0)[0]
         assert drawn.startswith("[red]a[/] \ufffd]0;owned\ufffd\ufffd2J\ufffdxxx")
         assert drawn.isprintable()
+
+
+async def test_the_details_of_a_guest_in_backup_ask_neither_it_nor_its_host(tmp_path: Path) -> None:
+    hosts = hosts_for((three_domains(tmp_path),))
+    app = QgaTui(hosts)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(app.fleet.guests) == 3)
+        guest = app.fleet.guests[min(app.fleet.guests, key=lambda each: app.fleet.guests[each].name)]
+        run = create_run(replace(a_plan(target=str(tmp_path)), uuid=guest.id.uuid, guest=guest.name))
+        note_worker(run, os.getpid())
+        await until(pilot, lambda: guest.id.uuid in app.backups)
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, DetailsScreen))
+        await pilot.press("r")
+        await until(pilot, lambda: "Not asked for more: a backup is at work on it" in text_of(app, "#sections"))
+        assert hosts[0].calls["blockInfo"] == 0

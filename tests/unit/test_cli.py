@@ -15,7 +15,7 @@ from tests.unit.backup_values import a_plan
 from tui.backup.journal import Journal, RunStage
 from tui.backup.runs import create_run
 from tui.cli.main import main
-from tui.cli.parser import EXEC_OWN_FAILURE, OWN_FAILURE, parse
+from tui.cli.parser import EXEC_OWN_FAILURE, OWN_FAILURE, parse, would_change
 
 HEAVY = ("textual", "rich", "libvirt", "asyncio")
 
@@ -100,6 +100,48 @@ def test_failures_are_one_line_with_the_next_step_and_the_promised_code(
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("qga-tui: ")
     assert said in line
+
+
+CHANGING: tuple[list[str], ...] = (
+    ["exec", "nobody", "--", "true"],
+    ["backup", "nobody", "--to", "/tmp"],
+    ["restore", "/nowhere"],
+    ["rescue", "--apply"],
+    ["jobs", "r1", "--cancel"],
+    ["jobs", "r1", "--limit", "0"],
+)
+
+
+@pytest.mark.parametrize("from_config", [False, True])
+@pytest.mark.parametrize("words", CHANGING)
+def test_read_only_refuses_every_verb_that_changes_something(
+    words: list[str], from_config: bool, own_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if from_config:
+        config = own_folders / "xdg_config_home" / "qga-tui" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text("read_only = true\n")
+    code = EXEC_OWN_FAILURE if words[0] == "exec" else OWN_FAILURE
+    assert main([*([] if from_config else ["--read-only"]), "-c", "test:///default", *words]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("qga-tui: Nothing was done")
+    assert ("config.toml" in line) is from_config
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["doctor", "--all"],
+        ["backup", "web1", "--to", "/tmp", "--dry-run"],
+        ["restore", "/x", "--dry-run"],
+        ["rescue"],
+        ["jobs"],
+        ["verify", "/x"],
+    ],
+)
+def test_read_only_lets_everybody_look(words: list[str]) -> None:
+    assert not would_change(parse(words))
 
 
 def test_the_list_as_json_has_the_promised_fields(capsys: pytest.CaptureFixture[str]) -> None:

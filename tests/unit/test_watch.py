@@ -117,3 +117,16 @@ async def test_an_agent_that_was_asked_in_vain_is_not_asked_again_at_once() -> N
             await asyncio.sleep(0)
         assert host.line.requests == 1
         assert watch.fleet.guests[GuestId("kvm7", OPEN.uuid)].agent.state is AgentState.CONNECTED
+
+
+async def test_agents_are_asked_by_order_alone_where_pings_are_off() -> None:
+    host = FakeHost("kvm7", OPEN)
+    async with watching(host) as watch:
+        await until(lambda: power_of(watch, OPEN.uuid) is not None)
+        asked = GuestId("kvm7", OPEN.uuid)
+        watch.ask(asked, unbidden=True)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert host.line.requests == 0
+        watch.ask(asked)
+        await until(lambda: host.line.requests > 0)

@@ -26,7 +26,7 @@ def run_headless(*, tied: bool) -> int:
     return 0
 
 
-def run_app_with_demo() -> int:
+def run_app_with_demo(*, read_only: bool = False) -> int:
     """Start the guests, show the program on them, and remove them when the user leaves."""
     lab = subprocess.Popen(
         HEADLESS_ARGV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -38,7 +38,7 @@ def run_app_with_demo() -> int:
         uri = lab.stdout.readline().decode().strip()
         progress.to_log_only()
         if uri:
-            run_app((uri,))
+            run_app((uri,), read_only=read_only)
     except KeyboardInterrupt:
         uri = ""
     finally:

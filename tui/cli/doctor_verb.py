@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 
-from tui.backup.runs import RestoreRun, active_run
 from tui.cli.connect import find_guest, hosts_for, list_all
+from tui.cli.held import held_by_run
 from tui.doctor.causes import Cause
 from tui.doctor.examine import examine, examine_all, worst_first
 from tui.doctor.facts import Patient
@@ -64,14 +64,7 @@ async def _one(hosts: Sequence[Host], wanted: str, shape: Shape) -> int:
 
 
 def _unwatched(host: Host, facts: DomainFacts) -> Patient:
-    return Patient(host.name, facts.uuid, facts.name, held=held_by_backup(facts.uuid))
-
-
-def held_by_backup(uuid: str) -> str:
-    """Who of ours works on a guest, in words; empty for nobody."""
-    run = active_run(uuid)
-    what = "restore" if isinstance(run, RestoreRun) else "backup"
-    return "" if run is None else f"The {what} {run.plan.run_id} is at work on this guest"
+    return Patient(host.name, facts.uuid, facts.name, held=held_by_run(facts.uuid))
 
 
 async def _all(hosts: Sequence[Host], shape: Shape) -> int:
@@ -106,7 +99,7 @@ async def _watch(hosts: Sequence[Host], wanted: str, shape: Shape) -> int:
     found, facts = await find_guest(hosts, wanted)
     await found.close()
     (host,) = hosts_for((found.uri,))
-    attendance = Attendance(host, facts.uuid, held_by_backup)
+    attendance = Attendance(host, facts.uuid, held_by_run)
     last: Examination | None = None
     watching = asyncio.create_task(FleetWatch((host,), attendance.fleet_changed).run())
     current = asyncio.current_task()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tui.cli.connect import hosts_for
+from tui.cli.held import held_by_run
 from tui.fleet import words
 from tui.fleet.fleet import Fleet, Link
 from tui.fleet.survey import survey
@@ -19,7 +20,7 @@ from tui.model.text import printable
 
 def run_list(uris: Sequence[str], *, as_json: bool) -> int:
     """Print the list; 0, or 2 where a host could not be reached."""
-    fleet = asyncio.run(survey(hosts_for(uris)))
+    fleet = asyncio.run(survey(hosts_for(uris), is_held=lambda each: bool(held_by_run(each.uuid))))
     for host in fleet.hosts:
         if host.link is Link.LOST:
             print(f"qga-tui: {printable(host.why)}", file=sys.stderr)

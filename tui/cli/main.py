@@ -76,7 +76,24 @@ def complain(line: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     from tui.cli.connect import chosen_uris
 
+    if parser.would_change(options):
+        _refuse_where_read_only(options)
     return _VERBS.get(options.verb, _hidden)(chosen_uris(options.uris), options)
+
+
+def _refuse_where_read_only(options: argparse.Namespace) -> None:
+    from tui.settings import config_path, load_config
+
+    if options.read_only:
+        raise ExplainedError(
+            f"Nothing was done: {options.verb} with these words changes something, and this is read-only mode",
+            next_step="Leave --read-only away",
+        )
+    if load_config().read_only:
+        raise ExplainedError(
+            f"Nothing was done: {options.verb} with these words changes something, and this is read-only mode",
+            next_step=f"It is switched on by read_only in {config_path()}",
+        )
 
 
 def _app(uris: Sequence[str], options: argparse.Namespace) -> int:
@@ -91,7 +108,7 @@ def _demo(_uris: Sequence[str], options: argparse.Namespace) -> int:
 
     if options.headless:
         return run_headless(tied=options.tied)
-    return leave(run_app_with_demo())
+    return leave(run_app_with_demo(read_only=options.read_only))
 
 
 def _list(uris: Sequence[str], options: argparse.Namespace) -> int:

@@ -82,6 +82,21 @@ def _check_restore(owner: Parser, options: argparse.Namespace) -> None:
         owner.error("--stop is for --in-place")
 
 
+def would_change(options: argparse.Namespace) -> bool:
+    """Whether what was typed changes a guest, a backup or a run: what read-only mode refuses."""
+    match options.verb:
+        case "exec":
+            return True
+        case "backup" | "restore":
+            return not options.dry_run
+        case "rescue":
+            return bool(options.apply)
+        case "jobs":
+            return bool(options.cancel or options.settle or options.limit is not None)
+        case _:
+            return False
+
+
 def _split_at_dashes(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
     words = list(argv)
     if "--" not in words:
@@ -98,7 +113,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"qga-tui {__version__}")
     _add_uris(parser, "uris")
-    parser.add_argument("--read-only", action="store_true", help="the program refuses whatever changes a guest")
+    parser.add_argument("--read-only", action="store_true", help="refuse whatever changes a guest")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     saving = (_add_backup, _add_jobs, _add_verify, _add_restore, _add_rescue)
     for add_verb in (_add_demo, _add_list, _add_exec, _add_doctor, *saving):

@@ -10,7 +10,7 @@ from tui.model.probe import Unanswered
 
 @dataclass(frozen=True, slots=True)
 class LivenessPolicy:
-    """Seconds between pings of one guest; `cycle_s` 0 switches the cycle off.
+    """Seconds between pings of one guest; `cycle_s` 0 switches all pings off that the user did not order.
 
     After `patience` unanswered pings in a row the guest is asked only every `slow_cycle_s`. Each pause is varied by
     `jitter`, a share of it, so that a host's guests are not all asked at once.
@@ -23,6 +23,11 @@ class LivenessPolicy:
     ping_timeout_s: int = 5
     at_once_per_host: int = 3
     silent_at_once_per_host: int = 2
+
+    @property
+    def asks_by_itself(self) -> bool:
+        """Whether agents are asked without an order."""
+        return self.cycle_s > 0
 
 
 def can_be_asked(guest: Guest) -> bool:
@@ -37,7 +42,7 @@ def is_silent(guest: Guest) -> bool:
 
 def pause_s(guest: Guest, policy: LivenessPolicy, chance: float) -> float | None:
     """Seconds until the guest is asked again, None for never; `chance` is a random number from 0 to 1."""
-    if policy.cycle_s <= 0 or not can_be_asked(guest):
+    if not policy.asks_by_itself or not can_be_asked(guest):
         return None
     silent = isinstance(guest.probe, Unanswered) and guest.probe.in_a_row >= policy.patience
     pause = policy.slow_cycle_s if silent else policy.cycle_s

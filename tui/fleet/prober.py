@@ -86,7 +86,7 @@ class Prober:
         if not can_be_asked(guest):
             self._due.pop(guest.id, None)
             self._in_vain.pop(guest.id, None)
-        elif guest.probe is None and self._policy.cycle_s > 0:
+        elif guest.probe is None and self._policy.asks_by_itself:
             port, until = self._in_vain.get(guest.id, (None, 0.0))
             if port == guest.port_changed_at and until > time.monotonic():
                 self._due[guest.id] = min(until, self._due.get(guest.id, until))

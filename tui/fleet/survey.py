@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from tui.fleet.fleet import Fleet, HostStatus, Link, first_seen, probed
 from tui.fleet.liveness import LivenessPolicy, can_be_asked
 from tui.fleet.prober import probe
 from tui.hosts.port import Host
 from tui.model.errors import ExplainedError
-from tui.model.guest import Guest
+from tui.model.guest import Guest, GuestId
 
 
-async def survey(hosts: tuple[Host, ...], policy: LivenessPolicy | None = None) -> Fleet:
-    """List and ping all hosts at once; one that cannot be reached is in the fleet with its reason."""
+async def survey(
+    hosts: tuple[Host, ...],
+    policy: LivenessPolicy | None = None,
+    is_held: Callable[[GuestId], bool] = lambda _id: False,
+) -> Fleet:
+    """List and ping all hosts at once; one that cannot be reached is in the fleet with its reason.
+
+    Guests that `is_held` tells of must not be disturbed now: they are listed, and not pinged.
+    """
     policy = policy or LivenessPolicy()
-    surveyed = await asyncio.gather(*(_survey_host(host, policy) for host in hosts))
+    surveyed = await asyncio.gather(*(_survey_host(host, policy, is_held) for host in hosts))
     fleet = Fleet(hosts=tuple(status for status, _ in surveyed))
     return fleet.with_guests(*(guest for _, guests in surveyed for guest in guests))
 
 
-async def _survey_host(host: Host, policy: LivenessPolicy) -> tuple[HostStatus, tuple[Guest, ...]]:
+async def _survey_host(
+    host: Host, policy: LivenessPolicy, is_held: Callable[[GuestId], bool]
+) -> tuple[HostStatus, tuple[Guest, ...]]:
     try:
         await host.open()
         listed = await host.list_domains()
@@ -30,7 +40,7 @@ async def _survey_host(host: Host, policy: LivenessPolicy) -> tuple[HostStatus, 
     places = asyncio.Semaphore(policy.at_once_per_host)
 
     async def asked(guest: Guest) -> Guest:
-        if not can_be_asked(guest):
+        if not can_be_asked(guest) or is_held(guest.id):
             return guest
         async with places:
             outcome = await probe(host.probe_line(guest.id.uuid), policy.ping_timeout_s)

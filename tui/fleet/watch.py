@@ -45,7 +45,8 @@ class FleetWatch:
     ) -> None:
         self.fleet = Fleet(hosts=tuple(HostStatus(host.name, host.uri) for host in hosts))
         self._on_change = on_change
-        self._watches = {host.name: HostWatch(host, self, policy or LivenessPolicy(), is_held) for host in hosts}
+        self._policy = policy or LivenessPolicy()
+        self._watches = {host.name: HostWatch(host, self, self._policy, is_held) for host in hosts}
 
     async def run(self) -> None:
         """Watch every host until cancelled; one host's trouble is no other's."""
@@ -53,8 +54,10 @@ class FleetWatch:
             for watch in self._watches.values():
                 group.create_task(watch.run())
 
-    def ask(self, guest_id: GuestId) -> None:
-        """Ping a guest before its turn."""
+    def ask(self, guest_id: GuestId, *, unbidden: bool = False) -> None:
+        """Ping a guest before its turn; `unbidden` where nobody gave that order, which a policy of silence forbids."""
+        if unbidden and not self._policy.asks_by_itself:
+            return
         if guest_id in self.fleet.guests and guest_id.host in self._watches:
             self._watches[guest_id.host].prober.ask_soon(guest_id)
 

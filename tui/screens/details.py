@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,13 +12,14 @@ from textual.containers import VerticalScroll
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from tui.backup.runstate import RunState
 from tui.commands import Where
 from tui.fleet.fleet import Fleet
 from tui.hosts.port import Host
 from tui.model.guest import Guest
-from tui.model.text import printable
 from tui.widgets.bindings import bindings
 from tui.widgets.guest_details import GuestDetails
+from tui.widgets.guest_text import why_unasked
 from tui.widgets.key_line import KeyLine
 
 
@@ -28,9 +31,12 @@ class DetailsScreen(Screen[None]):
     HELP = "Sections that ask the guest fill as it answers; what it cannot answer says why."
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
+    backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
 
-    def __init__(self, host: Host, guest: Guest) -> None:
+    def __init__(self, host: Host, guest: Guest, fleet: Fleet, backups: Mapping[str, RunState]) -> None:
         super().__init__()
+        self.set_reactive(DetailsScreen.fleet, fleet)
+        self.set_reactive(DetailsScreen.backups, backups)
         self._host = host
         self._guest = guest
 
@@ -50,9 +56,14 @@ class DetailsScreen(Screen[None]):
         if self.is_mounted:
             self._show()
 
+    def watch_backups(self) -> None:
+        """Ask nothing while a backup of the guest runs."""
+        if self.is_mounted:
+            self._show()
+
     def _show(self) -> None:
-        lost = self.fleet.is_lost(self._guest.id.host)
-        self.query_one(GuestDetails).show(self._guest, unasked=printable("its host is lost" if lost else ""))
+        unasked = why_unasked(self.fleet, self.backups, self._guest)
+        self.query_one(GuestDetails).show(self._guest, unasked=unasked)
 
     def action_refresh(self) -> None:
         """Ask again."""

@@ -16,7 +16,6 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from tui.backup.attention import at_work
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
@@ -24,14 +23,13 @@ from tui.fleet.kept_view import keep_view, load_view
 from tui.fleet.view import ListView
 from tui.hosts.port import Host
 from tui.model.guest import GuestId
-from tui.model.text import printable
 from tui.screens.guests_wishes import WishesScreen
 from tui.widgets.banner import banner_text
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
-from tui.widgets.guest_text import guest_lines, hosts_line, why_empty
+from tui.widgets.guest_text import guest_lines, hosts_line, why_empty, why_unasked
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
@@ -163,11 +161,7 @@ class GuestsScreen(WishesScreen):
         details = self.query_one(GuestDetails)
         details.display = self.view.beside and self.size.width >= BESIDE_WIDTH and self.rows.row_count > 0
         guest = self.under_cursor if details.display else None
-        unasked = ""
-        if guest is not None:
-            unasked = "a backup is at work on it" if at_work(self.backups, guest.id.uuid) else unasked
-            unasked = "its host is lost" if self.fleet.is_lost(guest.id.host) else unasked
-        details.show(guest, unasked=printable(unasked))
+        details.show(guest, unasked=why_unasked(self.fleet, self.backups, guest))
 
     def _note_what_is_refused(self) -> None:
         guests = [self.fleet.guests[key] for key in self.view.marked if key in self.fleet.guests]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from rich.text import Text
 
+from tui.backup.attention import at_work
 from tui.backup.runstate import RunState
 from tui.backup.telling import headline
 from tui.doctor.reasons import next_step
@@ -14,7 +16,7 @@ from tui.fleet.fleet import Fleet, HostStatus, Link
 from tui.fleet.introduction import badges
 from tui.fleet.view import ListView
 from tui.model.guest import Guest
-from tui.model.text import printable
+from tui.model.text import Shown, printable
 from tui.widgets.tones import AGENT_TONES, LINK_GLYPHS, LINK_TONES
 
 READ_ONLY = (
@@ -47,6 +49,13 @@ def _link_words(host: HostStatus) -> str:
     if host.link is not Link.LOST or host.since is None:
         return str(host.link)
     return f"lost since {time.strftime('%H:%M:%S', time.localtime(host.since))}, trying again"
+
+
+def why_unasked(fleet: Fleet, backups: Mapping[str, RunState], guest: Guest | None) -> Shown:
+    """Why nobody is to ask about a guest now; empty where that is fine."""
+    if guest is not None and fleet.is_lost(guest.id.host):
+        return printable("its host is lost")
+    return printable("a backup is at work on it" if guest is not None and at_work(backups, guest.id.uuid) else "")
 
 
 def why_empty(fleet: Fleet, view: ListView) -> Text:
