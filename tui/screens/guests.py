@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -20,10 +21,11 @@ from tui.backup.attention import at_work
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
+from tui.doctor.booting import booting_left_s
 from tui.fleet.kept_view import keep_view, load_view
 from tui.fleet.view import ListView
 from tui.hosts.port import Host
-from tui.model.guest import GuestId
+from tui.model.guest import Guest, GuestId
 from tui.model.text import printable
 from tui.screens.guests_wishes import WishesScreen
 from tui.widgets.banner import banner_text
@@ -61,6 +63,7 @@ class GuestsScreen(WishesScreen):
         self.read_only = read_only
         self._only_looks = False
         self._resting: Timer | None = None
+        self._booted: Timer | None = None
         self.set_reactive(GuestsScreen.view, load_view())
 
     def compose(self) -> ComposeResult:
@@ -155,9 +158,17 @@ class GuestsScreen(WishesScreen):
             command = self.commands.get(guest.id, "")
             read_only = self.fleet.is_read_only(guest.id)
             line = guest_lines(guest, backup, styles_of(self.app.theme_variables), command, read_only=read_only)
+            self._draw_again_once_booted(guest)
         self.query_one("#under-cursor", Static).update(line)
         self._draw_beside()
         self._note_what_is_refused()
+
+    def _draw_again_once_booted(self, guest: Guest) -> None:
+        """The advice to wait holds for as long as the guest may be booting."""
+        if self._booted is not None:
+            self._booted.stop()
+        if left_s := booting_left_s(guest, time.time()):
+            self._booted = self.set_timer(left_s, self._draw_under_cursor)
 
     def _draw_beside(self) -> None:
         details = self.query_one(GuestDetails)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from tui.backup.runstate import RunState
 from tui.backup.telling import headline
+from tui.doctor.booting import booting_left_s
 from tui.doctor.reasons import next_step
 from tui.fleet import words
 from tui.fleet.fleet import Fleet, HostStatus, Link
@@ -93,7 +94,7 @@ def guest_lines(
     if read_only:
         text.append(f"\n{READ_ONLY}", styles["warning"])
         return text
-    step = next_step(guest.agent.state)
+    step = next_step(guest.agent.state, booting=booting_left_s(guest, time.time()) > 0)
     well = f"{'D tells what it lacks, ' if missing else ''}enter opens its console, b backs it up, i tells more."
     text.append(f"\n{f'{step} D tells more.' if step else well}", "dim")
     return text
