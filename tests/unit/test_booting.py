@@ -70,7 +70,7 @@ def test_the_list_and_the_details_say_to_wait_as_long_as_the_doctor_does(ago: fl
     lines = () if ago is None else (Happening(now - ago, "started", STARTED),)
     guest = replace(sample.guest("web1", AgentState.DISCONNECTED), timeline=lines)
     assert (booting_left_s(guest, now) > 0) is waits
-    words = guest_lines(guest, None, STYLES).plain
+    words = guest_lines(guest, None, STYLES)[1].plain
     details = "\n".join(line for section in known_sections(guest) for line in section.lines)
     for told in (words, details):
         assert ("Wait: it may still be booting. If it stays so, install or start its agent." in told) is waits
@@ -80,4 +80,4 @@ def test_the_list_and_the_details_say_to_wait_as_long_as_the_doctor_does(ago: fl
 def test_a_guest_that_was_just_started_and_answers_is_not_said_to_boot() -> None:
     booted = Happening(time.time(), "started", STARTED)
     guest = replace(sample.guest("web1", AgentState.RESPONDING), timeline=(booted,))
-    assert "booting" not in guest_lines(guest, None, STYLES).plain
+    assert "booting" not in guest_lines(guest, None, STYLES)[1].plain

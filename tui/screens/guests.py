@@ -30,6 +30,7 @@ from tui.model.text import printable
 from tui.screens.guests_wishes import WishesScreen
 from tui.widgets.banner import banner_text
 from tui.widgets.bindings import bindings, is_refused
+from tui.widgets.few_lines import FewLines
 from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
@@ -75,7 +76,7 @@ class GuestsScreen(WishesScreen):
             yield Static(id="empty")
             yield GuestDetails(self._hosts, draw_after_s=BESIDE_AFTER_S, ask_after_s=CURSOR_REST_S)
         yield Input(placeholder="name, state, system or address; !word hides", id="filter")
-        yield Static(id="under-cursor")
+        yield FewLines(id="under-cursor")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -152,14 +153,14 @@ class GuestsScreen(WishesScreen):
 
     def _draw_under_cursor(self) -> None:
         guest = self.under_cursor
-        line = Text()
+        texts: tuple[Text, ...] = ()
         if guest is not None:
             backup = self.backups.get(guest.id.uuid)
             command = self.commands.get(guest.id, "")
             read_only = self.fleet.is_read_only(guest.id)
-            line = guest_lines(guest, backup, styles_of(self.app.theme_variables), command, read_only=read_only)
+            texts = guest_lines(guest, backup, styles_of(self.app.theme_variables), command, read_only=read_only)
             self._draw_again_once_booted(guest)
-        self.query_one("#under-cursor", Static).update(line)
+        self.query_one("#under-cursor", FewLines).show(*texts)
         self._draw_beside()
         self._note_what_is_refused()
 
