@@ -16,7 +16,7 @@ _NOT_OPEN = frozenset({Cause.NEVER_OPENED, Cause.PORT_CLOSED, Cause.WENT_AWAY})
 _WAIT = TheirFix(
     IN_GUEST,
     "Wait first: it may still be booting",
-    note="this turns green by itself; if it has not after some minutes, go on below",
+    note="it turns green by itself; if it stays so, go on below",
 )
 
 
