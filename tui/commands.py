@@ -49,7 +49,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("app.help", Where.ANYWHERE, ("f1", "question_mark"), "Help", "Show what the keys do on this screen"),
+    Command("app.help", Where.ANYWHERE, ("question_mark", "f1"), "Help", "Show what the keys do on this screen"),
     Command("app.quit", Where.ANYWHERE, ("ctrl+q",), "Quit", "Leave; backups go on by themselves", footer=False),
     Command(
         "app.command_palette",
@@ -63,7 +63,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "guests.console",
         Where.GUESTS,
-        ("enter", "x"),
+        ("x", "enter"),
         "Console",
         "Run commands in the guest under the cursor",
         changes=True,
@@ -76,7 +76,14 @@ COMMANDS: tuple[Command, ...] = (
         "Back the guest up while it runs, or the marked ones in turn; or see its running backup",
         changes=True,
     ),
-    Command("guests.details", Where.GUESTS, ("i",), "Details", "All that is known of the guest, with its timeline"),
+    Command(
+        "guests.restore",
+        Where.GUESTS,
+        ("R",),
+        "Restore",
+        "Find backups, of this guest first; verify them, look inside, restore them",
+    ),
+    Command("guests.doctor", Where.GUESTS, ("D", "d"), "Doctor", "Why its agent does not answer, and what mends it"),
     Command(
         "guests.power",
         Where.GUESTS,
@@ -85,17 +92,12 @@ COMMANDS: tuple[Command, ...] = (
         "Start, shut down, reboot, suspend, resume or force off the guest, or the marked ones",
         changes=True,
     ),
+    Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several"),
+    Command("guests.jobs", Where.GUESTS, ("B",), "Jobs", "See all backups, and what was left behind on the hosts"),
     Command(
         "guests.filter", Where.GUESTS, ("slash",), "Filter", "Show only guests that match; !word hides those that do"
     ),
-    Command("guests.doctor", Where.GUESTS, ("D", "d"), "Doctor", "Why its agent does not answer, and what mends it"),
-    Command(
-        "guests.restore",
-        Where.GUESTS,
-        ("R",),
-        "Restore",
-        "Find backups, of this guest first; verify them, look inside, restore them",
-    ),
+    Command("guests.details", Where.GUESTS, ("i",), "Details", "All that is known of the guest, with its timeline"),
     Command(
         "guests.rounds",
         Where.GUESTS,
@@ -103,9 +105,7 @@ COMMANDS: tuple[Command, ...] = (
         "Verdicts",
         "The doctor's verdict on all or the marked guests",
     ),
-    Command("guests.jobs", Where.GUESTS, ("B",), "Jobs", "See all backups, and what was left behind on the hosts"),
     Command("guests.ping", Where.GUESTS, ("r",), "Ping", "Ask the agent under the cursor now, and read the list anew"),
-    Command("guests.mark", Where.GUESTS, ("space",), "Mark", "Mark the guest for commands on several", footer=False),
     Command("guests.mark_all", Where.GUESTS, ("a",), "Mark all", "Mark every guest that is shown", footer=False),
     Command("guests.mark_none", Where.GUESTS, ("n",), "Unmark", "Take all marks away", footer=False),
     Command(

@@ -102,6 +102,10 @@ async def test_marked_guests_are_backed_up_in_turn_by_keys_and_without_the_progr
         await until(
             pilot, lambda: isinstance(app.screen, JobsScreen) and app.screen.query_one(DataTable).row_count == 2
         )
+        assert [note.message for note in app._notifications] == ["3 marks were used and are taken away."]
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, GuestsScreen))
+        assert "marked" not in shown(app, "#hosts")
     runs = {run.plan.guest: run for run in list_runs()}
     assert sorted(runs) == ["first", "second"]
     for run in runs.values():

@@ -54,7 +54,9 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
 ) -> None:
     app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
-        await open_backup(pilot, app, web1)
+        await go_to(pilot, app, web1)
+        await pilot.press("space", "b")
+        await until(pilot, lambda: isinstance(app.screen, BackupScreen))
         await until(pilot, lambda: app.screen.query_one("#folder").has_focus)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.query_one("#start", Button).has_focus)
@@ -66,6 +68,8 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "run")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, GuestsScreen))
+        await until(pilot, lambda: "The mark was used" in " ".join(note.message for note in app._notifications))
+        assert "marked" not in shown(app, "#hosts")
     again = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path)
     async with again.run_test(size=(80, 24)) as pilot:
         await open_backup(pilot, again, web1)

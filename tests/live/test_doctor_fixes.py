@@ -7,10 +7,12 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from shlex import quote
 
 import pytest
 import pytest_asyncio
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from tests.live.piloted import go_to
 from tests.live.sickness import break_link, call_windows, channel_socket, device
@@ -21,7 +23,7 @@ from tui.doctor.apply import FixFailedError, apply
 from tui.doctor.causes import Cause
 from tui.doctor.definition import CHANNEL_XML, read_definition
 from tui.doctor.facts import Patient
-from tui.doctor.remedies import FixKind, OurFix
+from tui.doctor.fixes import FixKind, OurFix
 from tui.hosts.domain_xml import AGENT_PORT
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
@@ -182,7 +184,7 @@ async def test_a_channel_that_cannot_be_plugged_in_again_is_put_back_as_it_was_o
     try:
         with pytest.raises(FixFailedError, match="could not be put back") as failure:
             await apply(host, patient, FixKind.RELINK)
-        assert f"virsh attach-device {bare}" in failure.value.next_step
+        assert f"virsh -c {quote(lab.uri)} attach-device {bare}" in failure.value.next_step
         assert AGENT_PORT not in await lab.virsh("dumpxml", bare)
         own = lab.folder / "g" / "own.sock"
         placed = CHANNEL_XML.replace("<target", f"<source mode='bind' path='{own}'/><target")
@@ -234,6 +236,8 @@ async def test_the_drivers_of_windows_are_put_into_its_drive_and_the_steps_are_t
         titles = " ".join(fix.title for fix in screen.fixes)
         for words in ("vioserial", "QEMU Guest Agent VSS Provider", "Device Manager"):
             assert words in titles
+        lines = screen.query_one(OptionList)
+        lines.highlighted = lines.get_option_index(f"fix:{FixKind.INSERT_DRIVERS}")  # below the advice to wait
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, FixScreen))
         await pilot.press(*str(iso))

@@ -19,7 +19,7 @@ from tui.agent import errors
 from tui.app import QgaTui
 from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
-from tui.doctor.remedies import FixKind, OurFix
+from tui.doctor.fixes import FixKind, OurFix
 from tui.doctor.systems import Family, System
 from tui.doctor.verdict import Examination, examination_of
 from tui.hosts.libvirt_host import LibvirtHost

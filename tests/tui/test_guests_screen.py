@@ -31,6 +31,7 @@ from tui.screens.guests import GuestsScreen
 from tui.screens.power import PowerScreen
 from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
+from tui.widgets.guest_text import READ_ONLY
 
 SnapCompare = Callable[..., bool]
 
@@ -196,6 +197,19 @@ async def test_where_a_host_lets_a_user_only_look_the_header_says_so_and_what_ch
         await until(pilot, lambda: isinstance(app.screen, PowerScreen))
         assert text_of(app, "Static") == "Power of by"
         assert [note.message for note in app._notifications] == ["Left out, their hosts are read-only: far"]
+
+
+async def test_what_has_no_room_below_the_list_ends_in_an_ellipsis_and_is_whole_where_there_is_room() -> None:
+    unread = sample.fleet(sample.guest("far", AgentState.DISCONNECTED))
+    app = QgaTui(())
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.fleet = unread.with_host(replace(unread.host("kvm7"), read_only=True))
+        await pilot.pause()
+        lines = text_of(app, "#under-cursor").split("\n")
+        assert len(lines) == 3
+        assert lines[-1].endswith("…")
+        await pilot.resize_terminal(160, 24)
+        await until(pilot, lambda: text_of(app, "#under-cursor").endswith(READ_ONLY))
 
 
 def test_a_lost_host_keeps_its_rows_and_says_why(snap_compare: SnapCompare) -> None:

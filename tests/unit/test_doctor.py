@@ -16,9 +16,10 @@ from tui.doctor.checks import CHECKS
 from tui.doctor.definition import read_definition
 from tui.doctor.facts import AgentLook, Facts, HostLook, Late, Patient, Reply, SocketClient, Trial
 from tui.doctor.findings import Outcome
+from tui.doctor.fixes import FixKind, OurFix, TheirFix
 from tui.doctor.host_look import is_this_machine, parse_ss
 from tui.doctor.reasons import next_step
-from tui.doctor.remedies import FixKind, OurFix, TheirFix, remedies
+from tui.doctor.remedies import remedies
 from tui.doctor.report import HIDDEN, as_fields, as_lines, as_markdown, without_secrets
 from tui.doctor.systems import CARE, Family, System, family_of
 from tui.doctor.verdict import Examination, examination_of

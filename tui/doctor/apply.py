@@ -12,7 +12,7 @@ from shlex import quote
 from tui.agent import commands
 from tui.doctor.definition import CHANNEL_XML, Definition, read_definition
 from tui.doctor.facts import Patient
-from tui.doctor.remedies import POWER_CYCLE, FixKind
+from tui.doctor.fixes import POWER_CYCLE, FixKind, virsh_at
 from tui.hosts.port import Host, HostError
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
@@ -137,7 +137,7 @@ async def _relink(host: Host, patient: Patient) -> str:
         )
     await _plug_in_again(host, patient, channels[0].xml)
     if not (await _definition(host, patient, live=True)).agent_channels:
-        raise FixFailedError("The channel was taken out and did not come back", next_step=_by_hand(patient))
+        raise FixFailedError("The channel was taken out and did not come back", next_step=_by_hand(host, patient))
     return "The channel was taken out and plugged in again; the agent opens it by itself."
 
 
@@ -152,16 +152,16 @@ async def _plug_in_again(host: Host, patient: Patient, taken_out: str) -> None:
             raise FixFailedError(
                 "The channel was taken out and could not be put back",
                 cause=error.cause or error.original,
-                next_step=_by_hand(patient),
+                next_step=_by_hand(host, patient),
                 original=error.original,
             ) from error
 
 
-def _by_hand(patient: Patient) -> str:
-    name = quote(patient.name)
+def _by_hand(host: Host, patient: Patient) -> str:
+    virsh, name = virsh_at(host.uri), quote(patient.name)
     return (
         f"Mend what the host says, then attach the channel live from here (r looks again), or by hand: "
-        f"virsh attach-device {name} FILE --live, FILE with {CHANNEL_XML}"
+        f"{virsh} attach-device {name} FILE --live, FILE with {CHANNEL_XML}"
     )
 
 

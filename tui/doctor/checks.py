@@ -16,7 +16,6 @@ FLAPS = 3
 FLAP_WINDOW_S = 600.0
 STEADY_S = 60.0
 """Seconds without a closing after which an agent that came and went counts as steady."""
-BOOTING_S = 60.0
 
 
 def run_checks(facts: Facts) -> tuple[Finding, ...]:
@@ -158,9 +157,8 @@ def _closed(facts: Facts) -> Ruling:
 
 
 def _guess(facts: Facts) -> str:
-    started = facts.started_at
-    if started is not None and facts.at - started < BOOTING_S:
-        return "it is still booting, or has no agent that runs"
+    if facts.may_be_booting:
+        return "it may still be booting, or has no agent that runs"
     return "no agent is installed, or its service does not run"
 
 

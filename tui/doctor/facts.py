@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tui.agent.commands import AgentInfo, OsInfo
 from tui.agent.errors import AgentError
+from tui.doctor.booting import booting_until
 from tui.doctor.definition import Definition
 from tui.doctor.systems import Family, System
 from tui.hosts.port import HostError
@@ -129,11 +130,17 @@ class Facts:
 
     @property
     def started_at(self) -> float | None:
-        """Unix time of the guest's start, as it was seen or as its process tells."""
-        if self.host is not None and self.host.started_at is not None:
-            return self.host.started_at
+        """Unix time at which the guest's system began last, as it was seen or as its process tells."""
         starts = [line.at for line in self.patient.timeline if line.kind is HappeningKind.STARTED]
-        return starts[-1] if starts else None
+        process = self.host.started_at if self.host is not None else None
+        return max((*starts[-1:], *(() if process is None else (process,))), default=None)
+
+    @property
+    def may_be_booting(self) -> bool:
+        """Whether the guest's system began so lately, as far as that was seen, that its agent may be still to come."""
+        process = self.host.started_at if self.host is not None and not self.was_asked_before else None
+        until = booting_until(self.patient.timeline, "" if self.domain is None else self.domain.power_reason, process)
+        return until is not None and self.at < until
 
     @property
     def saw_start(self) -> bool:

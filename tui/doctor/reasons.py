@@ -73,6 +73,7 @@ _CAUSE_BEHIND_STATE: dict[AgentState, Cause] = {
     AgentState.UNKNOWN: Cause.UNKNOWN,
 }
 """The coarsest cause that fits a state of the list; the doctor's checks tell it finer."""
+WAIT = "Wait: it may still be booting. If it stays so, install or start its agent."
 
 _CAUSE_BEHIND_ERROR: dict[type[errors.AgentError], Cause] = {
     errors.GuestNotRunningError: Cause.OFF,
@@ -92,8 +93,13 @@ def mend(cause: Cause) -> str:
     return CAUSES[cause].mends.replace("`", "")
 
 
-def next_step(state: AgentState) -> str:
-    """What to do about a state that keeps the agent from being used; empty where nothing is wrong."""
+def next_step(state: AgentState, *, booting: bool = False) -> str:
+    """What to do about a state that keeps the agent from being used; empty where nothing is wrong.
+
+    `booting` is whether the guest began so lately that its agent may be still to come.
+    """
+    if booting and state is AgentState.DISCONNECTED:
+        return WAIT
     cause = _CAUSE_BEHIND_STATE.get(state)
     return "" if cause is None else mend(cause)
 

@@ -2,72 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from shlex import quote
 
 from tui.doctor.causes import Cause
 from tui.doctor.checks_agent import EXEC, FILES, FREEZE
 from tui.doctor.definition import CHANNEL_XML
 from tui.doctor.facts import Facts
+from tui.doctor.fixes import IN_GUEST, ON_HOST, POWER_CYCLE, Fix, FixKind, OurFix, TheirFix, virsh_at
 from tui.doctor.systems import CARE, Care, Family
 from tui.doctor.verdict import Examination
 
-POWER_CYCLE = "needs a full power cycle, a reboot is not enough"
-
-
-class FixKind(StrEnum):
-    """What qga-tui can do by itself."""
-
-    ATTACH = "attach"
-    ATTACH_LIVE = "attach-live"
-    ATTACH_STORED = "attach-stored"
-    INSERT_DRIVERS = "insert-drivers"
-    RESUME = "resume"
-    THAW = "thaw"
-    RELINK = "relink"
-
-
-@dataclass(frozen=True, slots=True)
-class OurFix:
-    """Done from here after a preview: `changes` in words and `+`/`-` lines of XML, `virsh` the same by hand.
-
-    `warning` is what the user must know before; `needs_medium` tells that a file's path is asked for.
-    """
-
-    kind: FixKind
-    title: str
-    changes: tuple[str, ...]
-    virsh: tuple[str, ...]
-    warning: str = ""
-    needs_medium: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TheirFix:
-    """Done by somebody in the guest or on the host: an exact command to copy, or a step with a `note` instead."""
-
-    place: str
-    title: str
-    command: str = ""
-    note: str = ""
-
-
-Fix = OurFix | TheirFix
-IN_GUEST, ON_HOST = "in the guest", "on the host"
+_NOT_OPEN = frozenset({Cause.NEVER_OPENED, Cause.PORT_CLOSED, Cause.WENT_AWAY})
+_WAIT = TheirFix(
+    IN_GUEST,
+    "Wait first: it may still be booting",
+    note="it turns green by itself; if it stays so, go on below",
+)
 
 
 def remedies(examination: Examination) -> tuple[Fix, ...]:
-    """What mends the first cause, ours first, then what mends the further ones."""
+    """What mends the first cause, ours first, then what mends the further ones; of a guest that boots, to wait."""
     facts = examination.facts
     fixes: list[Fix] = []
     for cause in (examination.verdict.cause, *(cause for cause, _ in examination.verdict.also)):
         fixes += [fix for fix in _for_cause(cause, facts) if fix not in fixes]
-    return tuple(sorted(fixes, key=lambda fix: isinstance(fix, TheirFix)))
+    waits = (_WAIT,) if examination.verdict.cause in _NOT_OPEN and facts.may_be_booting else ()
+    return (*waits, *sorted(fixes, key=lambda fix: isinstance(fix, TheirFix)))
 
 
 def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
-    name, care = quote(facts.patient.name), CARE[facts.system.family]
+    virsh, name, care = virsh_at(facts.uri), quote(facts.patient.name), CARE[facts.system.family]
     match cause:
         case Cause.NO_CHANNEL | Cause.WRONG_NAME | Cause.ISA_SERIAL | Cause.STORED_ONLY | Cause.NO_CONTROLLER:
             return [*_channel_fixes(cause, facts), *_after_channel(cause, facts, care)]
@@ -84,7 +48,7 @@ def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
         case Cause.HELD_BY_OTHER:
             return _for_stranger(facts)
         case Cause.PAUSED:
-            return [OurFix(FixKind.RESUME, "Resume the guest", ("no XML changes",), (f"virsh resume {name}",))]
+            return [OurFix(FixKind.RESUME, "Resume the guest", ("no XML changes",), (f"{virsh} resume {name}",))]
         case Cause.FROZEN:
             return [_thaw(facts)]
         case Cause.BLOCKED:
@@ -92,7 +56,7 @@ def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
         case Cause.EXEC_DENIED:
             return _for_denial()
         case _:
-            return _by_command(cause, name, care)
+            return _by_command(cause, facts, care)
 
 
 def _channel_fixes(cause: Cause, facts: Facts) -> list[Fix]:
@@ -105,14 +69,14 @@ def _channel_fixes(cause: Cause, facts: Facts) -> list[Fix]:
     elif cause is not Cause.STORED_ONLY and persistent:
         fixes.append(_attach(facts, live=False, stored=True))
     if cause is Cause.STORED_ONLY or not with_controller:
-        name = quote(facts.patient.name)
-        fixes.append(TheirFix(ON_HOST, f"Power cycle ({POWER_CYCLE})", f"virsh shutdown {name} --mode acpi"))
-        fixes.append(TheirFix(ON_HOST, "Then, when it is off, start it", f"virsh start {name}"))
+        virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
+        fixes.append(TheirFix(ON_HOST, f"Power cycle ({POWER_CYCLE})", f"{virsh} shutdown {name} --mode acpi"))
+        fixes.append(TheirFix(ON_HOST, "Then, when it is off, start it", f"{virsh} start {name}"))
     return fixes
 
 
 def _attach(facts: Facts, *, live: bool, stored: bool) -> OurFix:
-    name = quote(facts.patient.name)
+    virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     both = live and stored
     kind = FixKind.ATTACH if both else FixKind.ATTACH_LIVE if live else FixKind.ATTACH_STORED
     where = "live and in the stored XML" if both else "live" if live else "in the stored XML only"
@@ -132,7 +96,7 @@ def _attach(facts: Facts, *, live: bool, stored: bool) -> OurFix:
         kind,
         title,
         tuple(changes),
-        (f'printf "%s" "{CHANNEL_XML}" >channel.xml', f"virsh attach-device {name} channel.xml{flags}"),
+        (f'printf "%s" "{CHANNEL_XML}" >channel.xml', f"{virsh} attach-device {name} channel.xml{flags}"),
         "" if live or runs_with_it else f"This {POWER_CYCLE}.",
     )
 
@@ -162,7 +126,7 @@ def _bring_up(cause: Cause, facts: Facts, care: Care) -> list[Fix]:
         return [*drivers, *_windows_steps()]
     if cause is Cause.WENT_AWAY:
         return [TheirFix(IN_GUEST, "Start its service", care.start), TheirFix(IN_GUEST, "See why it ended", care.log)]
-    see = f"virsh console {quote(facts.patient.name)}"
+    see = f"{virsh_at(facts.uri)} console {quote(facts.patient.name)}"
     return [*_in_guest(facts, care), TheirFix(ON_HOST, "See its console, if it has one", see)]
 
 
@@ -185,26 +149,26 @@ def _windows_steps() -> list[Fix]:
 
 
 def _insert_drivers(facts: Facts) -> OurFix:
-    name = quote(facts.patient.name)
+    virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     target = facts.live.cdroms[0][0] if facts.live is not None else ""
     medium = facts.live.cdroms[0][1] if facts.live is not None else ""
     return OurFix(
         FixKind.INSERT_DRIVERS,
         f"Insert the virtio-win ISO into the CD drive {target}",
         (f"running definition, drive {target}:", f"- {medium or 'empty'}", "+ <source file='virtio-win.iso'/>"),
-        (f"virsh change-media {name} {target} virtio-win.iso --update --live",),
+        (f"{virsh} change-media {name} {target} virtio-win.iso --update --live",),
         f"It replaces {medium}." if medium else "",
         needs_medium=True,
     )
 
 
 def _for_silence(facts: Facts, care: Care) -> list[Fix]:
-    name = quote(facts.patient.name)
+    virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     fixes: list[Fix] = [TheirFix(IN_GUEST, "Restart the agent", care.restart)]
     if facts.system.family is not Family.WINDOWS:
         fixes.append(TheirFix(IN_GUEST, "See whether it is stopped (T) or hangs (D)", "ps -o pid,stat,args -C qemu-ga"))
     fixes.append(TheirFix(IN_GUEST, "See whether its policy blocks guest-sync", care.see_policy))
-    fixes.append(TheirFix(ON_HOST, "See whether its console lives", f"virsh console {name}"))
+    fixes.append(TheirFix(ON_HOST, "See whether its console lives", f"{virsh} console {name}"))
     fixes.append(TheirFix(ON_HOST, "See who is connected to the channel", "ss -xp | grep guest_agent"))
     return fixes
 
@@ -223,7 +187,7 @@ def _kill(facts: Facts) -> str:
 
 
 def _relink(facts: Facts) -> OurFix:
-    name = quote(facts.patient.name)
+    virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     channels = facts.live.agent_channels if facts.live is not None else ()
     alias = quote(channels[0].alias) if channels and channels[0].alias else "channel0"
     return OurFix(
@@ -231,9 +195,9 @@ def _relink(facts: Facts) -> OurFix:
         "Heal the link: detach the channel and attach it again, live",
         ("running definition:", "- the agent's channel", f"+ {CHANNEL_XML}", "  stored definition: unchanged"),
         (
-            f"virsh detach-device-alias {name} {alias} --live",
+            f"{virsh} detach-device-alias {name} {alias} --live",
             f'printf "%s" "{CHANNEL_XML}" >channel.xml',
-            f"virsh attach-device {name} channel.xml --live",
+            f"{virsh} attach-device {name} channel.xml --live",
         ),
         "Commands that run in the guest now lose their connection.",
     )
@@ -247,7 +211,7 @@ def _thaw(facts: Facts) -> OurFix:
         FixKind.THAW,
         "Thaw its file systems",
         ("no XML changes; guest-fsfreeze-thaw is sent to the agent",),
-        (f"virsh domfsthaw {quote(facts.patient.name)}",),
+        (f"{virsh_at(facts.uri)} domfsthaw {quote(facts.patient.name)}",),
         warning,
     )
 
@@ -274,22 +238,23 @@ def _for_denial() -> list[Fix]:
     ]
 
 
-def _by_command(cause: Cause, name: str, care: Care) -> list[Fix]:
+def _by_command(cause: Cause, facts: Facts, care: Care) -> list[Fix]:
+    virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     if cause is Cause.TOO_OLD:
         return [TheirFix(IN_GUEST, "Update the agent", care.install)] if care.install else []
     commands: dict[Cause, tuple[tuple[str, str], ...]] = {
-        Cause.OFF: (("Start it", f"virsh start {name}"),),
+        Cause.OFF: (("Start it", f"{virsh} start {name}"),),
         Cause.PANICKED: (
-            ("See its last words", f"virsh console {name}"),
-            ("Keep its memory for later", f"virsh dump {name} {name}.core --memory-only"),
-            ("Reset it", f"virsh reset {name}"),
+            ("See its last words", f"{virsh} console {name}"),
+            ("Keep its memory for later", f"{virsh} dump {name} {name}.core --memory-only"),
+            ("Reset it", f"{virsh} reset {name}"),
         ),
-        Cause.BUSY: (("See its libvirt job", f"virsh domjobinfo {name}"),),
+        Cause.BUSY: (("See its libvirt job", f"{virsh} domjobinfo {name}"),),
         Cause.NOT_ALLOWED: (("Join the group, then log in again", "sudo usermod -aG libvirt $USER"),),
-        Cause.HOST_UNREACHABLE: (("Try the connection", "virsh list"),),
-        Cause.CLOCK_OFF: (("Set the guest's clock", f"virsh domtime {name} --sync"),),
-        Cause.TWO_CHANNELS: (("Remove all but one", f"virsh edit {name}"),),
-        Cause.NOT_A_SOCKET: (("Make it <channel type='unix'>", f"virsh edit {name}"),),
-        Cause.UNKNOWN: (("See its definition", f"virsh dumpxml {name}"),),
+        Cause.HOST_UNREACHABLE: (("Try the connection", f"{virsh} list"),),
+        Cause.CLOCK_OFF: (("Set the guest's clock", f"{virsh} domtime {name} --sync"),),
+        Cause.TWO_CHANNELS: (("Remove all but one", f"{virsh} edit {name}"),),
+        Cause.NOT_A_SOCKET: (("Make it <channel type='unix'>", f"{virsh} edit {name}"),),
+        Cause.UNKNOWN: (("See its definition", f"{virsh} dumpxml {name}"),),
     }
     return [TheirFix(ON_HOST, title, command) for title, command in commands.get(cause, ())]

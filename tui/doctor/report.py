@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from tui.doctor.findings import Finding, Outcome
-from tui.doctor.remedies import OurFix, remedies
+from tui.doctor.fixes import Fix, OurFix
+from tui.doctor.remedies import remedies
 from tui.doctor.verdict import Examination
 from tui.model.text import printable
 
@@ -64,13 +65,15 @@ def as_fields(examination: Examination) -> dict[str, object]:
             }
             for finding in examination.findings
         ],
-        "fixes": [
-            {"by": "qga-tui", "title": fix.title, "virsh": list(fix.virsh), "warning": fix.warning}
-            if isinstance(fix, OurFix)
-            else {"by": fix.place, "title": fix.title, "command": fix.command, "note": fix.note}
-            for fix in remedies(examination)
-        ],
+        "fixes": [_fix_fields(fix) for fix in remedies(examination)],
     }
+
+
+def _fix_fields(fix: Fix) -> dict[str, object]:
+    if isinstance(fix, OurFix):
+        commands = [without_secrets(command) for command in fix.virsh]
+        return {"by": "qga-tui", "title": fix.title, "virsh": commands, "warning": fix.warning}
+    return {"by": fix.place, "title": fix.title, "command": without_secrets(fix.command), "note": fix.note}
 
 
 def as_lines(examination: Examination) -> Iterable[str]:
@@ -89,7 +92,7 @@ def as_lines(examination: Examination) -> Iterable[str]:
     for fix in fixes:
         commands = fix.virsh if isinstance(fix, OurFix) else (fix.command or fix.note,)
         yield f"    {'from here or by hand' if isinstance(fix, OurFix) else fix.place}: {fix.title}"
-        yield from (f"      {command}" for command in commands if command)
+        yield from (f"      {without_secrets(command)}" for command in commands if command)
 
 
 def check_line(finding: Finding) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tui.agent import guest_facts
 from tui.agent.errors import AgentError
 from tui.agent.transport import Transport
+from tui.doctor.booting import booting_left_s
 from tui.doctor.reasons import explain, next_step
 from tui.hosts.domain_xml import channel_elements
 from tui.hosts.port import Host, HostError
@@ -51,7 +52,7 @@ def _domain(guest: Guest) -> Section:
 def _agent(guest: Guest) -> Section:
     facts = guest.agent_facts
     lines = [f"{guest.agent.state}: {guest.agent.reason}" if guest.agent.reason else str(guest.agent.state)]
-    if step := next_step(guest.agent.state):
+    if step := next_step(guest.agent.state, booting=booting_left_s(guest, time.time()) > 0):
         lines.append(step)
     if facts is not None:
         lines.append(f"{facts.os_name or facts.os_id or 'unknown system'}, host name {facts.host_name or 'unknown'}")

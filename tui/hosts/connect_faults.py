@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from tui.hosts.faults import is_denial
 from tui.hosts.port import HostUnreachableError
 from tui.hosts.uris import is_remote, is_ssh, ssh_words
@@ -53,4 +55,4 @@ def _why_libvirt_failed(uri: str, code: int, text: str) -> Explained:
         return "no libvirt daemon listens there", step
     if "no connection driver available" in low:
         return "this libvirt does not know that kind of URI", "Check the URI; qemu:///system is the usual one."
-    return "", "Try the same with: virsh -c URI list"
+    return "", f"Try the same with: virsh -c {quote(uri)} list"

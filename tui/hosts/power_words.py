@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tui.model.guest import MIGRATED_AWAY, RESTORED, SAVED, STARTING_UP, PowerState
+from tui.model.guest import (
+    MIGRATED_AWAY,
+    MIGRATED_HERE,
+    POST_COPY,
+    RESTORED,
+    REVERTED,
+    SAVED,
+    STARTING_UP,
+    PowerState,
+)
 
 _STATES = {
     1: PowerState.RUNNING,
@@ -17,15 +26,15 @@ _STATES = {
 _REASONS: dict[int, dict[int, str]] = {
     1: {
         1: "booted",
-        2: "migrated here",
+        2: MIGRATED_HERE,
         3: RESTORED,
-        4: "reverted to a snapshot",
+        4: REVERTED,
         5: "resumed",
         6: "migration cancelled",
         7: "save cancelled",
         8: "woken up",
         9: "running on after a crash",
-        10: "post-copy migration",
+        10: POST_COPY,
     },
     3: {
         1: "paused by a user",
@@ -34,12 +43,12 @@ _REASONS: dict[int, dict[int, str]] = {
         4: "being dumped",
         5: "disk I/O error",
         6: "watchdog",
-        7: "reverted to a snapshot",
+        7: REVERTED,
         8: "shutting down",
         9: "being snapshotted",
         10: "crashed",
         11: STARTING_UP,
-        12: "post-copy migration",
+        12: POST_COPY,
         13: "post-copy migration failed",
     },
     4: {0: "shutting down", 1: "shutting down"},
@@ -50,7 +59,7 @@ _REASONS: dict[int, dict[int, str]] = {
         4: MIGRATED_AWAY,
         5: SAVED,
         6: "failed to start",
-        7: "reverted to a snapshot",
+        7: REVERTED,
         8: "left by the daemon",
     },
     6: {0: "crashed", 1: "kernel panic"},

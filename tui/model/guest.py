@@ -19,6 +19,7 @@ class PowerState(StrEnum):
 
 
 STARTING_UP, RESTORED, SAVED, MIGRATED_AWAY = "starting up", "restored", "saved to disk", "migrated away"
+MIGRATED_HERE, REVERTED, POST_COPY = "migrated here", "reverted to a snapshot", "post-copy migration"
 """Words for how a power state came about on which something depends."""
 REBOOTED = "rebooted"
 """What happened to a guest whose system began anew while its domain ran on."""

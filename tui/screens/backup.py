@@ -141,6 +141,7 @@ class BackupScreen(TargetScreen):
             self.choose()
             self.trouble(ExplainedError("The backup's process could not be started", cause=str(error)))
             return
+        self.begun = True
         self._watch(run)
 
     @work(exclusive=True, group="follow")

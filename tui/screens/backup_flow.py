@@ -22,6 +22,7 @@ from tui.screens.flow import Flow
 from tui.screens.guests import GuestsScreen
 from tui.screens.rescue import RescueScreen
 from tui.screens.restore_run import RestoreRunScreen
+from tui.screens.used_marks import take_marks_away
 
 logger = logging.getLogger(__name__)
 
@@ -61,23 +62,27 @@ class BackupFlow(Flow):
                 self.scan(host.name)
 
     def open_backups(self, guests: tuple[Guest, ...]) -> None:
-        """One guest's backup, or the wizard for several, after which the list of all shows them wait and run."""
-        if len(guests) == 1:
-            self.open_backup(guests[0])
-            return
+        """One guest's backup, or the wizard for several, after which the list of all shows them wait and run.
 
-        def show_jobs(begun: bool | None) -> None:
+        Marks on the guests are used up by backups that were begun.
+        """
+
+        def left(begun: bool | None) -> None:
             if begun:
+                take_marks_away(self._app, guests)
+            if begun and len(guests) > 1:
                 self._app.post_message(GuestsScreen.JobsWanted())
 
-        self._app.push_screen(BackupQueueScreen(self._hosts, guests, self._worker_argv, self._folder), show_jobs)
+        if len(guests) == 1:
+            self._app.push_screen(self._backup_screen(guests[0]), left)
+        else:
+            self._app.push_screen(BackupQueueScreen(self._hosts, guests, self._worker_argv, self._folder), left)
 
-    def open_backup(self, guest: Guest, run: Run | None = None) -> None:
+    def _backup_screen(self, guest: Guest, run: Run | None = None) -> BackupScreen:
         """The wizard of a guest, or its running or last backup; `run` shows that one."""
         host = self._hosts[guest.id.host]
         read_only = self._read_only or host.read_only
-        screen = BackupScreen(host, guest, self._worker_argv, self._folder, run, read_only=read_only)
-        self._app.push_screen(screen)
+        return BackupScreen(host, guest, self._worker_argv, self._folder, run, read_only=read_only)
 
     def open_job(self, fleet: Fleet, job: Job) -> None:
         """A backup or a restore of the list of all."""
@@ -90,7 +95,7 @@ class BackupFlow(Flow):
         if guest is None:
             self._app.notify("Its guest is on none of the connected hosts.", severity="warning", markup=False)
         else:
-            self.open_backup(guest, job.run)
+            self._app.push_screen(self._backup_screen(guest, job.run))
 
     def open_rescue(self, host_name: str, leftover: Leftover) -> None:
         """The way home for a guest; afterwards its host is looked at again."""

@@ -25,7 +25,8 @@ from tui.doctor.apply import apply, find_media
 from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
 from tui.doctor.findings import Outcome
-from tui.doctor.remedies import Fix, OurFix, TheirFix, remedies
+from tui.doctor.fixes import Fix, OurFix, TheirFix
+from tui.doctor.remedies import remedies
 from tui.doctor.report import as_markdown
 from tui.doctor.systems import Family
 from tui.doctor.verdict import Examination

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from tui.doctor.remedies import OurFix
+from tui.doctor.fixes import OurFix
 from tui.model.text import Shown
 from tui.widgets.examination_text import preview_text
 from tui.widgets.tones import styles_of

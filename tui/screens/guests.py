@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -19,13 +20,15 @@ from textual.widgets import Input, Static
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
 from tui.commands import Where
+from tui.doctor.booting import booting_left_s
 from tui.fleet.kept_view import keep_view, load_view
 from tui.fleet.view import ListView
 from tui.hosts.port import Host
-from tui.model.guest import GuestId
+from tui.model.guest import Guest, GuestId
 from tui.screens.guests_wishes import WishesScreen
 from tui.widgets.banner import banner_text
 from tui.widgets.bindings import bindings, is_refused
+from tui.widgets.few_lines import FewLines
 from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
@@ -59,6 +62,7 @@ class GuestsScreen(WishesScreen):
         self.read_only = read_only
         self._only_looks = False
         self._resting: Timer | None = None
+        self._booted: Timer | None = None
         self.set_reactive(GuestsScreen.view, load_view())
 
     def compose(self) -> ComposeResult:
@@ -70,7 +74,7 @@ class GuestsScreen(WishesScreen):
             yield Static(id="empty")
             yield GuestDetails(self._hosts, draw_after_s=BESIDE_AFTER_S, ask_after_s=CURSOR_REST_S)
         yield Input(placeholder="name, state, system or address; !word hides", id="filter")
-        yield Static(id="under-cursor")
+        yield FewLines(id="under-cursor")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -147,15 +151,23 @@ class GuestsScreen(WishesScreen):
 
     def _draw_under_cursor(self) -> None:
         guest = self.under_cursor
-        line = Text()
+        texts: tuple[Text, ...] = ()
         if guest is not None:
             backup = self.backups.get(guest.id.uuid)
             command = self.commands.get(guest.id, "")
             read_only = self.fleet.is_read_only(guest.id)
-            line = guest_lines(guest, backup, styles_of(self.app.theme_variables), command, read_only=read_only)
-        self.query_one("#under-cursor", Static).update(line)
+            texts = guest_lines(guest, backup, styles_of(self.app.theme_variables), command, read_only=read_only)
+            self._draw_again_once_booted(guest)
+        self.query_one("#under-cursor", FewLines).show(*texts)
         self._draw_beside()
         self._note_what_is_refused()
+
+    def _draw_again_once_booted(self, guest: Guest) -> None:
+        """The advice to wait holds for as long as the guest may be booting."""
+        if self._booted is not None:
+            self._booted.stop()
+        if left_s := booting_left_s(guest, time.time()):
+            self._booted = self.set_timer(left_s, self._draw_under_cursor)
 
     def _draw_beside(self) -> None:
         details = self.query_one(GuestDetails)

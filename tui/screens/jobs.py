@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -26,11 +26,17 @@ from tui.model.text import printable
 from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of
 from tui.widgets.bindings import bindings, is_refused
+from tui.widgets.few_lines import FewLines
 from tui.widgets.key_line import KeyLine
 from tui.widgets.presence import is_left
 from tui.widgets.tones import styles_of
 
 LOOK_EVERY_S = 1.0
+NARROW = 72
+"""Cells below which there is no column for when; that is told below the table then."""
+WHEN = 2
+"""The place of that column."""
+CELL_PADDING = 2
 URGENCY_TONES: dict[Urgency, str] = {Urgency.NOW: "error", Urgency.SOON: "warning", Urgency.WHENEVER: "muted"}
 WORD_TONES: dict[JobWord, str] = {
     JobWord.RUNNING: "primary",
@@ -78,23 +84,34 @@ class JobsScreen(Screen[None]):
         self._drawn: list[tuple[str, ...]] = []
         self._saved: Path | None = None
         self._goes_on = False
+        self._is_narrow = False
 
     def compose(self) -> ComposeResult:
         """Title, table, what to do about the row under the cursor."""
         yield Static(Text("Backups"), id="title")
         yield DataTable[Text](cursor_type="row", id="jobs")
         yield Static(Text(NOTHING, "dim"), id="empty")
-        yield Static(id="under-cursor")
+        yield FewLines(id="under-cursor")
         yield KeyLine()
 
     async def on_mount(self) -> None:
         """Look now, and then every second: a backup runs in a process of its own."""
-        table = self.query_one(DataTable)
-        for title, width in (("GUEST", 12), ("STATE", 14), ("WHEN", 16), ("WHAT", None)):
-            table.add_column(title, width=width)
         self.set_interval(LOOK_EVERY_S, self._look)
         await self._look()
-        table.focus()
+        self.query_one(DataTable).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Other columns may fit, in other widths."""
+        self._is_narrow = event.size.width < NARROW
+        self._drawn = []
+        self._draw()
+
+    def _columns(self) -> tuple[tuple[str, int], ...]:
+        """Titles and widths; the last one has what is left, so that a longer text is cut with an ellipsis."""
+        kept = (("GUEST", 12), ("STATE", 15), *(() if self._is_narrow else (("WHEN", 16),)))
+        taken = sum(width + CELL_PADDING for _, width in kept) + CELL_PADDING
+        taken += self.query_one(DataTable).styles.scrollbar_size_vertical
+        return *kept, ("WHAT", max(self.size.width - taken, 1))
 
     async def _look(self) -> None:
         self._jobs = await asyncio.to_thread(self._list.look)
@@ -118,29 +135,39 @@ class JobsScreen(Screen[None]):
             chosen, names = self._row(), [_name(row) for row in rows]
             at = names.index(_name(chosen)) if chosen is not None and _name(chosen) in names else table.cursor_row
             self._rows, self._drawn = rows, words
-            table.clear()
+            table.clear(columns=True)
+            for title, width in self._columns():
+                table.add_column(title, width=width)
             for row, cells in zip(rows, words, strict=True):
-                style = styles_of(self.app.theme_variables)[_tone(row)]
-                table.add_row(*(Text(cell, style if at == 1 else "") for at, cell in enumerate(cells)))
+                table.add_row(*self._cells(row, cells))
             table.move_cursor(row=min(at, len(rows) - 1))
         self._rows = rows
         self._draw_under_cursor()
 
+    def _cells(self, row: Job | tuple[str, Leftover], words: tuple[str, ...]) -> list[Text]:
+        style = styles_of(self.app.theme_variables)[_tone(row)]
+        shown = [each for at, each in enumerate(words) if not (self._is_narrow and at == WHEN)]
+        return [
+            Text(each, style if at == 1 else "", no_wrap=True, overflow="ellipsis") for at, each in enumerate(shown)
+        ]
+
     @on(DataTable.RowHighlighted)
     def _draw_under_cursor(self) -> None:
         row = self._row()
-        text = Text()
+        texts: tuple[Text, ...] = ()
         if isinstance(row, Job):
-            text.append(f"{printable(headline(row.state))}\n")
-            text.append(f"{printable(row.doing)}\n")
-            text.append(f"{printable(row.folder) or 'no copy'}\n", "dim")
             hint = "enter shows it" if row.word is not JobWord.STRANDED else "its guest needs rescue: see the top rows"
             hint += "; R: verify, look inside, restore" if row.saved is not None else ""
-            text.append(hint, "dim")
+            at = f"{stamp_words(row.run.plan.stamp)}  " if self._is_narrow else ""
+            texts = (
+                Text(printable(headline(row.state))),
+                Text(printable(f"{at}{row.doing}")),
+                Text(printable(row.folder) or "no copy", "dim"),
+                Text(hint, "dim"),
+            )
         elif row is not None:
-            text.append(f"{printable(row[1].explanation)}\n")
-            text.append("enter shows what can be done", "dim")
-        self.query_one("#under-cursor", Static).update(text)
+            texts = (Text(printable(row[1].explanation)), Text("enter shows what can be done", "dim"))
+        self.query_one("#under-cursor", FewLines).show(*texts)
         saved = row.saved if isinstance(row, Job) else None
         goes_on = isinstance(row, Job) and not row.state.ended
         if (saved, goes_on) != (self._saved, self._goes_on):

@@ -13,12 +13,16 @@ from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.line import LineScreen
 from tui.screens.power import PowerScreen, consequence, question
+from tui.screens.used_marks import take_marks_away
 
 
 async def change_power(
     app: App[None], hosts: Mapping[str, Host], guests: tuple[Guest, ...], act: PowerAct | None = None
 ) -> None:
-    """Ask what to do unless `act` says so, ask whether to, do it on each guest that it makes sense for, and tell."""
+    """Ask what to do unless `act` says so, ask whether to, do it on each guest that it makes sense for, and tell.
+
+    Marks on the guests are used up by what is meant, and stay where the user turned back.
+    """
     act = act or await app.push_screen_wait(PowerScreen(guests))
     if act is None:
         return
@@ -28,6 +32,7 @@ async def change_power(
         return
     if not await _is_meant(app, act, able):
         return
+    take_marks_away(app, guests)
     for guest in able:
         try:
             done = await carry_out(hosts[guest.id.host], guest, act)

@@ -30,7 +30,7 @@ from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
 from tui.widgets.presence import is_left
-from tui.widgets.run_pane import RunPane
+from tui.widgets.run_pane import RunPane, afterwards
 
 
 class RestoreRunScreen(Screen[tuple[str, ...]]):
@@ -65,7 +65,7 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         yield Static(
             Text(f"Restore of {printable(plan.source, 40)}, {plan.way}: {printable(plan.guest, 40)}"), id="title"
         )
-        yield RunPane()
+        yield RunPane(afterwards(plan))
         with Horizontal(classes="buttons"):
             yield ChangingButton("Cancel the restore", id="cancel", read_only=self._read_only)
             yield ChangingButton("Restore it all the same", id="insist", read_only=self._read_only)

@@ -36,7 +36,10 @@ KEYS = "Enter in the first line checks at once and changes nothing; tab goes on,
 
 
 class TargetScreen(Screen[bool]):
-    """Leads from the choice of a target to the review of a plan; who inherits from it plans and begins."""
+    """Leads from the choice of a target to the review of a plan; who inherits from it plans and begins.
+
+    Dismissed with whether a backup was `begun`.
+    """
 
     WHERE = Where.BACKUP
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,6 +53,7 @@ class TargetScreen(Screen[bool]):
         super().__init__()
         self.read_only = read_only
         self._folder = folder
+        self.begun = False
         self._to_make: Path | None = None
 
     def choosing(self, what: Sequence[Widget]) -> ComposeResult:
@@ -164,7 +168,7 @@ class TargetScreen(Screen[bool]):
         if self.query_one(ContentSwitcher).current == "review":
             self.choose()
         else:
-            self.dismiss(False)
+            self.dismiss(self.begun)
 
 
 def _refuse_hopeless(folder: Path) -> None:

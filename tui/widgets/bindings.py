@@ -17,21 +17,22 @@ def key_word(key: str) -> str:
 def bindings(where: Where, *, priority: bool = False, first: frozenset[str] = frozenset()) -> list[BindingType]:
     """The bindings of one screen; with `priority` they win over the focused widget's own, as do the actions `first`.
 
-    Such a key is dealt with before the next one goes to whatever has the focus then.
+    Such a key is dealt with before the next one goes to whatever has the focus then. Each key is a binding of its own:
+    the footer shows the first one that the focused widget does not take for itself.
     """
     return [
         Binding(
-            ",".join(command.keys),
+            key,
             command.action,
             command.label,
             show=command.footer,
-            key_display=key_word(command.keys[0]),
+            key_display=key_word(key),
             tooltip=command.help,
             id=command.id,
             priority=priority or command.action in first,
         )
         for command in commands_on(where)
-        if command.keys
+        for key in command.keys
     ]
 
 

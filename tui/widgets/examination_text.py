@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from tui.doctor.findings import Finding, Outcome
-from tui.doctor.remedies import Fix, OurFix
+from tui.doctor.fixes import Fix, OurFix
 from tui.doctor.report import GLYPHS
 from tui.doctor.verdict import Examination
 from tui.model.guest import Happening

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from rich.text import Text
@@ -11,6 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Static
 
+from tui.doctor.booting import booting_left_s
 from tui.fleet import words
 from tui.fleet.details import Section, asked_sections, known_sections
 from tui.hosts.port import Host
@@ -100,6 +102,8 @@ class GuestDetails(Vertical):
             self._drawn = texts
             self.query_one("#title", Static).update(texts[0])
             self.query_one("#sections", Static).update(texts[1])
+            if self._guest is not None and (left_s := booting_left_s(self._guest, time.time())):
+                self._due.append(self.set_timer(left_s, self._draw))  # the advice to wait holds until then
 
     def _title(self, guest: Guest) -> Text:
         state = guest.agent.state

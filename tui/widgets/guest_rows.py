@@ -24,6 +24,8 @@ from tui.widgets.tones import AGENT_TONES, POWER_TONES, styles_of
 
 AGE_TICK_S = 1.0
 LEFT_MARGIN = 1
+CURSOR = "›"
+"""In the margin of the row under the cursor, whose colour alone would be lost where there are no colours."""
 
 
 class GuestRows(ScrollView, can_focus=True):
@@ -154,9 +156,11 @@ class GuestRows(ScrollView, can_focus=True):
         guest = self._guests[place]
         cells = self._cells(guest, time.time())
         self._drawn[y] = (guest.id, cells)
+        margin = " " * LEFT_MARGIN
         if place == self._cursor:
             base = base + self.get_component_rich_style("rows--cursor")
-        segments = [Segment(" " * LEFT_MARGIN, base)]
+            margin = CURSOR
+        segments = [Segment(margin, base)]
         for column, text, style in zip(self._columns, cells, self._styles(guest), strict=True):
             segments.append(Segment(fit(text, column.width), base + style))
             segments.append(Segment(" " * CELL_PADDING, base))

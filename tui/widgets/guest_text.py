@@ -10,6 +10,7 @@ from rich.text import Text
 from tui.backup.attention import at_work
 from tui.backup.runstate import RunState
 from tui.backup.telling import headline
+from tui.doctor.booting import booting_left_s
 from tui.doctor.reasons import next_step
 from tui.fleet import words
 from tui.fleet.fleet import Fleet, HostStatus, Link
@@ -78,12 +79,12 @@ def why_empty(fleet: Fleet, view: ListView) -> Text:
 
 def guest_lines(
     guest: Guest, backup: RunState | None, styles: dict[str, str], command: str = "", *, read_only: bool = False
-) -> Text:
-    """Three lines at most: state and reason, then what is at work there (`command` as typed), else the way on.
+) -> tuple[Text, Text]:
+    """State and reason, then what is at work there (`command` as typed), else the way on.
 
     `read_only` is about the guest's host, which lets this user only look.
     """
-    text = Text(overflow="ellipsis")
+    text = Text()
     text.append(printable(guest.name, 40), "bold")
     text.append(f"  {words.GLYPHS[guest.agent.state]} {guest.agent.state}", styles[AGENT_TONES[guest.agent.state]])
     if guest.agent.since is not None:
@@ -94,15 +95,11 @@ def guest_lines(
     for badge in missing:
         text.append(f"  ⊘ {badge}", styles["warning"])
     if backup is not None:
-        text.append(f"\n▸ {printable(headline(backup))}; b shows it", styles["primary"])
-        return text
+        return text, Text(f"▸ {printable(headline(backup))}; b shows it", styles["primary"])
     if command:
-        text.append(f"\n▸ running {printable(command, 60)}; enter shows it", styles["primary"])
-        return text
+        return text, Text(f"▸ running {printable(command, 60)}; enter shows it", styles["primary"])
     if read_only:
-        text.append(f"\n{READ_ONLY}", styles["warning"])
-        return text
-    step = next_step(guest.agent.state)
+        return text, Text(READ_ONLY, styles["warning"])
+    step = next_step(guest.agent.state, booting=booting_left_s(guest, time.time()) > 0)
     well = f"{'D tells what it lacks, ' if missing else ''}enter opens its console, b backs it up, i tells more."
-    text.append(f"\n{f'{step} D tells more.' if step else well}", "dim")
-    return text
+    return text, Text(f"{step} D tells more." if step else well, "dim")

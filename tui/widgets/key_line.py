@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
-HELP_ACTION = "help"
-_PADDING = 3
-"""Cells around a key and its label."""
+HELP_ACTION, QUIT_ACTION = "help", "quit"
+_PADDING = 2
+"""Cells between a key and its label, and after that; the last key needs none after it."""
 
 
 def fitting(widths: Sequence[int], room: int) -> int:
@@ -25,17 +25,17 @@ def fitting(widths: Sequence[int], room: int) -> int:
 
 
 class KeyLine(Footer):
-    """A footer that never cuts a key in two; at its end are always the way back and the help, which lists them all."""
+    """A footer that never cuts a key in two; at its end are always the way out and the help, which lists them all."""
 
     def __init__(self) -> None:
-        super().__init__(show_command_palette=False)
+        super().__init__(show_command_palette=False, compact=True)
 
     def compose(self) -> ComposeResult:
         """The keys that have room, in the order of the table of commands."""
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         last = [key for key in keys if _is_kept(key)]
         others = [key for key in keys if not _is_kept(key)]
-        room = self.app.size.width - sum(map(_width, last))
+        room = self.app.size.width + 1 - sum(map(_width, last))
         yield from others[: fitting([_width(key) for key in others], room)]
         yield from last
 
@@ -45,7 +45,7 @@ class KeyLine(Footer):
 
 
 def _is_kept(key: FooterKey) -> bool:
-    return key.action == HELP_ACTION or key.key == "escape"
+    return key.action in (HELP_ACTION, QUIT_ACTION) or key.key == "escape"
 
 
 def _width(key: FooterKey) -> int:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui.backup.journal import RunStage
-from tui.backup.restore.plan import RestoreWay
+from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
 from tui.backup.telling import headline, overlay_facts
 from tui.model.text import printable
 from tui.widgets.step_bars import StepBars
 from tui.widgets.tones import styles_of
 
-AFTERWARDS: dict[RestoreWay, str] = {
-    RestoreWay.CLONE: (
-        "Start it with p in the list of guests. Once its addresses are changed, raise its links:\n"
-        "virsh domiflist GUEST, then virsh domif-setlink GUEST INTERFACE up."
-    ),
+_AFTERWARDS: dict[RestoreWay, str] = {
     RestoreWay.IN_PLACE: "Start it with p in the list of guests, and look. Undo puts back what it had before.",
     RestoreWay.DISK: "The backup itself is as it was.",
     RestoreWay.ATTACH: (
@@ -28,13 +26,34 @@ AFTERWARDS: dict[RestoreWay, str] = {
     ),
     RestoreWay.BOOT_TEST: "The result is kept beside the backup, and shown in the list of backups.",
 }
-"""What to do next once a restore is done."""
+
+
+def afterwards(plan: RestorePlan) -> str:
+    """What to do next once a restore is done, in lines; its commands can be pasted."""
+    if plan.way is not RestoreWay.CLONE:
+        return _AFTERWARDS[plan.way]
+    start = "Start it with p in the list of guests."
+    if not plan.link_down:
+        return start
+    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
+    return (
+        f"{start} Once its addresses are changed, list its interfaces and raise the link of each:\n"
+        f"  {virsh} domiflist {guest}\n"
+        f"  {virsh} domif-setlink {guest} INTERFACE up"
+    )
 
 
 class RunPane(VerticalScroll):
-    """Draws a `RunState`, and below it what to do next; what comes before its parts are there waits for them."""
+    """Draws a `RunState`; what comes before its parts are there waits for them.
+
+    `next_words` are lines on what to do once a restore is done.
+    """
 
     _state: RunState | None = None
+
+    def __init__(self, next_words: str = "") -> None:
+        super().__init__()
+        self._next_words = next_words
 
     def compose(self) -> ComposeResult:
         """The four parts."""
@@ -58,10 +77,10 @@ class RunPane(VerticalScroll):
         self.query_one(StepBars).show(state)
         lines = "\n".join(printable(line) for line in overlay_facts(state))
         self.query_one("#overlays", Static).update(Text(lines, "dim"))
-        self.query_one("#outcome", Static).update(_outcome(state, styles))
+        self.query_one("#outcome", Static).update(_outcome(state, self._next_words, styles))
 
 
-def _outcome(state: RunState, styles: dict[str, str]) -> Text:
+def _outcome(state: RunState, next_words: str, styles: dict[str, str]) -> Text:
     text = Text()
     if state.error is not None:
         text.append(f"\n✗ {printable(state.error.title)}\n", styles["error"])
@@ -71,15 +90,16 @@ def _outcome(state: RunState, styles: dict[str, str]) -> Text:
     for shortfall in state.shortfalls:
         text.append(f"\n! {printable(shortfall)}\n", styles["warning"])
     if state.exit_code in (EXIT_DONE, EXIT_LESS):
-        _append_result(text, state, styles)
+        _append_result(text, state, next_words, styles)
     elif not state.ended:
         text.append("\nThis goes on when you leave the screen or the program.\n", "dim")
     return text
 
 
-def _append_result(text: Text, state: RunState, styles: dict[str, str]) -> None:
+def _append_result(text: Text, state: RunState, next_words: str, styles: dict[str, str]) -> None:
     if state.way is None:
         text.append(f"\nSaved in {printable(str(state.result))}\n", styles["success"])
         text.append("How to restore: R, here or in the list of guests, or RESTORE.md in that folder.\n", "dim")
     elif state.stage is not RunStage.UNDONE:
-        text.append(f"\n{AFTERWARDS[state.way]}\n")
+        lines = "\n".join(printable(line) for line in next_words.splitlines())
+        text.append(f"\n{lines}\n")
