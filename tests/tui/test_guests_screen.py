@@ -123,7 +123,7 @@ async def test_what_is_typed_in_one_go_after_the_filters_key_goes_into_the_filte
         await until(pilot, lambda: app.screen.query_one("#filter", Input).value == "web/")
         assert isinstance(app.screen, GuestsScreen)
         await pilot.press("backspace")
-        await until(pilot, lambda: text_of(app, "#hosts").endswith("1/10 guests match web   "))
+        await until(pilot, lambda: text_of(app, "#hosts").startswith("1/10 guests match web   "))
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
@@ -216,7 +216,9 @@ def test_a_lost_host_keeps_its_rows_and_says_why(snap_compare: SnapCompare) -> N
     app = QgaTui(())
 
     async def show(pilot: Pilot[None]) -> None:
-        app.fleet = replace(sample.every_state(), hosts=sample.fleet(link=Link.LOST).hosts)
+        why = "Cannot connect to kvm7: no libvirt daemon listens there. Start the daemon: systemctl start libvirtd."
+        lost = replace(sample.fleet(link=Link.LOST).hosts[0], why=why)
+        app.fleet = replace(sample.every_state(), hosts=(lost,))
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=show)
@@ -283,3 +285,23 @@ async def test_the_details_of_a_guest_in_backup_ask_neither_it_nor_its_host(tmp_
         await pilot.press("r")
         await until(pilot, lambda: "Not asked for more: a backup is at work on it" in text_of(app, "#sections"))
         assert hosts[0].calls["blockInfo"] == 0
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_lost_hosts_say_why_beside_the_guests_of_others_and_cut_no_count_away(size: tuple[int, int]) -> None:
+    why = "Cannot connect to backup: there is no host of that name. Check the name in the URI."
+    fleet = sample.fleet(sample.guest("web1", AgentState.RESPONDING), hosts=("kvm7", "archive", "backup"))
+    for name in ("archive", "backup"):
+        fleet = fleet.with_host(replace(fleet.host(name), link=Link.LOST, since=0.0, why=why))
+    app = QgaTui((), read_only=True)
+    async with app.run_test(size=size) as pilot:
+        app.fleet = fleet
+        await pilot.press("space")
+        await pilot.pause()
+        assert text_of(app, "#hosts").startswith("read-only   1 guest   1 marked   ✗ archive lost since")
+        told = text_of(app, "#lost")
+        assert "✗ archive: Cannot connect" in told
+        assert "✗ backup: Cannot connect" in told
+        app.fleet = sample.fleet(sample.guest("web1", AgentState.RESPONDING))
+        await pilot.pause()
+        assert not app.screen.query_one("#lost").display

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tui.fleet.columns import DEFAULT_KEYS, fitting
+from tui.fleet.columns import ALL, DEFAULT_KEYS, cell, fitting
 from tui.fleet.fleet import (
     TIMELINE_LENGTH,
     Fleet,
@@ -18,7 +18,7 @@ from tui.fleet.fleet import (
 from tui.fleet.liveness import LivenessPolicy, pause_s
 from tui.fleet.words import age, ping
 from tui.model.events import AgentPortClosed, AgentPortOpened
-from tui.model.guest import AgentState, Channel, DomainFacts, Guest, PowerState
+from tui.model.guest import AgentFacts, AgentState, Channel, DomainFacts, Guest, PowerState
 from tui.model.probe import Answered, Silence, Unanswered
 
 OPEN = DomainFacts("u1", "web1", PowerState.RUNNING, "booted", Channel.OPEN)
@@ -127,6 +127,20 @@ def test_columns_fit_and_the_guest_and_its_agent_always_stay(width: int, several
     assert {"name", "agent"} <= {column.key for column in columns}
     if width >= 40:
         assert sum(column.width + 2 for column in columns) <= width
+
+
+@pytest.mark.parametrize("key", ["cpu", "version", "autostart", "memory", "vcpus"])
+@pytest.mark.parametrize("width", [79, 99, 119])
+def test_a_column_that_a_user_adds_is_shown_before_those_that_are_there_anyway(key: str, width: int) -> None:
+    columns = fitting((*DEFAULT_KEYS, key), width, several_hosts=False)
+    assert columns[-1].key == key
+    assert sum(column.width + 2 for column in columns) <= width
+
+
+def test_a_guest_with_blocked_commands_carries_a_sign_in_every_width() -> None:
+    blocked = replace(guest(), agent_facts=AgentFacts(version="9", blocked=frozenset({"guest-exec"})))
+    assert cell(blocked, ALL["name"], 0.0).startswith("⊘ ")
+    assert not cell(guest(), ALL["name"], 0.0).startswith("⊘ ")
 
 
 def test_ages_and_pings_read_like_a_persons() -> None:

@@ -15,6 +15,7 @@ from tui.model.text import Shown, printable
 CELL_PADDING = 2
 MARK = "✔ "
 BUSY = "▸ "
+BLOCKED = "⊘ "
 _VERSION_DIGITS = 9
 """Digits of a part of a version that count when it is sorted: a guest may send any number of them."""
 
@@ -148,16 +149,16 @@ FILLER_MIN_WIDTH = 24
 
 
 def fitting(keys: tuple[str, ...], width: int, *, several_hosts: bool) -> tuple[Column, ...]:
-    """The chosen columns that fit `width` cells, the least important dropped first.
+    """The chosen columns that fit `width` cells: the guest and its agent, then what a user added, then by importance.
 
     What is left goes to the column without a width of its own, else to the guest's name.
     """
-    chosen = [ALL[key] for key in keys if several_hosts or key != "host"]
-    while _needed(chosen) > width:
-        droppable = [column for column in chosen if column.key not in ALWAYS_SHOWN]
-        if not droppable:
-            break
-        chosen.remove(max(droppable, key=lambda column: column.priority))
+    wanted = [ALL[key] for key in keys if several_hosts or key != "host"]
+    chosen: list[Column] = []
+    for column in sorted(wanted, key=_rank):
+        if column.key in ALWAYS_SHOWN or _needed([*chosen, column]) <= width:
+            chosen.append(column)
+    chosen.sort(key=wanted.index)
     left = max(width - _needed(chosen), 0)
     filler = next((column.key for column in chosen if column.width == 0), "name")
     return tuple(
@@ -166,11 +167,17 @@ def fitting(keys: tuple[str, ...], width: int, *, several_hosts: bool) -> tuple[
     )
 
 
+def _rank(column: Column) -> tuple[bool, bool, int]:
+    return (column.key not in ALWAYS_SHOWN, column.key in DEFAULT_KEYS, column.priority)
+
+
 def _needed(columns: list[Column]) -> int:
     return sum((column.width or FILLER_MIN_WIDTH) + CELL_PADDING for column in columns)
 
 
 def cell(guest: Guest, column: Column, now: float, *, marked: bool = False, busy: bool = False) -> Shown:
-    """The text of one cell; the guest's name carries the mark, and the sign of a command that runs there."""
+    """The text of one cell; the guest's name carries the mark, and the signs of a running command and a policy."""
     text = printable(column.text(guest, now), 200)
-    return Shown(MARK * marked + BUSY * busy + text) if column.key == "name" else text
+    if column.key != "name":
+        return text
+    return Shown(MARK * marked + BUSY * busy + BLOCKED * bool(badges(guest.agent_facts)) + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -28,8 +29,10 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
         Binding("k", "cursor(-1)", show=False),
     ]
 
-    def __init__(self, chosen: tuple[str, ...]) -> None:
+    def __init__(self, chosen: tuple[str, ...], fitting: Callable[[tuple[str, ...]], frozenset[str]]) -> None:
+        """`fitting` tells which of some columns the list has room for now."""
         super().__init__()
+        self._fitting = fitting
         self._keys = [*chosen, *(key for key in columns.ALL if key not in chosen)]
         self._shown = set(chosen)
 
@@ -37,8 +40,8 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
         """The list of all columns."""
         with Vertical(id="dialog"):
             yield Static(Text("Columns of the guest list", "bold"))
-            yield OptionList()
             yield Static(Text("space shows or hides, J and K move, enter is done, esc leaves it as it was", "dim"))
+            yield OptionList()
 
     def on_mount(self) -> None:
         """Draw the list."""
@@ -46,8 +49,17 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
 
     def _draw(self, cursor: int) -> None:
         options = self.query_one(OptionList)
-        options.set_options(Option(Text(f"{'✔' if key in self._shown else ' '} {_words(key)}")) for key in self._keys)
+        fitting = self._fitting(self._chosen())
+        options.set_options(Option(self._line(key, has_room=key in fitting)) for key in self._keys)
         options.highlighted = cursor
+
+    def _line(self, key: str, *, has_room: bool) -> Text:
+        is_shown = key in self._shown
+        line = Text(f"{'✔' if is_shown else ' '} {columns.ALL[key].title:<8} {_MEANINGS[key]}")
+        return line.append("  no room now", "dim") if is_shown and not has_room else line
+
+    def _chosen(self) -> tuple[str, ...]:
+        return tuple(key for key in self._keys if key in self._shown)
 
     def _cursor(self) -> int:
         return self.query_one(OptionList).highlighted or 0
@@ -74,7 +86,7 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
 
     def action_done(self) -> None:
         """Take it."""
-        self.dismiss(tuple(key for key in self._keys if key in self._shown))
+        self.dismiss(self._chosen())
 
     def action_give_up(self) -> None:
         """Leave it."""
@@ -97,7 +109,3 @@ _MEANINGS = {
     "cpu": "processor use of the last seconds",
     "reason": "why the agent is so, what is blocked",
 }
-
-
-def _words(key: str) -> str:
-    return f"{columns.ALL[key].title:<8} {_MEANINGS[key]}"

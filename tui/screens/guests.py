@@ -32,12 +32,22 @@ from tui.widgets.few_lines import FewLines
 from tui.widgets.guest_details import GuestDetails
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.guest_table import GuestTable
-from tui.widgets.guest_text import guest_lines, hosts_line, why_empty, why_unasked
+from tui.widgets.guest_text import (
+    backup_words,
+    count_words,
+    guest_lines,
+    host_words,
+    why_empty,
+    why_lost,
+    why_unasked,
+)
 from tui.widgets.key_line import KeyLine
 from tui.widgets.tones import styles_of
 
 CURSOR_REST_S = 0.4
 """Seconds the cursor has to stay on a guest before its agent is asked."""
+MOST_LOST_LINES = 4
+"""Lines in which lost hosts say why they are lost."""
 BESIDE_AFTER_S = 0.1
 """Seconds the cursor has to stay on a guest before its details are drawn beside the list."""
 BESIDE_WIDTH = 120
@@ -68,6 +78,7 @@ class GuestsScreen(WishesScreen):
     def compose(self) -> ComposeResult:
         """Hosts above, table, the guest under the cursor beside and below it."""
         yield Static(id="hosts")
+        yield FewLines(id="lost")
         yield Static(id="banner")
         with Horizontal(id="middle"):
             yield GuestTable()
@@ -91,7 +102,11 @@ class GuestsScreen(WishesScreen):
     @on(GuestRows.ColumnsFitted)
     def _columns_fitted(self) -> None:
         self.query_one(GuestTable).show_titles(self.view)
-        self.post_message(self.ColumnsShown(frozenset(column.key for column in self.rows.columns)))
+        self._tell_what_is_looked_at()
+
+    def _tell_what_is_looked_at(self) -> None:
+        keys = {column.key for column in self.rows.columns}
+        self.post_message(self.ColumnsShown(frozenset(keys | ({"address"} if self.view.filter else set()))))
 
     def watch_fleet(self) -> None:
         """Draw the next fleet."""
@@ -100,6 +115,8 @@ class GuestsScreen(WishesScreen):
     def watch_view(self, before: ListView, view: ListView) -> None:
         """Draw the list another way, and keep what is worth keeping."""
         self._draw()
+        if self.is_mounted and bool(before.filter) is not bool(view.filter):
+            self._tell_what_is_looked_at()
         if replace(before, filter="", marked=frozenset()) != replace(view, filter="", marked=frozenset()):
             keep_view(view)
 
@@ -139,15 +156,15 @@ class GuestsScreen(WishesScreen):
 
     def _draw_hosts(self) -> None:
         styles = styles_of(self.app.theme_variables)
-        line = hosts_line(self.fleet, self.view, self.rows.row_count, styles)
-        waiting = sum(bool(state.waits_behind) for state in self.backups.values())
-        if running := len(self.backups) - waiting:
-            line.append(f"▸ {running} backup{'s' if running != 1 else ''} running   ")
-        if waiting:
-            line.append(f"· {waiting} waiting   ", "dim")
-        if self.read_only:
-            line.append("read-only", styles["warning"])
+        line = Text("read-only   " if self.read_only else "", styles["warning"], no_wrap=True, overflow="ellipsis")
+        line.append_text(count_words(self.fleet, self.view, self.rows.row_count, styles))
+        line.append_text(backup_words(self.backups)).append_text(host_words(self.fleet, styles))
         self.query_one("#hosts", Static).update(line)
+        lost = self.query_one("#lost", FewLines)
+        whys = why_lost(self.fleet, styles)
+        lost.display = bool(whys)
+        lost.styles.height = min(2 * len(whys), MOST_LOST_LINES)
+        lost.show(*whys)
 
     def _draw_under_cursor(self) -> None:
         guest = self.under_cursor

@@ -123,4 +123,4 @@ class ViewScreen(Screen[None]):
             if keys is not None:
                 self.view = replace(self.view, columns=keys)
 
-        self.app.push_screen(ColumnsScreen(self.view.columns), choose)
+        self.app.push_screen(ColumnsScreen(self.view.columns, self.rows.fitting), choose)

@@ -112,9 +112,16 @@ class GuestRows(ScrollView, can_focus=True):
     def _layout(self) -> tuple[object, ...]:
         return (self._columns, len(self._guests))
 
-    def _fit_columns(self) -> None:
+    def fitting(self, keys: tuple[str, ...]) -> frozenset[str]:
+        """Which of some columns there is room for now."""
+        return frozenset(column.key for column in self._fitted(keys))
+
+    def _fitted(self, keys: tuple[str, ...]) -> tuple[Column, ...]:
         width = (self.size.width or self.app.size.width) - LEFT_MARGIN
-        columns = fitting(self._view.columns, width, several_hosts=len(self._fleet.hosts) > 1)
+        return fitting(keys, width, several_hosts=len(self._fleet.hosts) > 1)
+
+    def _fit_columns(self) -> None:
+        columns = self._fitted(self._view.columns)
         if columns != self._columns:
             self._columns = columns
             self.post_message(self.ColumnsFitted())

@@ -26,22 +26,41 @@ READ_ONLY = (
 )
 
 
-def hosts_line(fleet: Fleet, view: ListView, shown: int, styles: dict[str, str]) -> Text:
-    """Each host with its link, then how many guests are shown and marked."""
-    line = Text(no_wrap=True, overflow="ellipsis")
-    for host in fleet.hosts:
-        line.append(f"{LINK_GLYPHS[host.link]} ", styles[LINK_TONES[host.link]])
-        line.append(printable(host.name, 40), "bold")
-        line.append(f" {_link_words(host)}   ", "dim")
+def count_words(fleet: Fleet, view: ListView, shown: int, styles: dict[str, str]) -> Text:
+    """How many guests are shown and marked."""
+    line = Text()
     total = len(fleet.guests)
     if view.filter:
         line.append(f"{shown}/{total} guests match {printable(view.filter, 40)}   ", styles["primary"])
     elif total:
         line.append(f"{total} guest{'s' if total != 1 else ''}   ", "dim")
     marked = len(view.marked & fleet.guests.keys())
-    if marked:
-        line.append(f"{marked} marked   ", styles["primary"])
+    return line.append(f"{marked} marked   " if marked else "", styles["primary"])
+
+
+def backup_words(backups: Mapping[str, RunState]) -> Text:
+    """How many backups run and wait."""
+    waiting = sum(bool(state.waits_behind) for state in backups.values())
+    line = Text()
+    if running := len(backups) - waiting:
+        line.append(f"▸ {running} backup{'s' if running != 1 else ''} running   ")
+    return line.append(f"· {waiting} waiting   " if waiting else "", "dim")
+
+
+def host_words(fleet: Fleet, styles: dict[str, str]) -> Text:
+    """Each host with its link, the lost ones first."""
+    line = Text()
+    for host in sorted(fleet.hosts, key=lambda each: each.link is not Link.LOST):
+        line.append(f"{LINK_GLYPHS[host.link]} ", styles[LINK_TONES[host.link]])
+        line.append(printable(host.name, 40), "bold")
+        line.append(f" {_link_words(host)}   ", "dim")
     return line
+
+
+def why_lost(fleet: Fleet, styles: dict[str, str]) -> tuple[Text, ...]:
+    """Why each host that is lost is so, and what to do; none where an empty table says it."""
+    lost = [host for host in fleet.hosts if host.link is Link.LOST and host.why and fleet.guests]
+    return tuple(Text(f"✗ {printable(host.name, 40)}: {printable(host.why)}", styles["error"]) for host in lost)
 
 
 def _link_words(host: HostStatus) -> str:
