@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.backup_values import a_plan
@@ -68,6 +68,7 @@ def test_a_folder_of_any_name_makes_a_pool_of_plain_xml() -> None:
         max_size=5,
     )
 )
+@settings(deadline=None, max_examples=40)
 def test_a_download_in_pieces_of_any_size_becomes_the_same_bytes(
     parts: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

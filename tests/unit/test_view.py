@@ -98,7 +98,7 @@ def test_marks_by_pattern_are_shell_patterns_on_names() -> None:
 
 def test_a_badge_tells_what_the_policy_blocks() -> None:
     assert columns.cell(WEB, columns.ALL["reason"], 0.0) == "answered the last ping · no exec"
-    assert columns.cell(WEB, columns.ALL["name"], 0.0, marked=True) == "✔ Web1"
+    assert columns.cell(WEB, columns.ALL["name"], 0.0, marked=True) == "✔ ⊘ Web1"
     assert columns.cell(WEB, columns.ALL["address"], 0.0) == "192.0.2.7 agent"
 
 
