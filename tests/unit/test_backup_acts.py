@@ -61,7 +61,7 @@ class FakeLossyHost(LibvirtHost):
     async def shut_down(self, uuid: str, way: PowerWay) -> None:
         await self._ask_domain(uuid, shut_down_plainly)
 
-    async def undefine(self, uuid: str) -> None:
+    async def undefine(self, uuid: str, *, with_tpm: bool = False) -> None:
         await self._ask_domain(uuid, undefine_plainly)
 
 

@@ -9,9 +9,11 @@ from tui.backup.confinement import Confinement, confinement_of, denial_advice
 from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
 from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source, overlay_beside
-from tui.backup.preflight import checks_of
+from tui.backup.preflight import RED_TITLE, checks_of
 from tui.backup.reach import FileSystem
 from tui.backup.selection import choices_of
+from tui.backup.tpm import Tpm, TpmDevice
+from tui.backup.tpm_place import TpmEvidence
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend
 from tui.hosts.domain_xml import read_definition
@@ -100,7 +102,7 @@ def test_a_guest_that_is_well_may_be_backed_up() -> None:
         (with_first_image(shared_with=("web 2",)), "Disk vda"),
         (with_first_image(overlay_exists=True), "Disk vda"),
         (with_first_image(file_system=replace(SPACE, writable=False)), "Disk vda"),
-        (replace(WELL, has_tpm=True), "Not in this backup"),
+        (replace(WELL, tpm=TpmEvidence(TpmDevice("passthrough"), problem="elsewhere")), "Not in this backup"),
         (replace(WELL, agent=AgentEvidence(answers=True, frozen=True)), "Guest agent"),
         (replace(WELL, target_file_system=None), "Target"),
         (replace(WELL, target_file_system=replace(SPACE, writable=False)), "Target"),
@@ -258,6 +260,23 @@ def test_uefi_variables_that_can_be_read_are_kept_and_others_are_missed_by_name(
     (missed,) = [check for check in checks_of(PLAN, replace(WELL, nvram="/nvram/web.fd")) if check.next_step]
     assert missed.verdict is Verdict.FAILED
     assert missed.next_step.endswith("--accept nvram")
+
+
+def test_the_state_of_a_tpm_is_kept_and_what_goes_without_is_missed_by_name() -> None:
+    device = TpmDevice("emulator", secret="0a81")
+    state = Tpm("/swtpm/x/tpm2", "tpm2", 0, 0, "0700", ("tpm2-00.permall",))
+    for tpm, red in (
+        (TpmEvidence(device, state), ""),
+        (TpmEvidence(device), ""),
+        (TpmEvidence(device, replace(state, secret="0a81")), "tpm-secret"),
+        (TpmEvidence(device, problem="this user may not read /swtpm/x/tpm2"), "tpm"),
+    ):
+        checks = checks_of(PLAN, replace(WELL, tpm=tpm))
+        assert [check.next_step for check in checks if check.title == RED_TITLE] == (
+            [f"Accept that by name: --accept {red}"] if red else []
+        )
+        kept = [check.verdict for check in checks if check.title == "TPM"]
+        assert kept == ([] if tpm.problem else [Verdict.PASSED])
 
 
 def test_snapshots_and_checkpoints_are_listed_by_name() -> None:

@@ -140,6 +140,33 @@ def libvirt_error(code: int, domain: int, text: str) -> libvirt.libvirtError:
     return error
 
 
+class FakeOldDomain:
+    """Stands for a domain of a libvirt that knows some flags of undefineFlags and refuses the others."""
+
+    def __init__(self, known: int) -> None:
+        self._known = known
+        self.undefined: list[int] = []
+
+    def undefineFlags(self, flags: int) -> None:  # noqa: N802 - libvirt's name
+        """As libvirt's server would."""
+        if flags & ~self._known:
+            raise libvirt_error(faults.INVALID_ARG, 10, f"unsupported flags (0x{flags & ~self._known:x})")
+        self.undefined.append(flags)
+
+
+@pytest.mark.parametrize(
+    ("known", "with_tpm", "flags"), [(0x7F, False, 0x48), (0x7F, True, 0x28), (0x1F, False, 0x08), (0x1F, True, 0x08)]
+)
+def test_a_guest_is_forgotten_with_or_without_its_tpm_as_far_as_libvirt_can(
+    known: int, with_tpm: bool, flags: int
+) -> None:
+    domain = FakeOldDomain(known)
+    questions.undefine(domain, with_tpm=with_tpm)
+    assert domain.undefined == [flags]
+    with pytest.raises(libvirt.libvirtError):
+        questions.undefine(FakeOldDomain(0), with_tpm=with_tpm)
+
+
 @pytest.mark.parametrize(
     ("code", "domain", "alive", "lost"),
     [

@@ -28,6 +28,7 @@ from tui.backup.reach import ImageLook, OverlaySize, Reach
 from tui.backup.reach_files import on_thread
 from tui.backup.restore_notes import restore_notes
 from tui.backup.room import RESERVE
+from tui.backup.tpm import TPM_FOLDER, state_files
 from tui.backup.watched import watched
 
 
@@ -144,12 +145,16 @@ def seal(
     plan, folder = capture.plan, capture.folder
     disks = {copy.target: Path(copy.file).name for copy in copies}
     folder.write("vm.clone.xml", clone_xml(record.stored_xml, disks, has_nvram=record.nvram is not None))
-    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram))
+    tpm = record.tpm
+    if tpm is not None:
+        tpm = replace(tpm, files=tuple(state_files(str(folder.partial / TPM_FOLDER))))
+    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram, tpm))
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
         "checkpoints": list(record.checkpoints),
         "nvram": asdict(record.nvram) if record.nvram is not None else None,
+        "tpm": asdict(tpm) if tpm is not None else None,
         "missing": list(record.missing),
         "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
     }

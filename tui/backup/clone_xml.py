@@ -39,6 +39,7 @@ def clone_xml(stored: str, copies: Mapping[str, str], *, has_nvram: bool = False
         _own_network(devices)
         _own_channels(devices)
         _own_displays(devices)
+        _own_tpm(devices)
         for tag in ("hostdev", "redirdev"):
             _remove(devices, tag)
     for element in root.iter():
@@ -81,6 +82,16 @@ def _own_disks(devices: ET.Element, copies: Mapping[str, str]) -> None:
             _remove(disk, "backingStore")
         else:
             devices.remove(disk)
+
+
+def _own_tpm(devices: ET.Element) -> None:
+    """An emulated TPM has its state where libvirt keeps it for the second guest's UUID; another one is the first's."""
+    for tpm in devices.findall("tpm"):
+        backend = tpm.find("backend")
+        if backend is None or backend.get("type") != "emulator":
+            devices.remove(tpm)
+        else:
+            _remove(backend, "source")
 
 
 def _own_network(devices: ET.Element) -> None:

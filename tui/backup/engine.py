@@ -6,6 +6,7 @@ bases stand still, or give the copy up; then merge, whatever happened before.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -30,6 +31,7 @@ from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
 from tui.backup.source import reach_of
+from tui.backup.tpm import keep_state
 from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
@@ -80,6 +82,8 @@ class Backup:
                 # Right after the moment of the snapshot, for the guest's firmware may write to it later.
                 if record.nvram is not None:
                     folder.keep_file(NVRAM_FILE, record.nvram.path)
+                if record.tpm is not None:
+                    await asyncio.to_thread(keep_state, folder, record.tpm.path)
         except NeedsRescueError as error:
             return self._end_in_rescue(error)
         except IncompleteSnapshotError as error:

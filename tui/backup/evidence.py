@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tui.agent.commands import ping
@@ -21,6 +22,7 @@ from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
 from tui.backup.reach_files import file_system
 from tui.backup.runs import active_run, find_any_run, worker_alive
+from tui.backup.tpm_place import TpmEvidence, look_at_tpm
 from tui.backup.users import image_names
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
@@ -88,7 +90,7 @@ class Evidence:
     managed_save: bool = False
     nvram: str = ""
     nvram_readable: bool = False
-    has_tpm: bool = False
+    tpm: TpmEvidence | None = None
     confinement: Confinement = UNCONFINED
     libvirt: str = ""
 
@@ -121,7 +123,9 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         managed_save=facts.power is PowerState.OFF and await host.has_managed_save(uuid),
         nvram=nvram,
         nvram_readable=bool(nvram) and is_local(host.uri) and await asyncio.to_thread(os.access, nvram, os.R_OK),
-        has_tpm=parse_tree(live).find("./devices/tpm") is not None,
+        tpm=await asyncio.to_thread(
+            partial(look_at_tpm, host.uri, live, name=facts.name, uuid=uuid, runs=facts.power is not PowerState.OFF)
+        ),
         confinement=confinement_of(live),
         libvirt=(await host.versions()).libvirt,
     )

@@ -59,11 +59,15 @@ class ResultFolder:
 
     def keep_file(self, name: str, source: str) -> None:
         """Copy a small file into the partial folder; raises OSError."""
+        self.keep_bytes(name, Path(source).read_bytes())
+
+    def keep_bytes(self, name: str, content: bytes) -> None:
+        """Write the bytes of a small file into the partial folder; raises OSError."""
         place = self.partial / name
         place.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         with place.open("xb") as file:
             place.chmod(PRIVATE_FILE)
-            file.write(Path(source).read_bytes())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         sync_folder(place.parent)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tui.backup.values import a_path, a_text_like, a_user
 from tui.hosts.domain_xml import parse_tree
 
 NVRAM_FILE = "nvram/vars.fd"
 """Their copy, in the folder of a backup."""
+_MODE = re.compile(r"[0-7]{3,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,12 @@ def look_at_nvram(path: str) -> Nvram:
     """The file as it is now; raises OSError."""
     status = Path(path).stat()
     return Nvram(path, status.st_uid, status.st_gid, f"{stat.S_IMODE(status.st_mode):04o}")
+
+
+def read_nvram(raw: Any) -> Nvram:
+    """What a manifest says of it; raises ValueError, KeyError and TypeError for what this program did not write."""
+    mode = int(a_text_like(raw["mode"], _MODE), 8)
+    return Nvram(a_path(raw["path"]), a_user(raw["owner"]), a_user(raw["group"]), f"{mode:04o}")
 
 
 def nvram_path(xml: str) -> str:

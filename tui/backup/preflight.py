@@ -10,6 +10,7 @@ from tui.backup.evidence import Evidence, ImageEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source
 from tui.backup.preflight_room import room_checks
 from tui.backup.selection import REMOVABLE, choices_of
+from tui.backup.tpm_place import TpmEvidence
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import mend
 from tui.model.guest import PowerState
@@ -171,9 +172,19 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
     if evidence.nvram and not evidence.nvram_readable:
         why = "this user may not read" if evidence.is_local else "another machine has"
         red["nvram"] = f"{why} {evidence.nvram}"
-    if evidence.has_tpm:
-        red["tpm"] = "the state of a TPM is kept by swtpm, out of this program's reach"
+    if evidence.tpm is not None:
+        red |= _red_tpm(evidence.tpm)
     return red
+
+
+def _red_tpm(tpm: TpmEvidence) -> dict[str, str]:
+    if tpm.problem:
+        return {"tpm": f"the guest's TPM, without which disks sealed to it stay locked: {tpm.problem}"}
+    if tpm.state is not None and tpm.state.secret:
+        return {
+            "tpm-secret": f"the TPM's state is encrypted with libvirt's secret {tpm.state.secret}, kept apart from it"
+        }
+    return {}
 
 
 def _red_list(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
@@ -194,6 +205,11 @@ def _media(evidence: Evidence) -> Iterator[Check]:
 def _firmware(evidence: Evidence) -> Iterator[Check]:
     if evidence.nvram and evidence.nvram_readable:
         yield passed("UEFI variables", f"kept right after the snapshot: {evidence.nvram}")
+    tpm = evidence.tpm
+    if tpm is not None and tpm.state is not None:
+        yield passed("TPM", f"its state is kept right after the snapshot: {tpm.state.path}")
+    elif tpm is not None and not tpm.problem:
+        yield passed("TPM", "it has no state yet: the guest was never started with it")
 
 
 def _confinement(evidence: Evidence) -> Iterator[Check]:

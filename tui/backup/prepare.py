@@ -15,6 +15,7 @@ from tui.backup.plan import BackupPlan
 from tui.backup.preflight import checks_of, red_list
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession
+from tui.backup.tpm import Tpm
 from tui.hosts.port import HostVersions
 from tui.model.guest import PowerState
 
@@ -32,6 +33,7 @@ class GuestRecord:
     paused: bool
     off: bool = False
     nvram: Nvram | None = None
+    tpm: Tpm | None = None
     missing: tuple[str, ...] = ()
 
 
@@ -62,6 +64,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
         paused=evidence.facts.power is PowerState.PAUSED,
         off=evidence.facts.power is PowerState.OFF,
         nvram=await asyncio.to_thread(look_at_nvram, evidence.nvram) if evidence.nvram_readable else None,
+        tpm=evidence.tpm.state if evidence.tpm is not None else None,
         missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
+from tui.backup import tpm_notes
 from tui.backup.clone_xml import DISKS_WORD, clone_name
 from tui.backup.folder import folder_name
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
 from tui.backup.nvram import NVRAM_FILE, Nvram
 from tui.backup.plan import BackupPlan
+from tui.backup.tpm import Tpm
 
 _MEANING = {
     Consistency.QUIESCED: "The guest's file systems were frozen by its agent when the disks were captured.",
@@ -20,9 +22,17 @@ _MEANING = {
 
 
 def restore_notes(
-    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport, nvram: Nvram | None = None
+    plan: BackupPlan,
+    folder: Path,
+    disks: tuple[CopiedDisk, ...],
+    freeze: FreezeReport,
+    nvram: Nvram | None = None,
+    tpm: Tpm | None = None,
 ) -> str:
-    """The text of RESTORE.md for the backup in `folder`; `nvram` is where the guest's UEFI variables were, if kept."""
+    """The text of RESTORE.md for the backup in `folder`.
+
+    `nvram` and `tpm` are where the guest's UEFI variables and its TPM's state were, if kept.
+    """
     return "\n".join(
         (
             f"# How to restore {_inline(plan.guest)}",
@@ -38,9 +48,9 @@ def restore_notes(
             "",
             *_block(f"cd {quote(str(folder))}", "sha256sum -c SHA256SUMS"),
             "",
-            *_second_guest(plan, folder, disks, nvram),
+            *_second_guest(plan, folder, disks, nvram, tpm),
             "",
-            *_in_place(plan, folder, disks, nvram),
+            *_in_place(plan, folder, disks, nvram, tpm),
             "",
         )
     )
@@ -53,7 +63,7 @@ def _left_out(plan: BackupPlan) -> tuple[str, ...]:
 
 
 def _second_guest(
-    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None
+    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None, tpm: Tpm | None
 ) -> tuple[str, ...]:
     name, virsh = clone_name(plan.guest), _virsh(plan)
     place = Path(disks[0].original).parent / folder_name(name)
@@ -63,15 +73,18 @@ def _second_guest(
         f"Starts the backup as {_inline(name)} beside the first guest. Its network links are down, for it has the",
         "first one's addresses; devices of the host and disks that are not in the backup are left out.",
         "Set `DISKS` to where the images shall be; the path must not contain `|`, `&` or a quotation mark.",
+        *tpm_notes.words_of(tpm),
         "",
         *_chain(
             f"cd {quote(str(folder))}",
+            *tpm_notes.states_setting(tpm, plan.uuid, plan.uri),
             f"DISKS={quote(str(place))}",
             'mkdir -m 711 "$DISKS"',
             *(_copy(disk, f'"$DISKS"/{quote(Path(disk.file).name)}') for disk in disks),
             *((_copy_nvram(nvram, f'"$DISKS"/{Path(NVRAM_FILE).name}'),) if nvram is not None else ()),
             f'(umask 077; sed "s|{DISKS_WORD}|$DISKS|g" vm.clone.xml > "$DISKS"/vm.xml)',
             f'{virsh} define "$DISKS"/vm.xml',
+            *tpm_notes.second_state(tpm, f"{virsh} domuuid {quote(name)}"),
             f"{virsh} start {quote(name)}",
         ),
         "",
@@ -83,7 +96,9 @@ def _second_guest(
     )
 
 
-def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None) -> tuple[str, ...]:
+def _in_place(
+    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None, tpm: Tpm | None
+) -> tuple[str, ...]:
     virsh, guest = _virsh(plan), quote(plan.guest)
     aside = f".before-restore-{plan.run_id}"
     return (
@@ -97,10 +112,12 @@ def _in_place(plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvr
         *_chain(
             f'[ "$(LC_ALL=C {virsh} domstate {guest})" = "shut off" ]',
             *(f"[ ! -e {quote(disk.original + aside)} ]" for disk in disks),
+            *tpm_notes.nothing_aside(tpm, plan.uuid, aside),
             f"{virsh} managedsave-remove {guest}",
             f"cd {quote(str(folder))}",
             *(command for disk in disks for command in _put_back(disk, aside)),
             *(_put_nvram_back(nvram, aside) if nvram is not None else ()),
+            *tpm_notes.state_put_back(tpm, plan.uuid, aside),
             f"{virsh} define vm.xml",
             f"{virsh} start {guest}",
         ),

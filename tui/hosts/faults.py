@@ -15,6 +15,7 @@ from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError, N
 INTERNAL_ERROR = 1
 NO_SUPPORT = 3
 INVALID_CONN = 6
+INVALID_ARG = 8
 OPERATION_DENIED = 29
 SYSTEM_ERROR = 38
 RPC = 39

@@ -83,9 +83,9 @@ class LibvirtHost(LibvirtLink):
         """Replace the stored definition; libvirt validates it first."""
         await self._ask(questions.define, xml)
 
-    async def undefine(self, uuid: str) -> None:
+    async def undefine(self, uuid: str, *, with_tpm: bool = False) -> None:
         """Forget the stored definition, and no file with it."""
-        await self._ask_domain(uuid, questions.undefine)
+        await self._ask_domain(uuid, questions.undefine, with_tpm=with_tpm)
 
     async def network_names(self) -> frozenset[str] | None:
         """The networks of libvirt, running or not."""

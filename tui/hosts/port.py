@@ -192,8 +192,11 @@ class Host(Protocol):
         """Replace the stored definition."""
         ...
 
-    async def undefine(self, uuid: str) -> None:
-        """Forget the stored definition; disks and UEFI variables stay where they are."""
+    async def undefine(self, uuid: str, *, with_tpm: bool = False) -> None:
+        """Forget the stored definition; disks and UEFI variables stay where they are.
+
+        So does the state of an emulated TPM, unless `with_tpm` wants it deleted; libvirt before 8.9 deletes it always.
+        """
         ...
 
     async def network_names(self) -> frozenset[str] | None:

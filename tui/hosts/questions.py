@@ -17,6 +17,8 @@ from tui.model.guest import Address, AddressSource, Channel, DomainFacts, PowerS
 
 RUN_METADATA_URI = "https://qga-tui.invalid/backup-run/1"
 RUN_METADATA_KEY = "qga-tui"
+UNDEFINE_TPM, UNDEFINE_KEEP_TPM = 32, 64
+"""VIR_DOMAIN_UNDEFINE_TPM and …_KEEP_TPM, which bindings built against libvirt before 8.9 lack."""
 
 
 def versions(connection: Any) -> HostVersions:
@@ -116,9 +118,16 @@ def autostart(domain: Any) -> bool:
     return bool(domain.isPersistent() and domain.autostart())
 
 
-def undefine(domain: Any) -> None:
-    """Forget the stored definition, and no file with it."""
-    domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+def undefine(domain: Any, *, with_tpm: bool) -> None:
+    """Forget the stored definition, and no file with it but, where that is wanted, the state of its TPM."""
+    tpm = UNDEFINE_TPM if with_tpm else UNDEFINE_KEEP_TPM
+    try:
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | tpm)
+    except libvirt.libvirtError as error:
+        # libvirt before 8.9 knows neither word.
+        if error.get_error_code() != faults.INVALID_ARG:
+            raise
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
 
 
 def network_names(connection: Any) -> frozenset[str] | None:

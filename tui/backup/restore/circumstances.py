@@ -19,6 +19,7 @@ from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePla
 from tui.backup.restore.saved import MANIFEST, SUMS, SavedBackup
 from tui.backup.restore.slots import free_slots
 from tui.backup.runs import active_run
+from tui.backup.tpm import holds_state_alone
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.port import Host, HostError, HostUnreachableError
 from tui.model.disk import Disk
@@ -40,6 +41,8 @@ class PlaceEvidence:
     users: tuple[str, ...] = ()
     is_in_backup: bool = False
     """The place is in the folder of a backup, which holds what was saved and nothing else."""
+    holds_more: bool = False
+    """A folder chosen for the state of a TPM has other files in it, which would be moved aside with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,9 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
     folder = Path(file.to).parent
     if plan.own_folder and str(folder) == plan.own_folder:
         folder = folder.parent
+    if file.is_folder:
+        # libvirt makes the folder of all states for the first guest with a TPM.
+        folder = next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK))
     names = (file.partial, *((file.aside,) if file.aside else ()))
     return PlaceEvidence(
         file=file,
@@ -119,6 +125,7 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
         folder=file_system(str(folder)),
         users=users.get(file.to, ()),
         is_in_backup=any((parent / MANIFEST).exists() and (parent / SUMS).exists() for parent in Path(file.to).parents),
+        holds_more=file.is_folder and not file.within and not holds_state_alone(file.to),
     )
 
 
@@ -224,7 +231,7 @@ async def _machine_misfits(host: Host, needs: Needs) -> tuple[Misfit, ...]:
     """What of virtualization, emulator, machine and processor this host cannot give, found by asking for less."""
     xml, problem = await _capabilities(host, needs.kind, needs.arch, needs.machine, needs.emulator)
     if xml:
-        return _cpu_misfits(needs, xml)
+        return (*_cpu_misfits(needs, xml), *tpm_misfits(needs, xml))
     xml, _ = await _capabilities(host, needs.kind, needs.arch, needs.machine, "")
     if xml and needs.emulator:
         path = (parse_tree(xml).findtext("path") or "").strip()
@@ -247,6 +254,14 @@ async def _capabilities(host: Host, kind: str, arch: str, machine: str, emulator
         raise
     except HostError as error:
         return "", error.original or error.one_line()
+
+
+def tpm_misfits(needs: Needs, xml: str) -> tuple[Misfit, ...]:
+    """An emulated TPM that the host's capabilities do not offer; a libvirt that tells nothing of TPMs lacks none."""
+    backends = parse_tree(xml).findall("./devices/tpm/enum[@name='backendModel']/value")
+    if needs.tpm is None or not needs.tpm.is_emulated or not backends or "emulator" in [b.text for b in backends]:
+        return ()
+    return (Misfit("TPM", "this host cannot emulate one: install the packages swtpm and swtpm-tools"),)
 
 
 def _cpu_misfits(needs: Needs, xml: str) -> tuple[Misfit, ...]:

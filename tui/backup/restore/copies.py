@@ -17,6 +17,8 @@ from tui.backup.meter import Meter
 from tui.backup.progress import Progress, Step
 from tui.backup.restore.plan import RestoredFile, RestorePlan
 from tui.backup.restore.saved import inside
+from tui.backup.restore.tpm_copy import copy_state, give_state
+from tui.backup.restore.verifying import OTHER_FILES
 from tui.backup.watched import watched
 from tui.hosts.lanes import Lane
 
@@ -35,7 +37,7 @@ class Copies:
         remarks: list[str] = []
         for file in self.plan.files:
             await self._copy(file)
-            remarks += await asyncio.to_thread(_give, file)
+            remarks += await asyncio.to_thread(give_state if file.is_folder else _give, file)
         return tuple(remarks)
 
     async def _copy(self, file: RestoredFile) -> None:
@@ -52,8 +54,12 @@ class Copies:
 
     async def _exactly(self, file: RestoredFile, source: str, meter: Meter) -> None:
         with closing(Lane(f"copy-{file.name}", 1)) as lane:
-            digest = await lane.call(copy_file, source, file.partial, meter)
-        if digest != file.sha256 and file.name not in self.plan.accepted:
+            if file.is_folder:
+                digest = await lane.call(copy_state, source, file, meter)
+            else:
+                digest = await lane.call(copy_file, source, file.partial, meter)
+        accepted_as = file.name if file.is_disk else OTHER_FILES
+        if digest != file.sha256 and accepted_as not in self.plan.accepted:
             raise BackupError(
                 "The backup is not what it was",
                 cause=f"{file.file}: its sum is {digest} instead of {file.sha256}",

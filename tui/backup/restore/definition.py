@@ -79,6 +79,7 @@ def _clone_changes(plan: RestorePlan, root: ET.Element) -> Iterator[ExplainedCha
     if root.find("./os/nvram") is not None:
         nvram = next((file.to for file in plan.files if file.name == NVRAM_NAME), "made anew from its template")
         yield ExplainedChange(f"UEFI variables: {nvram}", "firmware writes to them")
+    yield from _tpm_changes(plan, root)
     kept = {disk.name for disk in plan.disks}
     gone = [t for element in root.findall("./devices/disk") if (t := _target(element)) not in kept]
     if gone:
@@ -90,6 +91,15 @@ def _clone_changes(plan: RestorePlan, root: ET.Element) -> Iterator[ExplainedCha
         if plan.link_down or plan.way is RestoreWay.BOOT_TEST:
             yield ExplainedChange("network links down", "it has the first guest's addresses")
     yield ExplainedChange("agent socket, console and displays of its own; no autostart", "they are the first guest's")
+
+
+def _tpm_changes(plan: RestorePlan, root: ET.Element) -> Iterator[ExplainedChange]:
+    backends = [backend.get("type", "") for backend in root.findall("./devices/tpm/backend")]
+    if "emulator" in backends:
+        state = next((f"in {file.to}" for file in plan.files if file.is_folder), "made anew at the first start")
+        yield ExplainedChange(f"TPM state: {state}", "libvirt keeps it by the guest's UUID")
+    if any(backend != "emulator" for backend in backends):
+        yield ExplainedChange("without the TPM", "it is the first guest's alone")
 
 
 def _explain(change: Change) -> ExplainedChange:

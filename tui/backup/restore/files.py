@@ -6,6 +6,7 @@ A file is at first `to` (the former one) and `partial` (the copy); then `aside` 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,7 +64,10 @@ def remove_partials(files: Iterable[RestoredFile]) -> None:
     for file in files:
         path = Path(file.partial)
         if os.path.lexists(path):
-            path.unlink()
+            if file.is_folder and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
             sync_folder(path.parent)
 
 

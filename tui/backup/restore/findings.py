@@ -15,8 +15,18 @@ from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
 from tui.backup.preflight_room import MARGIN_BYTES
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
+from tui.backup.restore.findings_tpm import is_place_of_state, tpm_findings
 from tui.backup.restore.naming import NAME_MAX, free_name, images_of, name_among_images, unfit_name
-from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay, StopWay
+from tui.backup.restore.plan import (
+    NVRAM_NAME,
+    TPM_NAME,
+    Change,
+    ChangeKind,
+    RestoredFile,
+    RestorePlan,
+    RestoreWay,
+    StopWay,
+)
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Finding, Fix, Wishes
 from tui.model.guest import PowerState
@@ -28,6 +38,9 @@ _MEANING = {
     Consistency.OFFLINE: "the guest was off",
     Consistency.CRASH: "as after a power cut: the guest was not frozen",
 }
+
+
+_BESIDE_DISKS = {NVRAM_NAME: "UEFI variables", TPM_NAME: "TPM"}
 
 
 def findings_of(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> tuple[Finding, ...]:
@@ -154,7 +167,7 @@ def _attached(plan: RestorePlan, now: Circumstances) -> Finding:
 def _places(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
     for place in now.places:
         file = place.file
-        title = f"Disk {file.name}" if file.is_disk else "UEFI variables"
+        title = _BESIDE_DISKS.get(file.name, f"Disk {file.name}")
         why = _objection(place, saved, plan)
         if why:
             fixes = _into_file(file, saved, plan, wishes) if _is_device(file, plan) else ()
@@ -200,6 +213,7 @@ def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> t
         (place.folder is not None and not place.folder.writable, "this user may not write there", "Be root."),
         (place.exists and not file.aside, "there is something by that name", "Choose another place, or move it."),
         (bool(file.aside) and not place.exists, "the image that was there is gone", "Plan anew."),
+        (place.holds_more, "it holds more than the state of a TPM", "Restore as a clone."),
         (bool(place.taken_names), f"{', '.join(place.taken_names)} exists already", "Plan anew."),
         (bool(place.users), f"{', '.join(place.users)} uses it, too", "Restore as a clone."),
         (longest > NAME_MAX, "the name is too long to move it aside", "Restore as a clone."),
@@ -210,6 +224,8 @@ def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> t
 def _is_named(file: RestoredFile, saved: SavedBackup) -> bool:
     """Whether a definition in the backup names the place, too; a volume's path stands in none."""
     definitions = [xml for xml in (saved.stored_xml, saved.live_xml) if xml]
+    if file.is_folder:
+        return is_place_of_state(file, saved, definitions)
     if not file.is_disk:
         return file.to in map(nvram_path, definitions)
     if file.kind is DiskKind.VOLUME:
@@ -263,8 +279,7 @@ def _lost(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator
         return
     if now.needs.has_nvram and saved.nvram is None:
         yield _warned("UEFI variables", "they are not in the backup", "Boot entries may have to be made anew.")
-    if now.needs.has_tpm and plan.way is not RestoreWay.IN_PLACE:
-        yield _warned("TPM", "the clone's is empty", "Disks sealed to it (BitLocker) ask for their recovery key.")
+    yield from tpm_findings(saved, plan, now)
     if now.needs.has_hostdev and plan.way is not RestoreWay.IN_PLACE:
         yield _warned("Devices", "the host's devices stay with the first guest")
     if plan.way is RestoreWay.IN_PLACE and now.guest is None and saved.autostart:

@@ -90,13 +90,17 @@ async def define(session: HostSession, xml: str) -> None:
         )
 
 
-async def undefine(session: HostSession, uuid: str) -> None:
-    """Forget a guest that is off, and read back that it is gone; without effect where it is. Raises BackupError."""
+async def undefine(session: HostSession, uuid: str, *, with_tpm: bool = False) -> None:
+    """Forget a guest that is off, and read back that it is gone; without effect where it is. Raises BackupError.
+
+    The state of its TPM is forgotten with it only where `with_tpm` says so.
+    """
     if await find(session, uuid) is None:
         return
-    await session.act(lambda host: host.undefine(uuid), lambda: _is_gone(session, uuid))
+    await session.act(lambda host: host.undefine(uuid, with_tpm=with_tpm), lambda: _is_gone(session, uuid))
     if await find(session, uuid) is not None:
-        raise BackupError("libvirt still knows the guest", cause=uuid, next_step=f"virsh undefine {uuid} --keep-nvram")
+        virsh = f"virsh undefine {uuid} --keep-nvram {'--tpm' if with_tpm else '--keep-tpm'}"
+        raise BackupError("libvirt still knows the guest", cause=uuid, next_step=virsh)
 
 
 def disk_xml(plan: RestorePlan, disk: RestoredFile) -> str:

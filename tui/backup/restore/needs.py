@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from tui.backup.tpm import TpmDevice, tpm_device
 from tui.hosts.domain_xml import parse_tree
 
 
@@ -30,7 +31,7 @@ class Needs:
     bridges: tuple[str, ...]
     host_interfaces: tuple[str, ...]
     has_nvram: bool
-    has_tpm: bool
+    tpm: TpmDevice | None
     has_hostdev: bool
 
 
@@ -57,7 +58,7 @@ def needs_of(xml: str) -> Needs:
         bridges=_interfaces(root, "bridge"),
         host_interfaces=_interfaces(root, "direct"),
         has_nvram=root.find("./os/nvram") is not None,
-        has_tpm=root.find("./devices/tpm") is not None,
+        tpm=tpm_device(xml),
         has_hostdev=root.find("./devices/hostdev") is not None,
     )
 

@@ -6,14 +6,18 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from tui.backup.plan import PLAN_LIMIT, RUN_ID, STAMP, TARGET, UUID, DiskKind, ImageFormat, InvalidPlanError
+from tui.backup.tpm import LAYOUT
 from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like, a_user
 
 KIND = "restore"
 NVRAM_NAME = "nvram"
 """The name of the UEFI variables among the files of a plan, where disks go by their targets."""
+TPM_NAME = "tpm"
+"""The name of the state of an emulated TPM among them: a folder, which is moved as one."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -75,6 +79,9 @@ class Change:
 class RestoredFile:
     """One file that is put somewhere: a disk's image, or the UEFI variables (`name` is `nvram`).
 
+    Or a folder, the state of a TPM (`tpm`): its files go into the folder `within` it, or into itself where that is
+    empty, and have that one's owner.
+
     `file` is the copy in the backup's folder and `format` its format, `to` where it goes and `to_format` what it is
     there. `partial` is its name until it is whole; `aside` where the file goes that is at `to` now, empty where there
     is none; `attach_as` the disk's target in the guest that gets it, empty for the other ways. Sizes in bytes; `mode`
@@ -95,11 +102,17 @@ class RestoredFile:
     group: int = 0
     mode: int = 0o600
     attach_as: str = ""
+    within: str = ""
 
     @property
     def is_disk(self) -> bool:
         """Whether it is a disk's image."""
-        return self.name != NVRAM_NAME
+        return self.name not in (NVRAM_NAME, TPM_NAME)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is the state of a TPM."""
+        return self.name == TPM_NAME
 
     @property
     def is_converted(self) -> bool:
@@ -239,6 +252,7 @@ def _file(raw: Any) -> RestoredFile:
         group=a_user(raw["group"]),
         mode=a_count(raw["mode"]) & 0o7777,
         attach_as=a_text_like(raw["attach_as"], TARGET) if raw.get("attach_as") else "",
+        within=a_text_like(raw["within"], LAYOUT) if raw.get("within") else "",
     )
 
 
@@ -256,5 +270,12 @@ def _check(plan: RestorePlan) -> None:
             raise InvalidPlanError("The restore's plan names a foreign file", cause=file.partial)
         if file.aside and plan.way is not RestoreWay.IN_PLACE:
             raise InvalidPlanError("The restore's plan moves a file aside that is not its guest's", cause=file.aside)
-        if plan.own_folder and not file.to.startswith(f"{plan.own_folder}/"):
+        if plan.own_folder and not _is_own(plan, file):
             raise InvalidPlanError("The restore's plan puts a file outside its folder", cause=file.to)
+
+
+def _is_own(plan: RestorePlan, file: RestoredFile) -> bool:
+    """Whether a clone's file is in its folder, or in the one that libvirt keeps for its UUID."""
+    if file.is_folder:
+        return Path(file.to).parts[-2:] == ("swtpm", plan.uuid)
+    return file.to.startswith(f"{plan.own_folder}/")

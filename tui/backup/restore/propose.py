@@ -15,15 +15,15 @@ from tui.backup.clone_xml import clone_name
 from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.folder import folder_name
-from tui.backup.nvram import NVRAM_FILE, Nvram
+from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import DiskKind, ImageFormat, new_run_id, stamp_now
 from tui.backup.propose import IMAGES
 from tui.backup.restore.circumstances import gather
 from tui.backup.restore.definition import ExplainedChange, explained_changes
 from tui.backup.restore.findings import findings_of
+from tui.backup.restore.firmware import nvram_file, tpm_files
 from tui.backup.restore.naming import free_name, image_name, images_of, name_among_images
 from tui.backup.restore.plan import (
-    NVRAM_NAME,
     Change,
     ChangeKind,
     RestoredFile,
@@ -92,9 +92,12 @@ async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
             parent = wishes.to or images_of(saved)
             own_folder = str(Path(parent) / folder_name(guest))
             files = await asyncio.to_thread(_clone_files, saved, run_id, own_folder)
+            files = (*files, *await asyncio.to_thread(tpm_files, saved, run_id, wishes.way, host.uri, guest_uuid))
         case RestoreWay.IN_PLACE:
             guest = next((facts.name for facts in domains if facts.uuid == saved.uuid), saved.guest)
             files = await asyncio.to_thread(_original_files, saved, run_id, _wanted_files(wishes))
+            states = await asyncio.to_thread(tpm_files, saved, run_id, wishes.way, host.uri, guest_uuid)
+            files = (*files, *(_moved_aside(state, run_id) for state in states))
         case RestoreWay.DISK:
             guest_uuid = str(uuid.uuid4())
             files = await asyncio.to_thread(_own_files, saved, wishes, run_id)
@@ -134,7 +137,7 @@ def _clone_files(saved: SavedBackup, run_id: str, folder: str) -> tuple[Restored
     disks = tuple(_restored(disk, run_id, f"{folder}/{disk.target}.{disk.format}", disk.format) for disk in saved.disks)
     if saved.nvram is None:
         return disks
-    return (*disks, _nvram(saved, saved.nvram, run_id, f"{folder}/{Path(NVRAM_FILE).name}"))
+    return (*disks, nvram_file(saved, saved.nvram, run_id, f"{folder}/{Path(NVRAM_FILE).name}"))
 
 
 def _wanted_files(wishes: Wishes) -> dict[str, str]:
@@ -166,7 +169,7 @@ def _original_files(saved: SavedBackup, run_id: str, as_files: Mapping[str, str]
     )
     if saved.nvram is None:
         return disks
-    return (*disks, _moved_aside(_nvram(saved, saved.nvram, run_id, saved.nvram.path), run_id))
+    return (*disks, _moved_aside(nvram_file(saved, saved.nvram, run_id, saved.nvram.path), run_id))
 
 
 def _moved_aside(file: RestoredFile, run_id: str) -> RestoredFile:
@@ -196,21 +199,6 @@ def _restored(
         owner=disk.owner if owner is None else owner,
         group=disk.group if group is None else group,
         mode=disk.mode if mode is None else mode,
-    )
-
-
-def _nvram(saved: SavedBackup, nvram: Nvram, run_id: str, to: str) -> RestoredFile:
-    path = saved.path(NVRAM_FILE)
-    return RestoredFile(
-        name=NVRAM_NAME,
-        file=NVRAM_FILE,
-        sha256=saved.sums[NVRAM_FILE],
-        to=to,
-        partial=partial_of(to, run_id),
-        data_bytes=path.stat().st_size if path.is_file() else 0,
-        owner=nvram.owner,
-        group=nvram.group,
-        mode=int(nvram.mode, 8),
     )
 
 

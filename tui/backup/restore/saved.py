@@ -16,8 +16,9 @@ from tui.backup.durable import read_text
 from tui.backup.errors import BackupError
 from tui.backup.folder import PARTIAL, VOID
 from tui.backup.manifest import SCHEMA, Consistency
-from tui.backup.nvram import NVRAM_FILE, Nvram
+from tui.backup.nvram import NVRAM_FILE, Nvram, read_nvram
 from tui.backup.plan import TARGET, UUID, DiskKind, ImageFormat
+from tui.backup.tpm import TPM_FOLDER, Tpm, read_tpm
 from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like, a_user
 from tui.hosts.domain_xml import XML_LIMIT, MalformedXmlError, read_definition
 
@@ -68,7 +69,8 @@ class SavedBackup:
     """What a backup's folder says of itself. Definitions hold secrets; texts are foreign and raw.
 
     `missing` is what the backup was made without, `left_out` the targets of disks not taken. `nvram` is where and whose
-    the UEFI variables were, None where they are not here; `void` says why it is no whole backup, empty for one.
+    the UEFI variables were, `tpm` the state of the TPM, each None where it is not here; `void` says why it is no whole
+    backup, empty for one.
     """
 
     folder: Path
@@ -90,6 +92,7 @@ class SavedBackup:
     checkpoints: tuple[str, ...] = ()
     autostart: bool = False
     nvram: Nvram | None = None
+    tpm: Tpm | None = None
     tool: str = ""
     hypervisor: str = ""
     void: str = ""
@@ -229,7 +232,8 @@ def _saved(folder: Path, raw: dict[str, Any], sums: Mapping[str, str]) -> SavedB
         missing=tuple(a_text(each) for each in a_list(raw.get("missing", []))),
         checkpoints=tuple(a_text(each) for each in a_list(raw.get("checkpoints", []))),
         autostart=raw.get("autostart") is True,
-        nvram=_nvram(raw["nvram"]) if raw.get("nvram") and NVRAM_FILE in sums else None,
+        nvram=read_nvram(raw["nvram"]) if raw.get("nvram") and NVRAM_FILE in sums else None,
+        tpm=_tpm(raw.get("tpm"), sums),
         tool=a_text(raw.get("tool", {}).get("version", "?")),
         hypervisor=a_text(raw.get("versions", {}).get("hypervisor", "?")),
         void=_void(folder),
@@ -259,9 +263,10 @@ def _disk(folder: Path, raw: Any) -> SavedDisk:
     )
 
 
-def _nvram(raw: Any) -> Nvram:
-    mode = int(a_text_like(raw["mode"], _MODE), 8)
-    return Nvram(a_path(raw["path"]), a_user(raw["owner"]), a_user(raw["group"]), f"{mode:04o}")
+def _tpm(raw: Any, sums: Mapping[str, str]) -> Tpm | None:
+    """None where a file of it is missing: half a state is none."""
+    tpm = read_tpm(raw) if raw else None
+    return tpm if tpm is not None and tpm.files and all(f"{TPM_FOLDER}/{name}" in sums for name in tpm.files) else None
 
 
 def _problem(path: Path) -> str:

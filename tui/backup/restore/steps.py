@@ -13,6 +13,7 @@ from tui.backup.equivalents import PlanStep
 from tui.backup.plan import ImageFormat
 from tui.backup.restore.plan import RestoredFile, RestorePlan, RestoreWay, StopWay
 from tui.backup.restore.saved import CLONE_XML, STORED_XML
+from tui.backup.tpm_notes import state_commands
 
 
 def plan_steps(plan: RestorePlan) -> tuple[PlanStep, ...]:
@@ -44,6 +45,8 @@ def _copy(plan: RestorePlan) -> Iterator[PlanStep]:
 
 def _copy_command(file: RestoredFile) -> str:
     to = quote(file.partial)
+    if file.is_folder:
+        return " && ".join(state_commands(to, file.within, file.owner, file.group, f"{file.mode:04o}"))
     if file.is_converted:
         copy = f"qemu-img convert -f {file.format} -O {file.to_format} {quote(file.file)} {to}"
     else:
@@ -90,9 +93,10 @@ def _use(plan: RestorePlan) -> Iterator[PlanStep]:
         for disk in plan.disks:
             yield PlanStep(f"Attach {disk.name} to {plan.guest}, read-only", attach_words(plan, disk))
     if plan.way is RestoreWay.BOOT_TEST:
+        tpm = " --tpm" if any(file.is_folder for file in plan.files) else ""
         ask = f"{virsh(plan)} qemu-agent-command {guest} --timeout 5"
         yield PlanStep("Start it, its network links down", f"{virsh(plan)} start {guest}")
         yield PlanStep("Wait for its agent and ask it", f'{ask} \'{{"execute":"guest-get-osinfo"}}\'')
         yield PlanStep("Put it off again", f"{virsh(plan)} destroy {guest}")
-        yield PlanStep("Forget it", f"{virsh(plan)} undefine {guest} --keep-nvram")
+        yield PlanStep("Forget it", f"{virsh(plan)} undefine {guest} --keep-nvram{tpm}")
         yield PlanStep("Remove its folder", f"rm -r {quote(plan.own_folder)}")

@@ -97,7 +97,7 @@ async def _let_go(session: HostSession, plan: RestorePlan) -> None:
             await remove_guest(session, plan)
         case RestoreWay.CLONE:
             await require_off(session, plan)
-            await undefine(session, plan.uuid)
+            await undefine(session, plan.uuid, with_tpm=True)
         case RestoreWay.ATTACH:
             await detach(session, plan)
         case RestoreWay.DISK:
@@ -109,7 +109,7 @@ async def remove_guest(session: HostSession, plan: RestorePlan) -> None:
     facts = await find(session, plan.uuid)
     if facts is not None and facts.power is not PowerState.OFF:
         await force_off(session, plan.uuid)
-    await undefine(session, plan.uuid)
+    await undefine(session, plan.uuid, with_tpm=True)
 
 
 async def define_former(session: HostSession, run: RestoreRun) -> None:
