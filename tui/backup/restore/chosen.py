@@ -20,7 +20,8 @@ def chosen_in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: 
         words = "; ".join(moved) if now.guest is not None else f"there is no {plan.guest} on this host (any more)"
         yield failed("Guest", words, "Plan anew; or restore the whole guest, or its disks to a path.")
         return
-    yield passed("Definition", "the guest keeps the one it has, UEFI variables too")
+    but = f", but for the place of {', '.join(sorted(plan.into_files))}" if plan.into_files else ""
+    yield passed("Definition", f"the guest keeps the one it has{but}; UEFI variables, too")
     yield from _elsewhere(saved, plan, now)
     others = others_of(plan, now.present)
     for file in plan.disks:
