@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ET
+from shlex import quote
 from time import monotonic
 
 from tui.backup.acts import force_off, shut_down
@@ -85,7 +86,8 @@ async def require_present(session: HostSession, plan: RestorePlan) -> None:
         raise BackupError(
             f"The disks of {plan.guest} are not where they were",
             cause="; ".join(moved),
-            next_step=f"See that its definition names them again (virsh edit {plan.guest}), and try again.",
+            next_step=f"Have its definition name them again, and try again: virsh -c {quote(plan.uri)} edit "
+            f"{quote(plan.guest)}",
         )
 
 
