@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.bench.place import own_target
 from tests.live.backup_process import connect
-from tests.live.restore_matrix import MOMENTS, OFF_SPEC, READER_SPEC, Cell, run_cell, table
+from tests.live.restore_matrix import IN_PLACE_ALONE, MOMENTS, OFF_SPEC, READER_SPEC, Cell, run_cell, table
 from tests.live.restoring import back_up
+from tui.backup.restore.plan import RestoreWay
 from tui.lab.laboratory import Laboratory
 
 
@@ -23,10 +24,11 @@ async def run(target: Path) -> list[Cell]:
         host = connect(lab.uri)
         await host.open()
         folder = await back_up(host, target)
-        for way, moments in MOMENTS.items():
+        kinds = [(way, (), moments) for way, moments in MOMENTS.items()]
+        for way, disks, moments in (*kinds, (RestoreWay.IN_PLACE, ("vdb",), IN_PLACE_ALONE)):
             for moment in moments:
                 try:
-                    cell = await run_cell(lab, host, folder, way, moment)
+                    cell = await run_cell(lab, host, folder, way, moment, disks)
                 except Exception as error:  # noqa: BLE001 - a cell that cannot be judged is a lost one
                     cell = Cell(way, moment, "", (f"{type(error).__name__}: {error}",))
                 cells.append(cell)

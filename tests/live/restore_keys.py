@@ -46,6 +46,12 @@ async def review(pilot: Pilot[None], app: QgaTui) -> None:
     await until(pilot, lambda: app.screen.query_one("#start", Button).has_focus)
 
 
+async def review_what_is_marked(pilot: Pilot[None], app: QgaTui) -> None:
+    """From a form in which nothing has to be filled in to its plan, by the one key that is needed."""
+    await until(pilot, lambda: app.screen.query_one("#check").has_focus)
+    await pilot.press("enter")
+
+
 async def to_the_end(pilot: Pilot[None], app: QgaTui) -> str:
     """Wait for the end of the restore that is shown; what it says."""
     await until(pilot, lambda: isinstance(app.screen, RestoreRunScreen))

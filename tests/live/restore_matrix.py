@@ -19,6 +19,7 @@ from tui.backup.follow import read_state
 from tui.backup.launch import launch
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.restore.settle import undo_restore
+from tui.backup.restore.wishes import MOMENTS as DIFFERENT_MOMENTS
 from tui.backup.restore.wishes import Wishes
 from tui.backup.runs import RestoreRun, worker_alive, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
@@ -51,6 +52,8 @@ MOMENTS: Mapping[RestoreWay, tuple[str, ...]] = {
 }
 """Every stage that the journal of a way knows, and moments between them: after each file's change of name, after the
 definition or each disk that was attached, with the clone of a boot test running."""
+IN_PLACE_ALONE = ("planned", "copy-mid", "copied", "moving", "rename-1", "rename-2", "defining", "done")
+"""Those of one disk that is put back alone: its guest keeps its definition."""
 RUINED = b"ruined, and never to be lost"
 
 
@@ -64,10 +67,16 @@ class Cell:
     problems: tuple[str, ...]
 
 
-async def run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
-    """Ruin the guest's images, begin a restore, kill its worker at `moment`, rescue, and look at everything."""
+async def run_cell(
+    lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str, disks: tuple[str, ...] = ()
+) -> Cell:
+    """Ruin the guest's images, begin a restore, kill its worker at `moment`, rescue, and look at everything.
+
+    `disks` are those that alone are restored, in place.
+    """
+    wishes = Wishes(way, disks=disks, accepted=(DIFFERENT_MOMENTS,)) if disks else wishes_of(lab, way)
     with ruined_images(lab):
-        return await _run_cell(lab, host, folder, way, moment)
+        return await _run_cell(lab, host, folder, wishes, moment)
 
 
 @contextmanager
@@ -84,8 +93,8 @@ def ruined_images(lab: Laboratory) -> Iterator[None]:
             (lab.folder / image.name).replace(image)
 
 
-async def _run_cell(lab: Laboratory, host: Host, folder: Path, way: RestoreWay, moment: str) -> Cell:
-    wishes = wishes_of(lab, way)
+async def _run_cell(lab: Laboratory, host: Host, folder: Path, wishes: Wishes, moment: str) -> Cell:
+    way = wishes.way
     before = await everything(lab, host)
     plan = (await proposed(host, folder, wishes)).plan
     run = launch(plan, held_worker.argv(moment))
@@ -155,6 +164,9 @@ async def what_is_not_new(lab: Laboratory, host: Host, plan: RestorePlan, folder
             wrong.append(f"the former image of {file.name} is lost")
         if os.path.lexists(file.partial):
             wrong.append(f"stray {file.partial}")
+    if plan.keeps_definition:
+        others = (target for target in BOTH if target in plan.left_out)
+        wrong += [f"{o} was touched" for o in others if lab.disk(NAME, o).read_bytes() != RUINED + o.encode()]
     return wrong
 
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 from textual.widgets import Button, Input, OptionList
 
 from tests.live.piloted import until
-from tests.live.restore_keys import choose, enter, open_list, review, shown, to_the_end
+from tests.live.restore_keys import choose, enter, open_list, review, review_what_is_marked, shown, to_the_end
 from tui.app import QgaTui
 from tui.backup.follow import follow
 from tui.backup.launch import launch
@@ -216,6 +216,7 @@ async def test_in_place_is_offered_to_put_the_guest_off_and_undone_by_one_key(
     async with app.run_test(size=(80, 24)) as pilot:
         await open_list(pilot, app, web1)
         await choose(pilot, app, "in-place")
+        await review_what_is_marked(pilot, app)
         await until(pilot, lambda: app.screen.query_one("#fixes").has_focus)
         assert "it is running" in shown(app, "#plan")
         labels = [str(option.prompt) for option in app.screen.query_one("#fixes", OptionList).options]

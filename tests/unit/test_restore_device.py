@@ -13,8 +13,9 @@ from tui.backup.checks import Verdict
 from tui.backup.errors import BackupError
 from tui.backup.plan import DiskKind
 from tui.backup.restore.definition import explained_changes, restored_xml
+from tui.backup.restore.placing import original_files
 from tui.backup.restore.plan import Change, ChangeKind, RestorePlan, RestoreWay, read_change, read_restore_plan
-from tui.backup.restore.propose import _original_files, _refuse_foreign_files, _wanted_files
+from tui.backup.restore.propose import _refuse_foreign_wishes, _wanted_files
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.telling import outcome_of
 from tui.backup.restore.wishes import Wishes
@@ -34,7 +35,7 @@ def saved(tmp_path: Path) -> SavedBackup:
 
 def in_place(saved: SavedBackup, *changes: Change) -> RestorePlan:
     wishes = Wishes(RestoreWay.IN_PLACE, changes=changes)
-    files = _original_files(saved, RUN, _wanted_files(wishes))
+    files = original_files(saved, RUN, _wanted_files(wishes))
     return replace(a_plan(saved, RestoreWay.IN_PLACE), files=files, changes=changes)
 
 
@@ -96,4 +97,4 @@ def test_a_file_that_is_there_is_not_replaced(saved: SavedBackup) -> None:
 )
 def test_a_file_that_cannot_be_meant_is_refused(saved: SavedBackup, way: RestoreWay, change: Change) -> None:
     with pytest.raises(BackupError):
-        _refuse_foreign_files(saved, Wishes(way, changes=(change,)))
+        _refuse_foreign_wishes(saved, Wishes(way, changes=(change,)))

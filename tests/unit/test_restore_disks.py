@@ -11,8 +11,8 @@ from tui.backup.errors import BackupError
 from tui.backup.plan import InvalidPlanError
 from tui.backup.restore.circumstances import Circumstances
 from tui.backup.restore.guest import SERIAL_LIMIT, disk_xml
+from tui.backup.restore.placing import attached_files, own_files
 from tui.backup.restore.plan import RestorePlan, RestoreWay, read_restore_plan
-from tui.backup.restore.propose import _attached_files, _own_files
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.slots import free_slots
 from tui.backup.restore.steps import plan_steps
@@ -40,12 +40,12 @@ def other_guest(tmp_path: Path) -> DomainFacts:
 
 
 def attaching(saved: SavedBackup, tmp_path: Path) -> RestorePlan:
-    files = _attached_files(saved, other_guest(tmp_path), Wishes(RestoreWay.ATTACH, disks=BOTH), RUN, ("vdb", "vdd"))
+    files = attached_files(saved, other_guest(tmp_path), Wishes(RestoreWay.ATTACH, disks=BOTH), RUN, ("vdb", "vdd"))
     return replace(a_plan(saved, RestoreWay.ATTACH), guest="other", files=files, own_folder="")
 
 
 def test_several_disks_go_to_a_folder_under_names_of_their_own(saved: SavedBackup, tmp_path: Path) -> None:
-    files = _own_files(saved, Wishes(RestoreWay.DISK, disks=("vdb", "vda", "vdb"), to=str(tmp_path)), RUN)
+    files = own_files(saved, Wishes(RestoreWay.DISK, disks=("vdb", "vda", "vdb"), to=str(tmp_path)), RUN)
     assert [file.name for file in files] == ["vdb", "vda"]
     assert {Path(file.to).parent for file in files} == {tmp_path}
     plan = replace(a_plan(saved, RestoreWay.DISK), files=files, own_folder="")
@@ -56,7 +56,7 @@ def test_several_disks_go_to_a_folder_under_names_of_their_own(saved: SavedBacku
 def test_several_disks_need_a_folder_that_is_there(saved: SavedBackup, tmp_path: Path) -> None:
     for place in ("new", "new/", "backup/manifest.json"):
         with pytest.raises(BackupError, match="no folder") as refused:
-            _own_files(saved, Wishes(RestoreWay.DISK, disks=BOTH, to=f"{tmp_path}/{place}"), RUN)
+            own_files(saved, Wishes(RestoreWay.DISK, disks=BOTH, to=f"{tmp_path}/{place}"), RUN)
         assert refused.value.next_step
 
 
@@ -65,11 +65,11 @@ def test_disks_are_named_and_those_that_are_there_are_told(
     saved: SavedBackup, tmp_path: Path, disks: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(BackupError) as refused:
-        _own_files(saved, Wishes(RestoreWay.DISK, disks=disks, to=str(tmp_path)), RUN)
+        own_files(saved, Wishes(RestoreWay.DISK, disks=disks, to=str(tmp_path)), RUN)
     assert words in refused.value.cause
     assert "vda, vdb" in refused.value.next_step
     alone = replace(saved, disks=saved.disks[1:])
-    (file,) = _own_files(alone, Wishes(RestoreWay.DISK, to=str(tmp_path)), RUN)
+    (file,) = own_files(alone, Wishes(RestoreWay.DISK, to=str(tmp_path)), RUN)
     assert file.name == "vdb"
 
 
@@ -104,7 +104,7 @@ def test_a_plan_that_does_not_say_as_what_a_disk_is_attached_is_none(saved: Save
 
 def test_a_guest_without_room_for_all_gets_none(saved: SavedBackup, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="no room for 2"):
-        _attached_files(saved, other_guest(tmp_path), Wishes(RestoreWay.ATTACH, disks=BOTH), RUN, ("vdz",))
+        attached_files(saved, other_guest(tmp_path), Wishes(RestoreWay.ATTACH, disks=BOTH), RUN, ("vdz",))
 
 
 def test_the_command_line_takes_several_disks_and_keeps_the_slash_of_a_folder(

@@ -23,8 +23,8 @@ from tui.backup.restore.definition import explained_changes, restored_xml
 from tui.backup.restore.findings import findings_of
 from tui.backup.restore.naming import free_name, unfit_name
 from tui.backup.restore.needs import needs_of
+from tui.backup.restore.placing import clone_files, image_path, original_files
 from tui.backup.restore.plan import Change, ChangeKind, RestorePlan, RestoreWay, StopWay, aside_of, partial_of
-from tui.backup.restore.propose import _clone_files, _image_path, _original_files
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.steps import plan_steps
 from tui.backup.restore.verifying import BrokenBackupError, refuse_broken
@@ -58,7 +58,7 @@ def a_plan(saved: SavedBackup, way: RestoreWay) -> RestorePlan:
         source=saved.guest,
         guest="web2" if clone else saved.guest,
         uuid=NEW if clone else saved.uuid,
-        files=_clone_files(saved, RUN, folder) if clone else _original_files(saved, RUN, {}),
+        files=clone_files(saved, RUN, folder) if clone else original_files(saved, RUN, {}),
         own_folder=folder if clone else "",
     )
 
@@ -257,7 +257,7 @@ def test_the_steps_are_in_order_and_nothing_is_deleted_in_place(saved: SavedBack
 def test_the_commands_of_a_clone_define_what_the_program_defines(saved: SavedBackup, tmp_path: Path) -> None:
     guest, folder = "a & b|c", tmp_path / "it's a [folder]&|"
     folder.mkdir()
-    files = _clone_files(saved, RUN, str(folder))
+    files = clone_files(saved, RUN, str(folder))
     plan = replace(a_plan(saved, RestoreWay.CLONE), guest=guest, files=files, own_folder=str(folder))
     (command,) = (step.command for step in plan_steps(plan) if " define " in step.command)
     shell = f"virsh() {{ :; }}; {command}"
@@ -357,7 +357,7 @@ def test_what_reads_another_file_is_not_restored_whoever_accepts_it(saved: Saved
 
 def test_a_path_that_ends_in_a_slash_is_a_folder_and_never_becomes_a_file(saved: SavedBackup, tmp_path: Path) -> None:
     disk = saved.disks[0]
-    assert Path(_image_path(saved, disk, f"{tmp_path}/")).parent == tmp_path
-    assert _image_path(saved, disk, f"{tmp_path}/new") == f"{tmp_path}/new"
+    assert Path(image_path(saved, disk, f"{tmp_path}/")).parent == tmp_path
+    assert image_path(saved, disk, f"{tmp_path}/new") == f"{tmp_path}/new"
     with pytest.raises(BackupError, match="no folder"):
-        _image_path(saved, disk, f"{tmp_path}/new/")
+        image_path(saved, disk, f"{tmp_path}/new/")

@@ -9,8 +9,8 @@ from tests.unit.saved_folder import write_backup
 from tests.unit.test_restore_plan import a_plan
 from tui.backup.errors import BackupError
 from tui.backup.journal import Journal, RunStage
+from tui.backup.restore.placing import original_files
 from tui.backup.restore.plan import RestoreWay
-from tui.backup.restore.propose import _original_files
 from tui.backup.restore.saved import read_saved
 from tui.backup.restore.settle import refuse_what_cannot_be_undone
 from tui.backup.runs import RestoreRun, create_run
@@ -22,7 +22,7 @@ FIRST, SECOND = "11111111", "22222222"
 def restored_in_place(folder: Path, run_id: str) -> RestoreRun:
     """A run that has moved the guest's present images aside and put others in their place."""
     saved = read_saved(folder)
-    plan = replace(a_plan(saved, RestoreWay.IN_PLACE), run_id=run_id, files=_original_files(saved, run_id, {}))
+    plan = replace(a_plan(saved, RestoreWay.IN_PLACE), run_id=run_id, files=original_files(saved, run_id, {}))
     run = create_run(plan)
     for file in plan.files:
         Path(file.to).rename(file.aside)

@@ -121,6 +121,16 @@ def _in_place(
             f"{virsh} define vm.xml",
             f"{virsh} start {guest}",
         ),
+        *(_some_alone() if len(disks) > 1 else ()),
+    )
+
+
+def _some_alone() -> tuple[str, ...]:
+    return (
+        "",
+        "To put back some of the disks alone, leave out the lines that name the other disks or UEFI variables, and the",
+        "one with `define`: the guest keeps its definition. Its disks are of different moments then, which breaks what",
+        "lies on several of them (LVM, RAID, a database and its log).",
     )
 
 

@@ -181,7 +181,7 @@ def restore_steps(plan: RestorePlan) -> tuple[Step, ...]:
         (Step.COPY, True),
         (Step.STOP, plan.stop is not StopWay.NONE),
         (Step.PLACE, True),
-        (Step.DEFINE, plan.defines or plan.way is RestoreWay.ATTACH),
+        (Step.DEFINE, plan.way is not RestoreWay.DISK),
         (Step.BOOT, plan.way is RestoreWay.BOOT_TEST),
     )
     return tuple(step for step, holds in wanted if holds)

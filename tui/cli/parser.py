@@ -70,14 +70,18 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _check_restore(owner: Parser, options: argparse.Namespace) -> None:
-    if options.name and (options.in_place or options.disk or options.undo):
+    if options.name and (options.in_place or options.undo or options.attach):
         owner.error("--as is for a clone")
     if options.attach and not options.disk:
         owner.error("--attach is for --disk")
+    if options.attach and options.in_place:
+        owner.error("--attach and --in-place exclude each other")
     if options.to and (options.in_place or options.undo):
         owner.error("--to is for a clone or --disk")
-    if options.disk and not (options.to or options.attach):
-        owner.error("--disk needs --to PATH or --attach GUEST")
+    if options.disk and (options.boot_test or options.undo):
+        owner.error("--disk is not for --boot-test or --undo")
+    if options.disk and not (options.to or options.attach or options.in_place or options.name):
+        owner.error("--disk needs --in-place, --as NAME, --to PATH or --attach GUEST")
     if options.stop != "none" and not options.in_place:
         owner.error("--stop is for --in-place")
 
@@ -202,17 +206,17 @@ def _add_restore(add_verb: VerbAdder) -> None:
     restore.add_argument("folder", metavar="FOLDER", help="the backup's")
     way = restore.add_mutually_exclusive_group()
     way.add_argument("--in-place", action="store_true", help="in place of its guest; the present images are kept aside")
-    way.add_argument(
-        "--disk",
-        metavar="TARGET",
-        action="append",
-        default=[],
-        help="this disk alone (vda), with --to or --attach; repeatable",
-    )
     way.add_argument("--boot-test", action="store_true", help="boot a clone without network, ask its agent, remove it")
     way.add_argument("--undo", action="store_true", help="put back what the last restore of this backup replaced")
     restore.add_argument(
         "--as", dest="name", metavar="NAME", default="", help="the clone's name (default: as NAME-restored)"
+    )
+    restore.add_argument(
+        "--disk",
+        metavar="TARGET",
+        action="append",
+        default=[],
+        help="this disk alone (vda), with --in-place, --as, --to or --attach; repeatable",
     )
     restore.add_argument(
         "--to",
@@ -228,7 +232,7 @@ def _add_restore(add_verb: VerbAdder) -> None:
         "--stop", choices=("shutdown", "force"), default="none", help="put the guest off for --in-place"
     )
     restore.add_argument("--change", metavar="CHANGE", action="append", default=[], help=CHANGE_HELP)
-    restore.add_argument("--accept", metavar="NAME", action="append", default=[], help="restore it though it is broken")
+    restore.add_argument("--accept", metavar="NAME", action="append", default=[], help=ACCEPT_HELP)
     restore.add_argument("--limit", metavar="MB/S", type=_megabytes, default=0, help="bound the copy's rate")
     restore.add_argument("--dry-run", action="store_true", help="show the findings and the plan, do nothing")
     restore.add_argument("--json", action="store_true", help="one line per step and per progress tick, for scripts")
@@ -248,6 +252,7 @@ EXEC_HELP = (
     "Exits with the program's code, 128 + signal, 124 on timeout, 255 for failures of qga-tui's own."
 )
 CHANGE_HELP = "what is offered where this host lacks something, as in network:default=lan; repeatable"
+ACCEPT_HELP = "restore it though it is broken; moments: take disks of then beside others of now; repeatable"
 QUIESCE_HELP = (
     "freeze the guest's file systems: no backup without it (required, the default), if it can be, or not at all"
 )

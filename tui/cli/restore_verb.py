@@ -46,7 +46,7 @@ class RestoreWish:
             way = RestoreWay.IN_PLACE
         elif options.boot_test:
             way = RestoreWay.BOOT_TEST
-        elif options.disk:
+        elif options.disk and not options.name:
             way = RestoreWay.ATTACH if options.attach else RestoreWay.DISK
         wishes = Wishes(
             way=way,
@@ -127,7 +127,8 @@ def _show(saved: SavedBackup, proposal: RestoreProposal, *, as_json: bool) -> No
         }
         print(json.dumps(values, indent=1))
         return
-    print(printable(f"{saved.guest} of {saved.host}, {stamp_words(saved.stamp)}, {len(saved.disks)} disks"))
+    chosen = f", of them {', '.join(disk.name for disk in proposal.plan.disks)}" if proposal.plan.chosen else ""
+    print(printable(f"{saved.guest} of {saved.host}, {stamp_words(saved.stamp)}, {len(saved.disks)} disks{chosen}"))
     tell_checks(proposal.findings)
     for finding in proposal.findings:
         for fix in finding.fixes:

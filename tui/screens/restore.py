@@ -18,7 +18,7 @@ from tui.backup.errors import Explained, explained
 from tui.backup.launch import launch
 from tui.backup.proof import Proof
 from tui.backup.restore.catalogue import FoundBackup, look_at
-from tui.backup.restore.plan import RestoreWay
+from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Fix, Wishes
@@ -36,7 +36,7 @@ from tui.widgets.bindings import bindings
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
 from tui.widgets.proposal_text import restore_proposal_text
-from tui.widgets.restore_form import ASKED, RestoreForm
+from tui.widgets.restore_form import RestoreForm, asked_of
 from tui.widgets.saved_text import found_text, when
 from tui.widgets.tones import styles_of
 from tui.widgets.way_list import INSIDE, VERIFY, WayList, way_label
@@ -138,9 +138,9 @@ class RestoreScreen(Screen[None]):
         self.query_one(
             "#start", Button
         ).label = f"Start the {'boot test' if way is RestoreWay.BOOT_TEST else 'restore'}"
-        if ASKED[way] - {"place"}:
+        if asked_of(way, self._saved) - {"place"}:
             self._show("form", "#check")
-            self.query_one(RestoreForm).ask(way)
+            self.query_one(RestoreForm).ask_anew(way)
         else:
             self.query_one("#backup", Static).update(Text("Checking …", "dim"))
             self._propose()
@@ -197,7 +197,7 @@ class RestoreScreen(Screen[None]):
 
     @on(Button.Pressed, "#change")
     def _change(self) -> None:
-        if ASKED[self._wishes.way]:
+        if asked_of(self._wishes.way, self._saved):
             self._show("form", "#check")
             self.query_one(RestoreForm).ask(self._wishes.way)
         else:
@@ -210,14 +210,20 @@ class RestoreScreen(Screen[None]):
         if self._proposal.plan.way is not RestoreWay.IN_PLACE:
             self._start(wanted=True)
             return
-        guest = self._proposal.plan.guest
-        question = ConfirmScreen(
-            printable(f"Put {guest} back to {when(self._found)}?"),
-            printable("Its present images are moved aside, not deleted; as long as they are there, it can be undone."),
+        self.app.push_screen(self._question(self._proposal.plan), self._start)
+
+    def _question(self, plan: RestorePlan) -> ConfirmScreen:
+        """What is asked before a guest's own images are replaced."""
+        what, consequence = plan.guest, "as long as they are there, it can be undone."
+        if plan.chosen:
+            what = f"only {', '.join(disk.name for disk in plan.disks)} of {plan.guest}"
+            consequence = "that can be undone. What it writes to its other disks from then on cannot."
+        return ConfirmScreen(
+            printable(f"Put {what} back to {when(self._found)}?"),
+            printable(f"Its present images are moved aside, not deleted; {consequence}"),
             yes=printable("Restore in place"),
             no=printable("Leave it as it is"),
         )
-        self.app.push_screen(question, self._start)
 
     def _start(self, wanted: bool | None) -> None:
         if self._proposal is None or not wanted:

@@ -20,18 +20,26 @@ from tui.model.text import printable
 from tui.widgets.disk_list import DiskList
 
 ASKED: dict[RestoreWay, frozenset[str]] = {
-    RestoreWay.CLONE: frozenset({"name", "place", "link"}),
+    RestoreWay.CLONE: frozenset({"name", "place", "disks", "link"}),
     RestoreWay.DISK: frozenset({"disks", "place"}),
     RestoreWay.ATTACH: frozenset({"disks", "other"}),
     RestoreWay.BOOT_TEST: frozenset({"place"}),
-    RestoreWay.IN_PLACE: frozenset(),
+    RestoreWay.IN_PLACE: frozenset({"disks"}),
 }
 """What is asked for each way."""
+TAKES_ALL = frozenset({RestoreWay.CLONE, RestoreWay.IN_PLACE})
+"""The ways that take all disks, unless some are left out."""
+DISKS_WORDS = {True: "Disks: space leaves one out", False: "Disks: space takes one"}
 PLACE_WORDS: dict[RestoreWay, str] = {
     RestoreWay.CLONE: "Folder in which the guest gets a folder for its disks",
     RestoreWay.BOOT_TEST: "Folder in which the disks are for the length of the test",
     RestoreWay.DISK: "Folder for the images, or the path of one",
 }
+
+
+def asked_of(way: RestoreWay, saved: SavedBackup) -> frozenset[str]:
+    """What is asked for a way; no disk can be left out of a backup that has one."""
+    return ASKED[way] - {"disks"} if way in TAKES_ALL and len(saved.disks) < 2 else ASKED[way]
 
 
 class RestoreForm(VerticalScroll):
@@ -48,10 +56,10 @@ class RestoreForm(VerticalScroll):
         yield Input(clone_name(self._saved.guest), id="name", classes="name")
         yield Label(id="place-label", classes="place")
         yield Input(id="place", classes="place")
-        yield Label("Disks", classes="disks")
+        yield Label(id="disks-label", classes="disks")
         disks = [
-            (Text(printable(f"{disk.target}  {disk.format}  {size(disk.virtual_bytes)}", 60)), disk.target, number == 0)
-            for number, disk in enumerate(self._saved.disks)
+            (Text(printable(f"{disk.target}  {disk.format}  {size(disk.virtual_bytes)}", 60)), disk.target)
+            for disk in self._saved.disks
         ]
         yield DiskList(*disks, id="disks", classes="disks")
         yield Label("Guest that gets them, read-only, while it runs", classes="other")
@@ -61,18 +69,29 @@ class RestoreForm(VerticalScroll):
         yield Static(id="trouble")
         yield Button("Check and show the plan", id="check", variant="primary")
 
+    def ask_anew(self, way: RestoreWay) -> None:
+        """Show what `way` needs, with the disks marked that it takes by itself."""
+        disks = self.query_one("#disks", DiskList)
+        disks.deselect_all()
+        if way in TAKES_ALL:
+            disks.select_all()
+        else:
+            disks.select(self._saved.disks[0].target)
+        self.ask(way)
+
     def ask(self, way: RestoreWay) -> None:
-        """Show what `way` needs, and put the cursor there."""
+        """Show what `way` needs as it was filled in, and put the cursor there."""
         for field in ("name", "place", "disks", "other", "link"):
             for widget in self.query(f".{field}"):
-                widget.display = field in ASKED[way]
+                widget.display = field in asked_of(way, self._saved)
+        self.query_one("#disks-label", Label).update(DISKS_WORDS[way in TAKES_ALL])
         self.query_one("#place-label", Label).update(PLACE_WORDS.get(way, ""))
         beside = "beside the images that were saved"
         self.query_one("#place", Input).placeholder = "your home folder" if way is RestoreWay.DISK else beside
         self.query_one("#trouble", Static).update("")
         self._preselect(way)
-        first = {RestoreWay.CLONE: "#name", RestoreWay.BOOT_TEST: "#place"}.get(way, "#disks")
-        self.query_one(first).focus()
+        first = {RestoreWay.CLONE: "#name", RestoreWay.BOOT_TEST: "#place", RestoreWay.IN_PLACE: "#check"}
+        self.query_one(first.get(way, "#disks")).focus()
 
     def _preselect(self, way: RestoreWay) -> None:
         other = self.query_one("#other", Select)
@@ -81,13 +100,15 @@ class RestoreForm(VerticalScroll):
 
     def wishes(self, wishes: Wishes) -> Wishes:
         """`wishes` with what is in the fields that its way asks for; raises ExplainedError where one is missing."""
-        asked = ASKED[wishes.way]
+        asked = asked_of(wishes.way, self._saved)
         other = self.query_one("#other", Select)
         if "other" in asked and other.is_blank():
             raise ExplainedError("No guest is chosen", next_step="Start one first, or restore the disks to a path.")
         disks = tuple(self.query_one("#disks", DiskList).selected) if "disks" in asked else ()
         if "disks" in asked and not disks:
             raise ExplainedError("No disk is chosen", next_step="Mark those that are wanted with the space bar.")
+        if wishes.way in TAKES_ALL and len(disks) == len(self._saved.disks):
+            disks = ()
         place = self.query_one("#place", Input).value.strip()
         if not place and wishes.way is RestoreWay.DISK:
             place = "~"
@@ -97,6 +118,8 @@ class RestoreForm(VerticalScroll):
             to=place if "place" in asked else "",
             disks=disks,
             attach=str(other.value) if "other" in asked else "",
+            # What was agreed to was about the disks that were chosen then.
+            accepted=wishes.accepted if disks == wishes.disks else (),
             link_down=self.query_one("#link", Checkbox).value,
         )
 

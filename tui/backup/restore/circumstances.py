@@ -6,16 +6,19 @@ import asyncio
 import os
 import shutil
 import socket
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from tui.backup.evidence import is_local, users_of_images
 from tui.backup.images import ImageError, image_info, read_header
-from tui.backup.plan import ImageFormat
+from tui.backup.plan import DiskKind, ImageFormat
 from tui.backup.reach import FileSystem
 from tui.backup.reach_files import file_system
 from tui.backup.restore.needs import Needs, needs_of
 from tui.backup.restore.plan import Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay
+from tui.backup.restore.present import present_disks
 from tui.backup.restore.saved import MANIFEST, SUMS, SavedBackup
 from tui.backup.restore.slots import free_slots
 from tui.backup.runs import active_run
@@ -79,6 +82,10 @@ class Circumstances:
     active_run: str = ""
     free_slots: int | None = None
     """How many more disks the guest that gets some can take; None where nothing bounds them."""
+    present_xml: str = ""
+    """The stored definition of the guest that keeps it, without secrets."""
+    present: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    """The disks in it by their targets, each image by its path."""
 
 
 async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumstances:
@@ -86,6 +93,8 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
     domains = await host.list_domains()
     guest = next((facts for facts in domains if facts.uuid == plan.uuid), None)
     users = await users_of_images(host, plan.uuid) if plan.way is RestoreWay.IN_PLACE else {}
+    present_xml = await host.stored_xml(plan.uuid) if guest is not None and plan.keeps_definition else ""
+    present = await present_disks(host, present_xml) if present_xml else {}
     other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id)
     needs = needs_of(saved.stored_xml)
     is_off = guest is not None and guest.power is PowerState.OFF
@@ -104,9 +113,11 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         misfits=await _misfits(host, needs, plan) if plan.defines else (),
         managed_save=is_off and await host.has_managed_save(plan.uuid),
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
-        standing_on=await _standing_on(guest, plan) if guest is not None and plan.way is RestoreWay.IN_PLACE else (),
+        standing_on=await _standing_on(present.values() or guest.disks, plan) if guest is not None else (),
         active_run="" if other is None else other.plan.run_id,
         free_slots=free_slots(await host.live_xml(plan.uuid)) if is_given_disks and not is_off else None,
+        present_xml=present_xml,
+        present=present,
     )
 
 
@@ -129,13 +140,16 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
     )
 
 
-async def _standing_on(guest: DomainFacts, plan: RestorePlan) -> tuple[str, ...]:
+async def _standing_on(disks: Iterable[Disk], plan: RestorePlan) -> tuple[str, ...]:
+    if plan.way is not RestoreWay.IN_PLACE:
+        return ()
     replaced = {file.to for file in plan.disks}
     return tuple(
         [
             disk.source
-            for disk in guest.disks
-            if disk.source_type == "file"
+            for disk in disks
+            if disk.source_type in (DiskKind.FILE, DiskKind.VOLUME)
+            and disk.source.startswith("/")
             and disk.source not in replaced
             and not replaced.isdisjoint(disk.backing or await _chain_below(disk))
         ]

@@ -32,6 +32,36 @@ class ExplainedChange:
     why: str
 
 
+def with_restored_disks(plan: RestorePlan, present: str) -> str:
+    """A guest's present definition with the plan's disks on their restored images.
+
+    The same text where they are on them already. Raises MalformedXmlError.
+    """
+    root = parse_tree(present)
+    before = ET.tostring(root)
+    for disk in plan.disks:
+        for element in _disks(root, disk.name):
+            _put_on(element, disk, keeps_name=disk.name not in plan.into_files)
+    return present if ET.tostring(root) == before else ET.tostring(root, encoding="unicode") + "\n"
+
+
+def with_former_disks(plan: RestorePlan, present: str, former: str) -> str:
+    """A guest's present definition with what a restore of chosen disks changed in `former` as it was there.
+
+    The same text where it changed nothing. Raises MalformedXmlError.
+    """
+    root, then, after = (parse_tree(xml) for xml in (present, former, with_restored_disks(plan, former)))
+    changed = False
+    for devices in root.findall("devices"):
+        for disk in plan.disks:
+            trio = zip(*(_disks(tree, disk.name) for tree in (root, then, after)), strict=False)
+            for element, before, restored in trio:
+                if ET.tostring(before).strip() != ET.tostring(restored).strip():
+                    devices[list(devices).index(element)] = before
+                    changed = True
+    return ET.tostring(root, encoding="unicode") + "\n" if changed else present
+
+
 def restored_xml(plan: RestorePlan, stored: str) -> str:
     """The definition to define; raises MalformedXmlError."""
     if plan.way is not RestoreWay.IN_PLACE:
@@ -55,8 +85,11 @@ def restored_xml(plan: RestorePlan, stored: str) -> str:
 
 
 def explained_changes(plan: RestorePlan, stored: str) -> tuple[ExplainedChange, ...]:
-    """What is different in the restored definition; empty where nothing is defined. Raises MalformedXmlError."""
-    if not plan.defines:
+    """What is different in the restored definition; empty where nothing is defined. Raises MalformedXmlError.
+
+    `stored` is the backup's, or the present one of a guest that keeps it.
+    """
+    if not (plan.defines or plan.keeps_definition):
         return ()
     root = parse_tree(stored)
     words = [] if plan.way is RestoreWay.IN_PLACE else list(_clone_changes(plan, root))
@@ -67,6 +100,12 @@ def explained_changes(plan: RestorePlan, stored: str) -> tuple[ExplainedChange, 
         for disk in plan.disks
         for element in _disks(root, disk.name)
         if (driver := element.find("driver")) is not None and driver.get("type") != disk.to_format
+    ]
+    words += [
+        ExplainedChange(f"disk {disk.name} without images below it", "its copy in the backup is in one piece")
+        for disk in plan.disks
+        for element in _disks(root, disk.name)
+        if plan.keeps_definition and element.find("backingStore") is not None
     ]
     return (*words, *(_explain(change) for change in plan.changes))
 
@@ -80,7 +119,9 @@ def _clone_changes(plan: RestorePlan, root: ET.Element) -> Iterator[ExplainedCha
         nvram = next((file.to for file in plan.files if file.name == NVRAM_NAME), "made anew from its template")
         yield ExplainedChange(f"UEFI variables: {nvram}", "firmware writes to them")
     yield from _tpm_changes(plan, root)
-    kept = {disk.name for disk in plan.disks}
+    kept = {disk.name for disk in plan.disks} | set(plan.left_out)
+    if plan.left_out:
+        yield ExplainedChange(f"without the disks {', '.join(plan.left_out)}", "they were not chosen")
     gone = [t for element in root.findall("./devices/disk") if (t := _target(element)) not in kept]
     if gone:
         yield ExplainedChange(f"without the disks or media of {', '.join(gone)}", "they are not in the backup")

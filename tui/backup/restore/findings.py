@@ -9,11 +9,11 @@ from pathlib import Path
 from shlex import quote
 
 from tui.backup.chain import disks_by_target
-from tui.backup.checks import Verdict
 from tui.backup.manifest import Consistency
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
 from tui.backup.preflight_room import MARGIN_BYTES
+from tui.backup.restore.chosen import boot_disk_missing, chosen_in_place
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
 from tui.backup.restore.findings_tpm import is_place_of_state, tpm_findings
 from tui.backup.restore.naming import NAME_MAX, free_name, images_of, name_among_images, unfit_name
@@ -28,7 +28,7 @@ from tui.backup.restore.plan import (
     StopWay,
 )
 from tui.backup.restore.saved import SavedBackup
-from tui.backup.restore.wishes import Finding, Fix, Wishes
+from tui.backup.restore.wishes import Finding, Fix, Wishes, failed, passed, warned
 from tui.model.guest import PowerState
 from tui.model.quantities import size
 
@@ -59,32 +59,35 @@ def findings_of(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circ
 
 def _backup(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
     if saved.void:
-        yield _failed("Backup", saved.void, "Choose a finished one.")
+        yield failed("Backup", saved.void, "Choose a finished one.")
         return
-    yield _passed("Backup", f"{stamp_words(saved.stamp)}, {saved.consistency}: {_MEANING[saved.consistency]}")
+    yield passed("Backup", f"{stamp_words(saved.stamp)}, {saved.consistency}: {_MEANING[saved.consistency]}")
     if saved.hostname != now.hostname:
-        yield _warned("Backup", f"it was made on another machine, {saved.hostname}")
+        yield warned("Backup", f"it was made on another machine, {saved.hostname}")
     for disk in saved.disks:
         if disk.problem and any(file.name == disk.target for file in plan.files):
-            yield _failed(f"Disk {disk.target}", f"{disk.file}: {disk.problem}", "Restore another disk, or find it.")
+            yield failed(f"Disk {disk.target}", f"{disk.file}: {disk.problem}", "Restore another disk, or find it.")
 
 
 def _host(now: Circumstances) -> Finding:
     if not now.is_local:
-        return _failed("Host", "its images are on another machine", "Run the program on that host.")
+        return failed("Host", "its images are on another machine", "Run the program on that host.")
     if not now.has_qemu_img:
-        return _failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
-    return _passed("Host", "its images are on this machine")
+        return failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
+    return passed("Host", "its images are on this machine")
 
 
 def _guest(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
     if now.active_run:
-        yield _failed("Guest", f"run {now.active_run} works on it", "Wait for it to end.")
+        yield failed("Guest", f"run {now.active_run} works on it", "Wait for it to end.")
     match plan.way:
         case RestoreWay.CLONE | RestoreWay.BOOT_TEST:
             yield _name(plan, wishes, now)
+            yield from boot_disk_missing(plan, now)
         case RestoreWay.IN_PLACE:
             yield from _in_place(saved, plan, wishes, now)
+            if plan.keeps_definition:
+                yield from chosen_in_place(saved, plan, wishes, now)
         case RestoreWay.ATTACH:
             yield _attached(plan, now)
         case RestoreWay.DISK:
@@ -94,47 +97,38 @@ def _guest(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumsta
 def _name(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Finding:
     unfit = unfit_name(plan.guest)
     if unfit:
-        return _failed("Name", unfit, "Choose another name: --as NAME.")
+        return failed("Name", unfit, "Choose another name: --as NAME.")
     if now.by_name is not None:
         free = free_name(plan.guest, now.taken_names)
         fix = Fix(f"Call it {free}", f"--as {free}", replace(wishes, name=free))
-        return _failed("Name", f"there is a guest {plan.guest}", "Choose another name.", fix)
+        return failed("Name", f"there is a guest {plan.guest}", "Choose another name.", fix)
     if now.own_folder_exists:
-        return _failed("Name", f"{plan.own_folder} exists", "Choose another name, or another folder.")
-    return _passed("Name", f"{plan.guest} is free")
+        return failed("Name", f"{plan.own_folder} exists", "Choose another name, or another folder.")
+    return passed("Name", f"{plan.guest} is free")
 
 
 def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
     guest = now.guest
     if guest is None:
-        if now.by_name is not None:
-            other = f"a guest {plan.guest} is there, but not the one of the backup (UUID {now.by_name.uuid})"
-            fix = Fix("Restore as a clone", "--as NAME", replace(wishes, way=RestoreWay.CLONE, name=""))
-            yield _failed("Guest", other, "Restore it as a clone, or rename the other guest.", fix)
-        elif unfit_name(plan.guest):
-            yield _failed("Guest", unfit_name(plan.guest), "Restore it as a clone: --as NAME.")
-        else:
-            yield _warned("Guest", "it is not on this host (any more); it will be defined", "")
+        yield from _absent(plan, wishes, now)
         return
     if guest.name != saved.guest:
-        yield _warned("Guest", f"it is called {guest.name} by now, and keeps that name")
+        yield warned("Guest", f"it is called {guest.name} by now, and keeps that name")
     if now.managed_save:
         words = "it is off with its memory saved, which fits its present disks alone"
-        yield _failed("Guest", words, f"Start it, or remove that: virsh managedsave-remove {guest.name}")
+        yield failed("Guest", words, f"Start it, or remove that: virsh managedsave-remove {guest.name}")
     elif guest.power is PowerState.OFF:
-        yield _passed("Guest", "it is off")
+        yield passed("Guest", "it is off")
     elif plan.stop is StopWay.NONE:
-        yield _failed(
-            "Guest", f"it is {guest.power}", "It has to be off while its images are changed.", *_stops(wishes)
-        )
+        yield failed("Guest", f"it is {guest.power}", "It has to be off while its images are changed.", *_stops(wishes))
     else:
         how = "shut down" if plan.stop is StopWay.SHUT_DOWN else "forced off"
-        yield _warned("Guest", f"it is {guest.power}, and is {how} once the copies are ready")
+        yield warned("Guest", f"it is {guest.power}, and is {how} once the copies are ready")
     if any(is_overlay_name(disk.source) for disk in guest.disks):
         words = "a backup left it on its overlays, which need the present images"
-        yield _failed("Images", words, f"Bring it home first: qga-tui rescue {guest.name} --apply")
+        yield failed("Images", words, f"Bring it home first: qga-tui rescue {guest.name} --apply")
     if now.snapshots:
-        yield _warned("Snapshots", f"it has {now.snapshots}, which do not fit the restored images")
+        yield warned("Snapshots", f"it has {now.snapshots}, which do not fit the restored images")
     elsewhere = [
         f"{disk.target} on {disk.source}"
         for disk in guest.disks
@@ -143,9 +137,23 @@ def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circum
     ]
     if now.standing_on:
         words = f"the guest's present {', '.join(now.standing_on)} lies on an image that would be replaced"
-        yield _failed("Images", words, "Restore as a clone; or commit that image into its base first.")
+        yield failed("Images", words, "Restore as a clone; or commit that image into its base first.")
     elif elsewhere:
-        yield _warned("Images", f"the guest uses {', '.join(elsewhere)} by now; that stays there, unused")
+        yield warned("Images", f"the guest uses {', '.join(elsewhere)} by now; that stays there, unused")
+
+
+def _absent(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
+    """The guest is not there; a guest that was to keep its definition has none."""
+    if plan.keeps_definition:
+        return
+    if now.by_name is not None:
+        other = f"a guest {plan.guest} is there, but not the one of the backup (UUID {now.by_name.uuid})"
+        fix = Fix("Restore as a clone", "--as NAME", replace(wishes, way=RestoreWay.CLONE, name=""))
+        yield failed("Guest", other, "Restore it as a clone, or rename the other guest.", fix)
+    elif unfit_name(plan.guest):
+        yield failed("Guest", unfit_name(plan.guest), "Restore it as a clone: --as NAME.")
+    else:
+        yield warned("Guest", "it is not on this host (any more); it will be defined", "")
 
 
 def _stops(wishes: Wishes) -> tuple[Fix, ...]:
@@ -155,13 +163,13 @@ def _stops(wishes: Wishes) -> tuple[Fix, ...]:
 
 def _attached(plan: RestorePlan, now: Circumstances) -> Finding:
     if now.guest is None or now.guest.power is not PowerState.RUNNING:
-        return _failed("Guest", f"{plan.guest} does not run", "Start it first.")
+        return failed("Guest", f"{plan.guest} does not run", "Start it first.")
     if now.free_slots is not None and now.free_slots < len(plan.disks):
         words = f"{plan.guest} has room for {now.free_slots} more while it runs (free PCI Express ports)"
         port = "<controller type='pci' model='pcie-root-port'/>"
-        return _failed("Guest", words, f"Name fewer disks; or add ports to it while it is off (virsh edit): {port}")
+        return failed("Guest", words, f"Name fewer disks; or add ports to it while it is off (virsh edit): {port}")
     given = ", ".join(f"{disk.name} as {disk.attach_as}" for disk in plan.disks)
-    return _passed("Guest", f"{plan.guest} runs and gets {given}, read-only")
+    return passed("Guest", f"{plan.guest} runs and gets {given}, read-only")
 
 
 def _places(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
@@ -171,13 +179,13 @@ def _places(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumst
         why = _objection(place, saved, plan)
         if why:
             fixes = _into_file(file, saved, plan, wishes) if _is_device(file, plan) else ()
-            yield _failed(title, f"{file.to}: {why[0]}", why[1], *fixes)
+            yield failed(title, f"{file.to}: {why[0]}", why[1], *fixes)
             continue
         data = f"{size(file.data_bytes)} of data" if file.is_disk else "the copy"
         moved = f"; what is there is moved to {Path(file.aside).name}" if file.aside else ""
-        yield _passed(title, f"{data} to {file.to}{moved}")
-    if plan.way is RestoreWay.IN_PLACE and saved.left_out:
-        yield _warned("Other disks", f"not in the backup, and left as they are: {', '.join(saved.left_out)}")
+        yield passed(title, f"{data} to {file.to}{moved}")
+    if plan.way is RestoreWay.IN_PLACE and not plan.chosen and saved.left_out:
+        yield warned("Other disks", f"not in the backup, and left as they are: {', '.join(saved.left_out)}")
 
 
 def _is_device(file: RestoredFile, plan: RestorePlan) -> bool:
@@ -204,7 +212,10 @@ def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> t
             "Restore it as a file, as is offered; or as a clone, or this disk alone to a path.",
         ),
         (
-            plan.way is RestoreWay.IN_PLACE and file.name not in plan.into_files and not _is_named(file, saved),
+            plan.way is RestoreWay.IN_PLACE
+            and plan.defines
+            and file.name not in plan.into_files
+            and not _is_named(file, saved),
             "the backup's own definitions have it elsewhere: its manifest was changed",
             "Restore as a clone, or this disk alone to a path.",
         ),
@@ -241,25 +252,25 @@ def _space(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
         needed = sum(file.data_bytes for file in there) + MARGIN_BYTES
         words = f"{size(folder.free_bytes)} free, about {size(needed)} needed"
         enough = folder.free_bytes >= needed
-        yield _passed("Space", words) if enough else _failed("Space", words, "Make room, or choose another folder.")
+        yield passed("Space", words) if enough else failed("Space", words, "Make room, or choose another folder.")
 
 
 def _rights(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
     others = sorted({file.owner for file in plan.files if file.owner != now.user})
     if now.user != 0 and others:
         words = f"the images were user {others[0]}'s and will be yours"
-        yield _warned("Rights", words, "libvirt as root sets them right at the guest's start; else: chown.")
+        yield warned("Rights", words, "libvirt as root sets them right at the guest's start; else: chown.")
 
 
 def _misfit(misfit: Misfit, plan: RestorePlan, wishes: Wishes) -> Finding:
     change = misfit.change
     answered = next((each for each in plan.changes if change is not None and _is_same_place(each, change)), None)
     if answered is not None:
-        return _warned(misfit.title, f"{misfit.evidence}; changed: {answered.word}")
+        return warned(misfit.title, f"{misfit.evidence}; changed: {answered.word}")
     if change is None:
-        return _failed(misfit.title, misfit.evidence, "Make it, or restore one disk alone.")
+        return failed(misfit.title, misfit.evidence, "Make it, or restore one disk alone.")
     fix = Fix(f"Change it: {change.word}", f"--change {change.word}", _with_change(wishes, change))
-    return _failed(misfit.title, misfit.evidence, f"Make it, or change the definition: --change {change.word}", fix)
+    return failed(misfit.title, misfit.evidence, f"Make it, or change the definition: --change {change.word}", fix)
 
 
 def _is_same_place(one: Change, other: Change) -> bool:
@@ -273,26 +284,16 @@ def _with_change(wishes: Wishes, change: Change) -> Wishes:
 
 def _lost(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
     """What the restored guest will be without."""
+    if plan.keeps_definition:
+        return
     for words in saved.missing:
-        yield _warned("Not in the backup", words)
+        yield warned("Not in the backup", words)
     if not plan.defines:
         return
     if now.needs.has_nvram and saved.nvram is None:
-        yield _warned("UEFI variables", "they are not in the backup", "Boot entries may have to be made anew.")
+        yield warned("UEFI variables", "they are not in the backup", "Boot entries may have to be made anew.")
     yield from tpm_findings(saved, plan, now)
     if now.needs.has_hostdev and plan.way is not RestoreWay.IN_PLACE:
-        yield _warned("Devices", "the host's devices stay with the first guest")
+        yield warned("Devices", "the host's devices stay with the first guest")
     if plan.way is RestoreWay.IN_PLACE and now.guest is None and saved.autostart:
-        yield _warned("Autostart", "it was on", f"Set it again: virsh autostart {plan.guest}")
-
-
-def _passed(title: str, evidence: str) -> Finding:
-    return Finding(title, Verdict.PASSED, evidence)
-
-
-def _warned(title: str, evidence: str, next_step: str = "") -> Finding:
-    return Finding(title, Verdict.WARNING, evidence, next_step)
-
-
-def _failed(title: str, evidence: str, next_step: str, *fixes: Fix) -> Finding:
-    return Finding(title, Verdict.FAILED, evidence, next_step, fixes)
+        yield warned("Autostart", "it was on", f"Set it again: virsh autostart {plan.guest}")

@@ -26,17 +26,22 @@ def tpm_findings(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> I
         if not in_place:
             yield _warned("the clone is without: it is the first guest's alone", _SEALED)
         return
+    if not (in_place and plan.chosen):  # where chosen disks alone come back, the state stays what it is
+        yield from _about_state(saved, in_place=in_place)
+    guest = now.guest
+    if in_place and guest is not None and not guest.persistent and guest.power is not PowerState.OFF:
+        why = "once a transient guest is off, libvirt deletes its TPM's state, which could not be put back"
+        keep = f"virsh dumpxml {guest.uuid} --security-info >FILE && virsh define FILE"
+        yield Finding("TPM", Verdict.FAILED, why, f"Have libvirt keep the guest first: {keep}")
+
+
+def _about_state(saved: SavedBackup, *, in_place: bool) -> Iterator[Finding]:
     if saved.tpm is None and in_place:
         yield _warned("its state is not in the backup, and stays what it is on this host", _SEALED)
     elif saved.tpm is None:
         yield _warned("the clone's is empty: its state is not in the backup", _SEALED)
     elif saved.tpm.secret:
         yield _warned(f"its state is encrypted with libvirt's secret {saved.tpm.secret}", "See: virsh secret-list")
-    guest = now.guest
-    if in_place and guest is not None and not guest.persistent and guest.power is not PowerState.OFF:
-        why = "once a transient guest is off, libvirt deletes its TPM's state, which could not be put back"
-        keep = f"virsh dumpxml {guest.uuid} --security-info >FILE && virsh define FILE"
-        yield Finding("TPM", Verdict.FAILED, why, f"Have libvirt keep the guest first: {keep}")
 
 
 def is_place_of_state(file: RestoredFile, saved: SavedBackup, definitions: Iterable[str]) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ET
+from shlex import quote
 from time import monotonic
 
 from tui.backup.acts import force_off, shut_down
 from tui.backup.chain import disks_by_target
 from tui.backup.errors import BackupError
 from tui.backup.restore.plan import RestoredFile, RestorePlan, StopWay
+from tui.backup.restore.present import moved_since, present_disks
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import read_definition
 from tui.hosts.port import NoSuchDomainError
@@ -71,6 +73,21 @@ async def require_off(session: HostSession, plan: RestorePlan) -> None:
             f"{plan.guest} runs",
             cause="its images cannot be changed meanwhile",
             next_step="Shut it down, and try again.",
+        )
+
+
+async def require_present(session: HostSession, plan: RestorePlan) -> None:
+    """Raise BackupError where the plan's guest has not the disks the plan is about; without effect where it is gone."""
+    if await find(session, plan.uuid) is None:
+        return
+    xml = await session.ask(lambda host: host.stored_xml(plan.uuid))
+    moved = moved_since(plan, await session.ask(lambda host: present_disks(host, xml)))
+    if moved:
+        raise BackupError(
+            f"The disks of {plan.guest} are not where they were",
+            cause="; ".join(moved),
+            next_step=f"Have its definition name them again, and try again: virsh -c {quote(plan.uri)} edit "
+            f"{quote(plan.guest)}",
         )
 
 

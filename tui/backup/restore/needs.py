@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from tui.backup.selection import REMOVABLE
 from tui.backup.tpm import TpmDevice, tpm_device
 from tui.hosts.domain_xml import parse_tree
 
@@ -14,7 +15,8 @@ class Needs:
     """What has to be there: `media` and `volumes` by the disk's target (path, and pool); names else as they stand.
 
     `boot_files` are the kernel and what goes with it, of a guest that does not start from its disks. `cpu_mode` is
-    libvirt's word (`custom` with a `cpu_model`), empty where the definition leaves it to libvirt.
+    libvirt's word (`custom` with a `cpu_model`), empty where the definition leaves it to libvirt. `boot_disk` is the
+    target of the disk that the guest boots from, empty without disks.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Needs:
     has_nvram: bool
     tpm: TpmDevice | None
     has_hostdev: bool
+    boot_disk: str = ""
 
 
 def needs_of(xml: str) -> Needs:
@@ -60,7 +63,21 @@ def needs_of(xml: str) -> Needs:
         has_nvram=root.find("./os/nvram") is not None,
         tpm=tpm_device(xml),
         has_hostdev=root.find("./devices/hostdev") is not None,
+        boot_disk=_boot_disk(root),
     )
+
+
+def _boot_disk(root: ET.Element) -> str:
+    """The disk with the lowest boot order; the first one where none has any."""
+    disks = [each for each in root.findall("./devices/disk") if each.get("device", "disk") not in REMOVABLE]
+    ordered = [(int(order), each) for each in disks if (order := _attribute(each, "boot", "order")).isdecimal()]
+    first = min(ordered, key=lambda pair: pair[0])[1] if ordered else next(iter(disks), None)
+    return "" if first is None else _attribute(first, "target", "dev")
+
+
+def _attribute(element: ET.Element, tag: str, name: str) -> str:
+    child = element.find(tag)
+    return "" if child is None else child.get(name, "")
 
 
 def _sources(root: ET.Element, attribute: str, devices: tuple[str, ...]) -> dict[str, str]:

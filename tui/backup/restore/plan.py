@@ -125,9 +125,10 @@ class RestorePlan:
     """Everything a worker needs to know; `stamp` is the UTC second of the plan, `folder` the backup's.
 
     `guest` and `uuid` are those of the guest that is made, replaced, or given the disks; disks alone concern none and
-    have a UUID that is nobody's. `source` is the name of the guest that was backed up. `own_folder` is made for the
-    files and removed with them, empty where they lie among others. `accepted` names disks and files that are restored
-    though they are not what was saved.
+    have a UUID that is nobody's. `source` is the name of the guest that was backed up. With `chosen`, the files are
+    those of disks that were chosen, and `left_out` are the targets of the backup's other disks. `own_folder` is made
+    for the files and removed with them, empty where they lie among others. `accepted` names disks and files that are
+    restored though they are not what was saved, and what else was agreed to.
     """
 
     run_id: str
@@ -140,6 +141,8 @@ class RestorePlan:
     guest: str
     uuid: str
     files: tuple[RestoredFile, ...]
+    chosen: bool = False
+    left_out: tuple[str, ...] = ()
     own_folder: str = ""
     changes: tuple[Change, ...] = ()
     link_down: bool = True
@@ -159,8 +162,14 @@ class RestorePlan:
 
     @property
     def defines(self) -> bool:
-        """Whether a guest is defined."""
-        return self.way in (RestoreWay.CLONE, RestoreWay.IN_PLACE, RestoreWay.BOOT_TEST)
+        """Whether a guest is defined as the backup's definition has it."""
+        ways = (RestoreWay.CLONE, RestoreWay.IN_PLACE, RestoreWay.BOOT_TEST)
+        return self.way in ways and not self.keeps_definition
+
+    @property
+    def keeps_definition(self) -> bool:
+        """Whether disks are put back into a guest that stays as it is but for them."""
+        return self.way is RestoreWay.IN_PLACE and self.chosen
 
     def to_json(self) -> str:
         """The plan as a JSON text that `read_restore_plan` takes back."""
@@ -222,6 +231,8 @@ def _plan(raw: Any) -> RestorePlan:
         guest=a_text(raw["guest"]),
         uuid=a_text_like(raw["uuid"], UUID),
         files=tuple(_file(each) for each in a_list(raw["files"])),
+        chosen=raw.get("chosen") is True,
+        left_out=tuple(a_text_like(each, TARGET) for each in a_list(raw.get("left_out", []))),
         own_folder=a_path(raw["own_folder"]) if raw.get("own_folder") else "",
         changes=tuple(_change(each) for each in a_list(raw.get("changes", []))),
         link_down=raw.get("link_down", True) is True,
@@ -261,6 +272,8 @@ def _check(plan: RestorePlan) -> None:
         raise InvalidPlanError("The restore's plan names no disk")
     if len({file.name for file in plan.files}) < len(plan.files) or len({f.to for f in plan.files}) < len(plan.files):
         raise InvalidPlanError("The restore's plan names a file twice")
+    if plan.keeps_definition and len(plan.disks) < len(plan.files):
+        raise InvalidPlanError("The restore's plan replaces more than the disks that were chosen")
     targets = {file.attach_as for file in plan.files}
     if plan.way is RestoreWay.ATTACH and ("" in targets or len(targets) < len(plan.files)):
         raise InvalidPlanError("The restore's plan does not say as what each disk is attached")

@@ -113,7 +113,12 @@ async def _undo(session: HostSession, run: RestoreRun) -> str:
     keep = plan.way is RestoreWay.IN_PLACE
     await turn_back(session, run, moved=True, keep=keep)
     kept = ", ".join(undone_of(disk.to, plan.run_id) for disk in plan.disks) if keep else ""
-    back = f"{plan.guest} is as before the restore"
+    names = ", ".join(disk.name for disk in plan.disks)
+    back = (
+        f"{plan.guest} has its former {names} again"
+        if plan.keeps_definition
+        else f"{plan.guest} is as before the restore"
+    )
     outcome = f"{back}; the restored images can be deleted: {kept}" if kept else back
     journal.write(RunStage.UNDONE, exit_code=EXIT_DONE, error=None, shortfalls=[], outcome=outcome)
     return outcome

@@ -85,9 +85,17 @@ def _for_sed(text: str) -> str:
 
 def _use(plan: RestorePlan) -> Iterator[PlanStep]:
     guest = quote(plan.guest)
+    if plan.keeps_definition:
+        for disk in plan.disks:
+            if disk.name in plan.into_files:
+                yield PlanStep(f"Name {disk.to} as the file of {disk.name}", f"{virsh(plan)} edit {guest}")
+        yield PlanStep("See which images it is on", f"{virsh(plan)} domblklist {guest} --inactive")
     if plan.defines:
         edited = ", with the changes told" if plan.changes else ""
         yield PlanStep(f"Define {plan.guest}{edited}", _define_command(plan))
+        for target in plan.left_out:
+            without = f"{virsh(plan)} detach-disk {guest} {target} --config"
+            yield PlanStep(f"Take {target}, which was not chosen, out of it", without)
         yield PlanStep("See that it is on the restored images", f"{virsh(plan)} domblklist {guest} --inactive")
     if plan.way is RestoreWay.ATTACH:
         for disk in plan.disks:

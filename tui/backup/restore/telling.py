@@ -11,14 +11,18 @@ def outcome_of(plan: RestorePlan, boot: BootNote | None = None) -> str:
     match plan.way:
         case RestoreWay.CLONE:
             links = ", its network links down" if plan.link_down else ""
-            return f"{plan.guest} is defined and off{links}; its images are in {plan.own_folder}"
+            without = f", without {', '.join(plan.left_out)}" if plan.left_out else ""
+            return f"{plan.guest} is defined and off{without}{links}; its images are in {plan.own_folder}"
         case RestoreWay.IN_PLACE:
             kept = any(file.aside for file in plan.files)
             beside = f"; the former images lie beside it (*.before-restore-{plan.run_id})" if kept else ""
             files = "".join(
                 f"; {d.name} is {d.to} now, its device as it was" for d in plan.disks if d.name in plan.into_files
             )
-            return f"{plan.guest} is as it was then, and off{beside}{files}"
+            names = ", ".join(disk.name for disk in plan.disks)
+            what = f"{names} of {plan.guest} is as it was then, the rest as it is now; it is off"
+            whole = f"{plan.guest} is as it was then, and off"
+            return f"{what if plan.keeps_definition else whole}{beside}{files}"
         case RestoreWay.DISK:
             return ", ".join(f"{disk.name} is in {disk.to}" for disk in plan.disks)
         case RestoreWay.ATTACH:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from tui.backup.acts import force_off
 from tui.backup.durable import read_text, write_new
+from tui.backup.restore.definition import with_former_disks, with_restored_disks
 from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
-from tui.backup.restore.guest import attach, define, detach, find, require_off, undefine
+from tui.backup.restore.guest import attach, define, detach, find, require_off, require_present, undefine
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runs import RestoreRun
 from tui.backup.session import HostSession
@@ -55,6 +56,8 @@ async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
     """Give every copy its name, former files aside; raises OSError and BackupError."""
     if plan.way is RestoreWay.IN_PLACE:
         await require_off(session, plan)
+    if plan.keeps_definition:
+        await require_present(session, plan)
     for file in plan.files:
         await asyncio.to_thread(put_in, file)
 
@@ -65,10 +68,32 @@ async def hand_over(session: HostSession, run: RestoreRun) -> None:
     if plan.way is RestoreWay.IN_PLACE:
         # Somebody may have started it while its images were moved: it would run on the former ones.
         await require_off(session, plan)
-    if plan.defines:
+    if plan.keeps_definition:
+        await _name_restored(session, run)
+    elif plan.defines:
         await define(session, read_definitions(run).restored)
     elif plan.way is RestoreWay.ATTACH:
         await attach(session, plan)
+
+
+async def _name_restored(session: HostSession, run: RestoreRun) -> None:
+    """See that the guest's present definition names the restored images, and change nothing else in it.
+
+    A transient guest is gone with its end, and defined as it was.
+    """
+    plan = run.plan
+    present = await _present(session, plan)
+    named = with_restored_disks(plan, present or read_definitions(run).before)
+    if named != present:
+        await define(session, named)
+    await require_present(session, plan)
+
+
+async def _present(session: HostSession, plan: RestorePlan) -> str:
+    """The guest's stored definition with its secrets, empty where there is no such guest; raises HostError."""
+    if await find(session, plan.uuid) is None:
+        return ""
+    return await session.ask(lambda host: host.stored_xml(plan.uuid, secrets=True))
 
 
 async def turn_back(session: HostSession, run: RestoreRun, *, moved: bool, keep: bool) -> None:
@@ -113,9 +138,15 @@ async def remove_guest(session: HostSession, plan: RestorePlan) -> None:
 
 
 async def define_former(session: HostSession, run: RestoreRun) -> None:
-    """Define the guest as it was before the run, or forget it where there was none; raises HostError, BackupError."""
-    before, uuid = read_definitions(run).before, run.plan.uuid
+    """Define the guest as it was before the run, or forget it where there was none; raises HostError, BackupError.
+
+    Of a guest that kept its definition, only what the run changed in it is put back.
+    """
+    before, plan = read_definitions(run).before, run.plan
     if not before:
-        await undefine(session, uuid)
-    elif await find(session, uuid) is None or before != await session.ask(lambda h: h.stored_xml(uuid, secrets=True)):
-        await define(session, before)
+        await undefine(session, plan.uuid)
+        return
+    present = await _present(session, plan)
+    wanted = with_former_disks(plan, present, before) if present and plan.keeps_definition else before
+    if wanted != present:
+        await define(session, wanted)

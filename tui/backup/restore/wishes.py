@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from tui.backup.checks import Verdict
 from tui.backup.restore.plan import Change, RestoreWay, StopWay
 
+MOMENTS = "moments"
+"""What is accepted by this name: disks of the backup's moment beside others as they are now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the user asked for; what is empty is proposed.
 
-    `name` is a clone's; `disks` are the targets for the ways of disks alone, which a backup of one disk need not be
-    told; `attach` the name or UUID of the guest that gets them. `to` is the path of one disk's image, the folder of
-    several, or the folder in which a clone's own folder is made. `accepted` names disks and files that are to be
-    restored though they fail verification.
+    `name` is a clone's. `disks` are the targets for the ways of disks alone, which a backup of one disk need not be
+    told; for a clone and in place, those that are taken without the others, all with none. `attach` is the name or UUID
+    of the guest that gets disks. `to` is the path of one disk's image, the folder of several, or the folder in which a
+    clone's own folder is made. `accepted` names disks and files that are to be restored though they fail verification,
+    and `MOMENTS` where disks of different moments are wanted.
     """
 
     way: RestoreWay = RestoreWay.CLONE
@@ -51,3 +55,18 @@ class Finding:
     evidence: str
     next_step: str = ""
     fixes: tuple[Fix, ...] = ()
+
+
+def passed(title: str, evidence: str) -> Finding:
+    """A finding that all is well."""
+    return Finding(title, Verdict.PASSED, evidence)
+
+
+def warned(title: str, evidence: str, next_step: str = "") -> Finding:
+    """A finding that is worth a word, and forbids nothing."""
+    return Finding(title, Verdict.WARNING, evidence, next_step)
+
+
+def failed(title: str, evidence: str, next_step: str, *fixes: Fix) -> Finding:
+    """A finding that forbids the restore."""
+    return Finding(title, Verdict.FAILED, evidence, next_step, fixes)
