@@ -66,7 +66,7 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         await until(pilot, lambda: app.screen.query_one(ContentSwitcher).current == "run")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, GuestsScreen))
-    again = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path)
+    again = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path / "of the settings")
     async with again.run_test(size=(80, 24)) as pilot:
         await open_backup(pilot, again, web1)
         await until(pilot, lambda: "done and verified" in shown(again, "#headline"))
@@ -77,6 +77,11 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         await until(pilot, lambda: isinstance(again.screen, RestoreScreen))
         assert f"Restore {web1} of " in shown(again, "#title")
         assert str(result) in shown(again, "#backup").replace("\n", "")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(again.screen, BackupScreen))
+        again.screen.query_one("#new", Button).press()
+        await until(pilot, lambda: again.screen.query_one("#folder").has_focus)
+        assert again.screen.query_one("#folder", Input).value == str(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, DataTable, Static
+from textual.widgets import Button, DataTable, Input, Static
 
 from tests.live.piloted import until
 from tests.tui.sample import guest
@@ -19,6 +19,7 @@ from tui.backup.folder import result_folder
 from tui.backup.follow import read_state
 from tui.backup.jobs import Job
 from tui.backup.journal import Journal, RunStage
+from tui.backup.last_target import keep_target
 from tui.backup.runs import Run, create_run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
 from tui.hosts.libvirt_host import LibvirtHost
@@ -140,3 +141,17 @@ async def test_news_of_a_run_whose_screen_was_left_draws_nothing(tmp_path: Path)
         await app.pop_screen()
         await screen.remove_children()
         screen._draw_run(read_state(run))
+
+
+@pytest.mark.parametrize(("host", "offered"), [("here", "last"), ("there", "settings")])
+async def test_the_folder_of_the_hosts_last_backup_is_offered_before_that_of_the_settings(
+    tmp_path: Path, host: str, offered: str
+) -> None:
+    keep_target(("here",), tmp_path / "last")
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        one = guest("web1", AgentState.RESPONDING, host=host)
+        screen = BackupScreen(LibvirtHost("test:///default", host), one, (), tmp_path / "settings")
+        await app.push_screen(screen)
+        await until(pilot, lambda: screen.query_one("#folder").has_focus)
+        assert screen.query_one("#folder", Input).value == str(tmp_path / offered)

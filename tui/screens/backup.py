@@ -13,6 +13,7 @@ from textual.widgets import Button, ContentSwitcher, Label, Static
 
 from tui.backup import runs
 from tui.backup.follow import follow
+from tui.backup.last_target import keep_target
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import Proposal, propose
@@ -50,7 +51,7 @@ class BackupScreen(TargetScreen):
         *,
         read_only: bool = False,
     ) -> None:
-        super().__init__(folder, read_only=read_only)
+        super().__init__(folder, (host.name,), read_only=read_only)
         self._host = host
         self._guest = guest
         self._worker_argv = worker_argv
@@ -141,6 +142,7 @@ class BackupScreen(TargetScreen):
             self.choose()
             self.trouble(ExplainedError("The backup's process could not be started", cause=str(error)))
             return
+        keep_target((self._host.name,), Path(run.plan.target))
         self._watch(run)
 
     @work(exclusive=True, group="follow")
