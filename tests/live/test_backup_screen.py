@@ -167,6 +167,10 @@ async def test_a_running_backup_is_cancelled_by_its_key(lab: Laboratory, web1: s
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
+        await until(pilot, lambda: "is being cancelled, since" in shown(app, "#headline"))
+        assert not app.screen.query_one("#cancel").display
+        await pilot.press("c")
+        assert isinstance(app.screen, BackupScreen)
         let_go(run)
         await until(pilot, lambda: not worker_alive(run) and bool(app.screen.query_one("#new").display))
         assert not app.screen.query_one("#cancel").display

@@ -90,6 +90,10 @@ class Progress:
         """Tell behind whose backups this one waits for its turn; nobody's once that has come."""
         self._line(waits_behind=behind)
 
+    def cancelling(self) -> None:
+        """Tell that the order to cancel was given."""
+        self._line(cancelling=True)
+
     def doing(self, step: Step, words: str) -> None:
         """Tell what a step without bytes is about."""
         self._line(step=step, doing=words)

@@ -156,19 +156,18 @@ class BackupScreen(TargetScreen):
     def _draw_run(self, state: RunState) -> None:
         if is_left(self):
             return
-        had_ended = self._state is None or self._state.ended
-        self._state = state
-        if had_ended != state.ended:
+        before, self._state = self._may_cancel, state
+        if before != self._may_cancel:
             self.refresh_bindings()
         self.query_one(RunPane).show(state)
         self.query_one("#restore").display = self._saved is not None
-        self.query_one("#cancel").display = not state.ended
+        self.query_one("#cancel").display = self._may_cancel
         self.query_one("#new").display = state.ended
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
         """Ask whether to end the backup that is shown."""
-        if self._run is not None and self._state is not None:
+        if self._run is not None and self._state is not None and self._may_cancel:
             ask_to_cancel(self.app, self._run, waits=bool(self._state.waits_behind))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -180,7 +179,12 @@ class BackupScreen(TargetScreen):
         if action == "restore":
             return self._saved is not None
         refused = is_refused(Where.BACKUP, action, read_only=self.read_only)
-        return not self._state.ended and (None if refused else True)
+        return self._may_cancel and (None if refused else True)
+
+    @property
+    def _may_cancel(self) -> bool:
+        """Whether the run goes on and was not cancelled yet."""
+        return self._state is not None and not self._state.ended and self._state.cancelling_since is None
 
     @on(Button.Pressed, "#restore")
     @work(exclusive=True, group="restore")

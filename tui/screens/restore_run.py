@@ -106,7 +106,7 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         if is_left(self):
             return
         self.query_one(RunPane).show(state)
-        self.query_one("#cancel").display = not state.ended
+        self.query_one("#cancel").display = not state.ended and state.cancelling_since is None
         self.query_one("#insist").display = bool(self._broken) and self._may_insist
         self.query_one("#undo").display = state.ended and self._may_undo
         done = self.query_one("#done")
