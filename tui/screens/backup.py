@@ -147,7 +147,7 @@ class BackupScreen(TargetScreen):
 
     @work(exclusive=True, group="follow")
     async def _watch(self, run: runs.Run) -> None:
-        self._run = run
+        self._run, self._state = run, None
         self.show("run", "RunPane")
         async for state in follow(run):
             self._saved = state.result if state.exit_code in (EXIT_DONE, EXIT_LESS) else None
@@ -156,6 +156,7 @@ class BackupScreen(TargetScreen):
     def _draw_run(self, state: RunState) -> None:
         if is_left(self):
             return
+        has_just_ended = state.ended and (self._state is None or not self._state.ended)
         before, self._state = self._may_cancel, state
         if before != self._may_cancel:
             self.refresh_bindings()
@@ -163,6 +164,14 @@ class BackupScreen(TargetScreen):
         self.query_one("#restore").display = self._saved is not None
         self.query_one("#cancel").display = self._may_cancel
         self.query_one("#new").display = state.ended
+        if has_just_ended:
+            self._focus_what_comes_next()
+
+    def _focus_what_comes_next(self) -> None:
+        """After a backup, what can be done with it; where there is none, another one."""
+        names = ("#new",) if self._saved is None else ("#restore", "#new")
+        usable = [button for name in names if not (button := self.query_one(name)).disabled]
+        (usable[0] if usable else self.query_one(RunPane)).focus()
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:

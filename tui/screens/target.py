@@ -44,6 +44,8 @@ class TargetScreen(Screen[bool]):
         *bindings(Where.BACKUP),
         Binding("pageup", "scroll(-1)", show=False, priority=True),
         Binding("pagedown", "scroll(1)", show=False, priority=True),
+        Binding("up", "scroll_lines(-1)", show=False),
+        Binding("down", "scroll_lines(1)", show=False),
     ]
     HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
@@ -160,9 +162,16 @@ class TargetScreen(Screen[bool]):
 
     def action_scroll(self, pages: int) -> None:
         """Scroll what is shown, wherever the focus is."""
-        for scroll in self.query(VerticalScroll):
-            if scroll.display and scroll.is_on_screen:
-                scroll.scroll_relative(y=pages * (scroll.size.height - 1), animate=False)
+        for scroll in self._shown_scrolls():
+            scroll.scroll_relative(y=pages * (scroll.size.height - 1), animate=False)
+
+    def action_scroll_lines(self, count: int) -> None:
+        """The same by lines, where what has the focus has no use for the key."""
+        for scroll in self._shown_scrolls():
+            scroll.scroll_relative(y=count, animate=False)
+
+    def _shown_scrolls(self) -> list[VerticalScroll]:
+        return [scroll for scroll in self.query(VerticalScroll) if scroll.display and scroll.is_on_screen]
 
     def action_back(self) -> None:
         """One step back; from the first one, to the list."""
