@@ -55,6 +55,7 @@ class Backup:
         self._patience = patience
         self._journal = Journal(run.folder)
         self._progress = Progress(run.folder)
+        session.hear_absence(self._progress.waiting)
         self._shortfalls: list[str] = []
 
     async def run(self) -> int:

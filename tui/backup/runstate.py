@@ -74,7 +74,7 @@ class OverlayState:
 class StepState:
     """Where one step stands, with its bytes over all disks; `eta_s` in seconds, None while it cannot be told.
 
-    `doing` are the words of a step without bytes while it runs.
+    `doing` are the words of a step that runs and counts no bytes.
     """
 
     step: Step
