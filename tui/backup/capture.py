@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tui.backup.boot_files import to_manifest
 from tui.backup.clone_xml import clone_xml
 from tui.backup.converting import compare, convert, convert_words
 from tui.backup.copying import (
@@ -144,14 +145,16 @@ def seal(
     plan, folder = capture.plan, capture.folder
     disks = {copy.target: Path(copy.file).name for copy in copies}
     folder.write("vm.clone.xml", clone_xml(record.stored_xml, disks, has_nvram=record.nvram is not None))
-    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram))
+    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram, record.boot_files))
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
         "checkpoints": list(record.checkpoints),
         "nvram": asdict(record.nvram) if record.nvram is not None else None,
         "missing": list(record.missing),
+        "boot_files": to_manifest(record.boot_files),
         "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
     }
     folder.write("manifest.json", manifest_json(plan, record.versions, freeze, copies, facts))
-    folder.write("SHA256SUMS", checksums(folder.partial, {copy.file: copy.sha256 for copy in copies}))
+    known = {copy.file: copy.sha256 for copy in copies} | {each.file: each.sha256 for each in record.boot_files}
+    folder.write("SHA256SUMS", checksums(folder.partial, known))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tui.agent.commands import ping
 from tui.agent.transport import Transport
+from tui.backup.boot_files import BootFile, look_at_boot_files
 from tui.backup.chain import disks_by_target
 from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
 from tui.backup.errors import BackupError, explained
@@ -89,6 +90,7 @@ class Evidence:
     nvram: str = ""
     nvram_readable: bool = False
     has_tpm: bool = False
+    boot_files: tuple[BootFile, ...] = ()
     confinement: Confinement = UNCONFINED
     libvirt: str = ""
 
@@ -122,6 +124,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         nvram=nvram,
         nvram_readable=bool(nvram) and is_local(host.uri) and await asyncio.to_thread(os.access, nvram, os.R_OK),
         has_tpm=parse_tree(live).find("./devices/tpm") is not None,
+        boot_files=await asyncio.to_thread(look_at_boot_files, stored, is_local=is_local(host.uri)),
         confinement=confinement_of(live),
         libvirt=(await host.versions()).libvirt,
     )

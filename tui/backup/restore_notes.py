@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
+from tui.backup.boot_files import BootFile
 from tui.backup.clone_xml import DISKS_WORD, clone_name
 from tui.backup.folder import folder_name
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
@@ -20,9 +21,17 @@ _MEANING = {
 
 
 def restore_notes(
-    plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], freeze: FreezeReport, nvram: Nvram | None = None
+    plan: BackupPlan,
+    folder: Path,
+    disks: tuple[CopiedDisk, ...],
+    freeze: FreezeReport,
+    nvram: Nvram | None = None,
+    boot_files: tuple[BootFile, ...] = (),
 ) -> str:
-    """The text of RESTORE.md for the backup in `folder`; `nvram` is where the guest's UEFI variables were, if kept."""
+    """The text of RESTORE.md for the backup in `folder`; `nvram` is where the guest's UEFI variables were, if kept.
+
+    `boot_files` are those it starts from besides its disks.
+    """
     return "\n".join(
         (
             f"# How to restore {_inline(plan.guest)}",
@@ -38,6 +47,7 @@ def restore_notes(
             "",
             *_block(f"cd {quote(str(folder))}", "sha256sum -c SHA256SUMS"),
             "",
+            *_kernel(folder, boot_files),
             *_second_guest(plan, folder, disks, nvram),
             "",
             *_in_place(plan, folder, disks, nvram),
@@ -50,6 +60,27 @@ def _left_out(plan: BackupPlan) -> tuple[str, ...]:
     if not plan.left_out:
         return ()
     return ("", f"**Disks not in this backup: {', '.join(plan.left_out)}.**")
+
+
+def _kernel(folder: Path, files: tuple[BootFile, ...]) -> tuple[str, ...]:
+    if not files:
+        return ()
+    kept, lacking = [each for each in files if not each.reason], [each for each in files if each.reason]
+    there = (
+        "Files that are there are left as they are; those that are missing come from the backup:",
+        "",
+        *_block(
+            f"cd {quote(str(folder))}", *(f"[ -e {quote(each.path)} ] || {{ {each.put_there}; }}" for each in kept)
+        ),
+    )
+    return (
+        "## The kernel",
+        "",
+        "The guest does not start from its disks, but from files on the disk of its host.",
+        *(f"**Not in this backup: {_inline(each.path)}, the {each.element}: {each.reason}.**" for each in lacking),
+        *(there if kept else ()),
+        "",
+    )
 
 
 def _second_guest(
