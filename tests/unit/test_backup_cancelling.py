@@ -14,9 +14,11 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.backup_values import a_plan
+from tui.backup.control import Orders, listening, order
 from tui.backup.follow import Follower, read_state
 from tui.backup.jobs import JobWord, job_of
 from tui.backup.journal import Journal, RunStage
+from tui.backup.meter import Throttle
 from tui.backup.progress import Progress, Step, StepStatus
 from tui.backup.runs import Run, cancel, create_run, tell_cancelling
 from tui.backup.runstate import EXIT_NOT_DONE
@@ -74,6 +76,16 @@ async def test_a_worker_tells_of_an_order_by_whatever_way_it_came(run: Run) -> N
     stop.set()
     await telling
     assert read_state(run).cancelling_since is not None
+
+
+async def test_an_order_over_the_socket_is_told_before_it_returns(run: Run) -> None:
+    orders = Orders(asyncio.Event(), Throttle(0))
+    async with listening(run, orders):
+        await order(run, "limit 1000")
+        assert read_state(run).cancelling_since is None
+        await order(run, "cancel")
+    assert orders.stop.is_set()
+    assert job_of(run).word is JobWord.CANCELLING
 
 
 def test_a_restore_that_is_taken_up_to_be_undone_is_not_being_cancelled(run: Run) -> None:
