@@ -19,7 +19,7 @@ from tui.backup.boot_files import BootFile, from_manifest, keep_boot_files, look
 from tui.backup.folder import ResultFolder
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.restore.saved import DamagedBackupError, read_saved
-from tui.backup.restore_notes import restore_notes
+from tui.backup.restore_notes import KERNEL_FIRST, restore_notes
 
 COPIES = (a_copy("/images/a"),)
 FREEZE = FreezeReport(Consistency.QUIESCED, 1)
@@ -113,7 +113,10 @@ def test_the_notes_put_a_missing_file_back_and_leave_another_one_alone(
     assert kernel.read_bytes() == before
     assert stat.S_IMODE(kernel.stat().st_mode) == 0o640
     assert initrd.read_text() == "a newer initrd"
-    assert "## The kernel" not in restore_notes(a_plan(), folder.partial, COPIES, FREEZE)
+    assert KERNEL_FIRST in notes.partition("## Check the backup")[0]
+    plain = restore_notes(a_plan(), folder.partial, COPIES, FREEZE)
+    assert "## The kernel" not in plain
+    assert KERNEL_FIRST not in plain
 
 
 def test_a_backup_tells_of_the_files_that_are_in_it(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ _MEANING = {
     Consistency.CRASH: "The disks are as after a power cut: the guest was not frozen when they were captured.",
 }
 
+KERNEL_FIRST = "It starts from a kernel on its host's disk: see first that it is there (The kernel, below)."
+
 
 def restore_notes(
     plan: BackupPlan,
@@ -39,6 +41,7 @@ def restore_notes(
             f"Guest {_inline(plan.guest)} ({plan.uuid}) of {_inline(plan.uri)}, backed up {plan.stamp}.",
             _MEANING[freeze.consistency],
             *_left_out(plan),
+            *(("", KERNEL_FIRST) if boot_files else ()),
             "",
             "Run the commands as a user who may write the images and manage the guest (often root), on the host",
             "the guest is to run on. Nothing but a shell, coreutils and virsh is needed.",
@@ -47,11 +50,11 @@ def restore_notes(
             "",
             *_block(f"cd {quote(str(folder))}", "sha256sum -c SHA256SUMS"),
             "",
-            *_kernel(folder, boot_files),
             *_second_guest(plan, folder, disks, nvram),
             "",
             *_in_place(plan, folder, disks, nvram),
             "",
+            *_kernel(folder, boot_files),
         )
     )
 
