@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.reactive import reactive
@@ -37,11 +36,12 @@ from tui.screens.restore_flow import RestoreFlow
 from tui.screens.restore_wanted import RestoreWanted
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
+from tui.widgets.crash import TellingApp
 from tui.widgets.stylesheets import style_paths
 from tui.widgets.tones import dress
 
 
-class QgaTui(App[None]):
+class QgaTui(TellingApp):
     """Shows the fleet and opens what the user asks for.
 
     `worker_argv` is the command that a backup runs in; `backups_folder` the target offered first.
@@ -49,7 +49,7 @@ class QgaTui(App[None]):
 
     TITLE = "qga-tui"
     CSS_PATH = style_paths()
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = App.COMMANDS | {CommandsProvider}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = TellingApp.COMMANDS | {CommandsProvider}
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.ANYWHERE)
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)

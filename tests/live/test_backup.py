@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,12 @@ async def test_a_guest_that_writes_is_backed_up_and_notices_nothing(
 
     code, said = await program("sha256sum", "-c", "SHA256SUMS", cwd=state.result)
     assert code == 0, said
+    boot = ET.fromstring(await host.stored_xml(proposal.plan.uuid)).find("os")
+    assert boot is not None
+    for element in ("kernel", "initrd"):
+        assert (state.result / "boot" / element).read_bytes() == Path(boot.findtext(element, "")).read_bytes()
+        assert f"  boot/{element}\n" in (state.result / "SHA256SUMS").read_text()
+    assert "## The kernel" in (state.result / "RESTORE.md").read_text()
     code, said = await program("qemu-img", "check", str(state.result / "disks/vda.qcow2"))
     assert code == 0, said
     # Frozen file systems need no repair, not even of their journal.

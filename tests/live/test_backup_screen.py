@@ -70,7 +70,7 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         await until(pilot, lambda: isinstance(app.screen, GuestsScreen))
         await until(pilot, lambda: "The mark was used" in " ".join(note.message for note in app._notifications))
         assert "marked" not in shown(app, "#hosts")
-    again = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path)
+    again = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, tmp_path / "of the settings")
     async with again.run_test(size=(80, 24)) as pilot:
         await open_backup(pilot, again, web1)
         await until(pilot, lambda: "done and verified" in shown(again, "#headline"))
@@ -81,6 +81,11 @@ async def test_the_wizard_leads_to_a_verified_backup_that_another_screen_shows(
         await until(pilot, lambda: isinstance(again.screen, RestoreScreen))
         assert f"Restore {web1} of " in shown(again, "#title")
         assert str(result) in shown(again, "#backup").replace("\n", "")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(again.screen, BackupScreen))
+        again.screen.query_one("#new", Button).press()
+        await until(pilot, lambda: again.screen.query_one("#folder").has_focus)
+        assert again.screen.query_one("#folder", Input).value == str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +171,10 @@ async def test_a_running_backup_is_cancelled_by_its_key(lab: Laboratory, web1: s
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
+        await until(pilot, lambda: "is being cancelled, since" in shown(app, "#headline"))
+        assert not app.screen.query_one("#cancel").display
+        await pilot.press("c")
+        assert isinstance(app.screen, BackupScreen)
         let_go(run)
         await until(pilot, lambda: not worker_alive(run) and bool(app.screen.query_one("#new").display))
         assert not app.screen.query_one("#cancel").display

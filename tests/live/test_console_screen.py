@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -139,6 +140,7 @@ async def test_the_last_output_is_copied_and_the_way_is_told(lab: Laboratory, we
 
 async def test_a_transcript_and_the_bytes_are_saved_privately(lab: Laboratory, web1: str) -> None:
     async with console(lab, web1) as one:
+        await one.run("ls /nowhere")
         await one.run(r"printf 'a\033[2J\377\n'")
         await one.pick("ctrl+s", "everything")
         await one.until(lambda: one.said("Saved "))
@@ -148,6 +150,7 @@ async def test_a_transcript_and_the_bytes_are_saved_privately(lab: Laboratory, w
     (raw,) = transcripts_folder().glob(f"{web1}-*.bin")
     assert "\x1b" not in text.read_text()
     assert "= exit 0 after" in text.read_text()
+    assert re.search(r"\$ ls /nowhere\n! ls: /nowhere: .*\n= exit ", text.read_text())
     assert raw.read_bytes() == b"a\x1b[2J\xff\n"
     assert [stat.S_IMODE(each.stat().st_mode) for each in (text, raw)] == [0o600, 0o600]
 

@@ -13,11 +13,12 @@ from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import until
 from tests.live.restore_matrix import OFF_SPEC, everything
 from tests.live.restoring import backup_of_one_that_is_off, end_of, log_of, proposed
+from tui.backup.jobs import job_of
 from tui.backup.launch import launch
 from tui.backup.restore.boot_test import read_note
 from tui.backup.restore.plan import RestoreWay
 from tui.backup.restore.wishes import Wishes
-from tui.backup.runstate import EXIT_LESS
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS
 from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
@@ -61,3 +62,23 @@ async def test_a_clone_whose_qemu_dies_is_told_and_removed(
     assert "crashed" in note.why
     assert await everything(lab, host) == before
     assert await find_leftovers(host) == ()
+
+
+async def test_a_daemon_that_is_gone_is_told_with_since_when_and_the_test_goes_on_when_it_is_back(
+    lab: Laboratory, host: Host, whole: Path
+) -> None:
+    before = await everything(lab, host)
+    plan = (await proposed(host, whole, Wishes(RestoreWay.BOOT_TEST))).plan
+    run = launch(plan, held_worker.argv("asking"))
+    await until(lambda: (run.folder / HELD).exists())
+    await lab.kill_daemon()
+    try:
+        (run.folder / GO).touch()
+        await until(lambda: "boot, ask the agent: libvirt does not answer since " in job_of(run).doing)
+        assert "; tried again until " in job_of(run).doing
+    finally:
+        await lab.start_daemon()
+    await until(lambda: job_of(run).doing != "" and "does not answer" not in job_of(run).doing)
+    state = await end_of(run)
+    assert (state.exit_code, state.error, state.shortfalls) == (EXIT_DONE, None, ()), log_of(run)
+    assert await everything(lab, host) == before

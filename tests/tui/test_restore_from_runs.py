@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, DataTable, Static
+from textual.widgets import Button, DataTable, Input, Static
 
 from tests.live.piloted import until
 from tests.tui.sample import guest
@@ -19,6 +20,7 @@ from tui.backup.folder import result_folder
 from tui.backup.follow import read_state
 from tui.backup.jobs import Job
 from tui.backup.journal import Journal, RunStage
+from tui.backup.last_target import keep_target
 from tui.backup.runs import Run, create_run
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE
 from tui.hosts.libvirt_host import LibvirtHost
@@ -26,6 +28,7 @@ from tui.model.guest import AgentState
 from tui.screens.backup import BackupScreen
 from tui.screens.jobs import JobsScreen
 from tui.screens.restore import RestoreScreen
+from tui.widgets.run_pane import RunPane
 
 
 def a_run(target: Path, number: int, stage: RunStage, exit_code: int) -> Run:
@@ -89,11 +92,8 @@ async def test_the_screen_of_a_finished_backup_leads_to_its_restore(tmp_path: Pa
     async with app.run_test(size=(60, 20)) as pilot:
         screen = BackupScreen(host, guest("web 1", AgentState.RESPONDING, host="here"), (), tmp_path, run)
         await app.push_screen(screen)
-        await until(pilot, lambda: screen.query_one("#restore").display and offers_restore(app))
-        if by == "key":
-            await pilot.press("R")
-        else:
-            screen.query_one("#restore", Button).press()
+        await until(pilot, lambda: screen.query_one("#restore").has_focus and offers_restore(app))
+        await pilot.press("R" if by == "key" else "enter")
         await until(pilot, lambda: isinstance(app.screen, RestoreScreen))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
@@ -110,6 +110,7 @@ async def test_the_screen_of_a_failed_backup_offers_no_restore(tmp_path: Path) -
         await app.push_screen(screen)
         await until(pilot, lambda: "was not made" in str(screen.query_one("#headline", Static).render()))
         assert not screen.query_one("#restore").display
+        await until(pilot, lambda: screen.query_one("#new").has_focus)
         assert not offers_restore(app)
 
 
@@ -140,3 +141,40 @@ async def test_news_of_a_run_whose_screen_was_left_draws_nothing(tmp_path: Path)
         await app.pop_screen()
         await screen.remove_children()
         screen._draw_run(read_state(run))
+
+
+@pytest.mark.parametrize(("host", "offered"), [("here", "last"), ("there", "settings")])
+async def test_the_folder_of_the_hosts_last_backup_is_offered_before_that_of_the_settings(
+    tmp_path: Path, host: str, offered: str
+) -> None:
+    keep_target(("here",), tmp_path / "last")
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        one = guest("web1", AgentState.RESPONDING, host=host)
+        screen = BackupScreen(LibvirtHost("test:///default", host), one, (), tmp_path / "settings")
+        await app.push_screen(screen)
+        await until(pilot, lambda: screen.query_one("#folder").has_focus)
+        assert screen.query_one("#folder", Input).value == str(tmp_path / offered)
+
+
+async def test_when_a_backup_ends_the_focus_goes_from_what_is_gone_to_what_comes_next(tmp_path: Path) -> None:
+    run = create_run(replace(a_plan(target=str(tmp_path)), run_id="00000001"), stand_in=os.getpid())
+    Journal(run.folder).write(RunStage.SNAPSHOT_TAKEN)
+    shortfalls = [f"shortfall {number}" for number in range(20)]
+    app = QgaTui(())
+    async with app.run_test(size=(60, 20)) as pilot:
+        one = guest("web 1", AgentState.RESPONDING, host="here")
+        screen = BackupScreen(LibvirtHost("test:///default", "here"), one, (), tmp_path, run)
+        await app.push_screen(screen)
+        await until(pilot, lambda: bool(screen.query_one("#cancel").display))
+        screen.query_one("#cancel").focus()
+        await until(pilot, lambda: screen.query_one("#cancel").has_focus)
+        write_backup(result_folder(run.plan).final)
+        Journal(run.folder).write(RunStage.DONE, exit_code=EXIT_LESS, error=None, shortfalls=shortfalls)
+        await until(pilot, lambda: screen.query_one("#restore").has_focus)
+        pane = screen.query_one(RunPane)
+        await pilot.press("down", "down", "up")
+        await until(pilot, lambda: pane.scroll_y == 1)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: pane.scroll_y > 2)
+        assert screen.query_one("#restore").has_focus

@@ -214,15 +214,16 @@ async def test_the_user_is_asked_before_a_temporary_copy_and_looks_into_it(
         await until(pilot, lambda: isinstance(app.screen, FileScreen))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
-        for name in ("taken-out", "taken-out-2"):
-            await take_out(pilot, app, home / name)
+        for name in ("hostname", "hostname-2"):
+            await take_out(pilot, app, home / "taken-out" / name)
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
-        app.screen.query_one(Input).value = str(home / "taken-out")
+        app.screen.query_one(Input).value = str(home / "taken-out/hostname")
         await pilot.press("enter")
         await until(pilot, lambda: "name another path" in shown(app, "#said"))
         await pilot.press("up", "enter")
         await until(pilot, lambda: [row[0] for row in cells(app)] == ["ev\ufffdil \ufffd[31m\ufffd"])
+        await take_out(pilot, app, home / "taken-out/ev_il _[31m_")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, FileScreen))
 

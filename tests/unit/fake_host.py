@@ -53,6 +53,9 @@ class FakeHost:
         """Count."""
         self.opened += 1
 
+    async def close(self) -> None:
+        """Let go of nothing."""
+
     def subscribe(self, listener: Callable[[HostEvent], None]) -> Callable[[], None]:
         """Take a listener."""
         self._listeners.append(listener)

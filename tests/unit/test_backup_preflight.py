@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tests.unit.backup_values import UUID, a_plan, domain_xml
+from tui.backup.boot_files import BootFile
 from tui.backup.checks import Verdict
 from tui.backup.confinement import Confinement, confinement_of, denial_advice
 from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
@@ -74,6 +75,18 @@ def with_first_image(**changes: Any) -> Evidence:
 
 def test_a_guest_that_is_well_may_be_backed_up() -> None:
     assert verdicts(WELL) == {}
+
+
+def test_a_kernel_that_is_kept_needs_no_word_and_another_one_is_named_without_stopping_the_backup() -> None:
+    kept, lost = BootFile("kernel", "/boot/vmlinuz", bytes=9 * MIB), BootFile("initrd", "/boot/i", reason="it is gone")
+    direct = replace(WELL, boot_files=(kept,))
+    assert verdicts(direct) == {}
+    assert any("kept: /boot/vmlinuz" in check.evidence for check in checks_of(PLAN, direct))
+    assert verdicts(replace(WELL, boot_files=(kept, lost))) == {"Kernel": Verdict.WARNING}
+    (words,) = [
+        check.evidence for check in checks_of(PLAN, replace(WELL, boot_files=(lost,))) if check.title == "Kernel"
+    ]
+    assert words == "not copied: /boot/i, the initrd that the guest starts from: it is gone"
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def test_a_worker_writes_no_log_of_the_programs(own_folders: Path) -> None:
     start_log("backup-worker")
     logger.warning("a worker's")
     (added,) = (each for each in logger.handlers if each not in before)
-    logger.removeHandler(added)
+    for each in (logger, logging.getLogger("asyncio")):
+        each.removeHandler(added)
     added.close()
     assert log_path("backup-worker").read_text().endswith("WARNING tui: a worker's\n")
     assert not log_path().exists() or "a worker's" not in log_path().read_text()
@@ -81,5 +82,6 @@ def test_without_a_folder_to_write_there_is_no_log(tmp_path: Path, monkeypatch: 
     before = list(logger.handlers)
     start_log()
     (added,) = (each for each in logger.handlers if each not in before)
-    logger.removeHandler(added)
+    for each in (logger, logging.getLogger("asyncio")):
+        each.removeHandler(added)
     assert isinstance(added, logging.NullHandler)

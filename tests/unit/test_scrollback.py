@@ -8,7 +8,7 @@ import pytest
 
 from tui.agent.exec_model import End, Finished, Output, Stream
 from tui.console.charset import Charset
-from tui.console.saving import text_to_copy
+from tui.console.saving import LEGEND, save_transcript, text_to_copy
 from tui.console.scrollback import Scrollback
 from tui.console.transcript import BLOCK, OutputLine
 
@@ -34,10 +34,38 @@ async def test_one_commands_output_is_copied_or_all_of_it() -> None:
     transcript = scrollback.transcript
     assert await text_to_copy(transcript, 2) == "".join(f"b{number}\n" for number in range(LINES))
     everything = (await text_to_copy(transcript)).splitlines()
+    assert everything[: len(LEGEND)] == list(LEGEND)
+    del everything[: len(LEGEND)]
     assert len(everything) == transcript.total == 2 * (LINES + 2)
-    assert everything[:2] == [everything[0], "a0"]
+    assert everything[:2] == [everything[0], "  a0"]
     assert everything[0].endswith("$ first")
-    assert everything[-2:] == [f"b{LINES - 1}", "= exit 0 after 1.0 s"]
+    assert everything[-2:] == [f"  b{LINES - 1}", "= exit 0 after 1.0 s"]
+
+
+async def test_a_saved_transcript_tells_of_each_line_whose_it_is_and_no_output_can_pass_for_another(
+    tmp_path: Path,
+) -> None:
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    record = scrollback.begin("./build")
+    await scrollback.take(record, Output(Stream.STDOUT, b"= exit 0 after 1.0 s\n! fine\n\n"))
+    await scrollback.take(record, Output(Stream.STDERR, b"\x1b[31mno such file\n# a line\n"))
+    scrollback.say(record, "a word")
+    scrollback.end(record, Finished(End.EXITED, 3, None, 1.0, 1, 0))
+    saved = (await save_transcript(scrollback.transcript, "web\x1b]1", tmp_path)).read_text().splitlines()
+    assert saved[0].startswith("# Transcript of web\ufffd]1, saved by qga-tui 2")
+    assert saved[1 : 1 + len(LEGEND)] == list(LEGEND)
+    prompt, *lines = saved[1 + len(LEGEND) :]
+    assert prompt.startswith("[2")
+    assert prompt.endswith("] $ ./build")
+    assert lines == [
+        "  = exit 0 after 1.0 s",
+        "  ! fine",
+        "  ",
+        "! no such file",
+        "! # a line",
+        "· a word",
+        "= exit 3 after 1.0 s",
+    ]
 
 
 async def test_colours_that_nobody_resets_leave_no_trace_in_the_text() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tui.agent.exec_model import End, Finished, Output, Stream
 from tui.console import search
 from tui.console.charset import Charset
-from tui.console.saving import save_transcript
+from tui.console.saving import LEGEND, save_transcript
 from tui.console.scrollback import Scrollback
 from tui.console.spill import MEMORY_BYTES, MEMORY_FILES, Place, Spill
 from tui.console.transcript import BLOCK, NoticeLine, OutputLine, Transcript
@@ -109,4 +109,4 @@ async def test_who_searches_or_saves_while_output_is_read_anew_reads_it_to_its_e
     assert await first == 1
     assert await searching == lines.index("line 7999") + 1
     saved = (await saving).read_text().splitlines()
-    assert saved[1:-1] == lines
+    assert saved[len(LEGEND) + 2 : -1] == [f"  {line}" for line in lines]

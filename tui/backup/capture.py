@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tui.backup.boot_files import to_manifest
 from tui.backup.clone_xml import clone_xml
 from tui.backup.converting import compare, convert, convert_words
 from tui.backup.copying import (
@@ -148,7 +149,8 @@ def seal(
     tpm = record.tpm
     if tpm is not None:
         tpm = replace(tpm, files=tuple(state_files(str(folder.partial / TPM_FOLDER))))
-    folder.write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, record.nvram, tpm))
+    notes = restore_notes(plan, folder.final, copies, freeze, record.nvram, tpm, record.boot_files)
+    folder.write("RESTORE.md", notes)
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
@@ -156,7 +158,9 @@ def seal(
         "nvram": asdict(record.nvram) if record.nvram is not None else None,
         "tpm": asdict(tpm) if tpm is not None else None,
         "missing": list(record.missing),
+        "boot_files": to_manifest(record.boot_files),
         "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
     }
     folder.write("manifest.json", manifest_json(plan, record.versions, freeze, copies, facts))
-    folder.write("SHA256SUMS", checksums(folder.partial, {copy.file: copy.sha256 for copy in copies}))
+    known = {copy.file: copy.sha256 for copy in copies} | {each.file: each.sha256 for each in record.boot_files}
+    folder.write("SHA256SUMS", checksums(folder.partial, known))

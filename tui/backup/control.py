@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from tui.backup.errors import BackupError
 from tui.backup.meter import Throttle
-from tui.backup.runs import AnyRun
+from tui.backup.runs import AnyRun, tell_cancelling
 from tui.settings import PRIVATE_FILE
 
 SOCKET = "control"
 LINE_LIMIT = 256
 ANSWER_S = 5.0
+CANCEL = "cancel"
 _OK = "ok"
 
 
@@ -68,6 +69,8 @@ async def order(run: AnyRun, line: str) -> None:
         os.close(folder)
     if answer != _OK:
         raise BackupError("The backup's process refused the order", cause=answer)
+    if line == CANCEL:
+        tell_cancelling(run)
 
 
 def _short(folder: int) -> str:
@@ -94,7 +97,7 @@ class _Desk:
 
     def _obey(self, words: list[str]) -> str:
         match words:
-            case ["cancel"]:
+            case [word] if word == CANCEL:
                 self._orders.stop.set()
             case ["settle"]:
                 self._orders.settle.set()

@@ -23,7 +23,7 @@ from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.mark import clear_mark, set_mark
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
-from tui.backup.prepare import GuestRecord, inspect, save_record
+from tui.backup.prepare import GuestRecord, inspect, keep_kernel, save_record
 from tui.backup.progress import Progress, Step
 from tui.backup.reach_files import overlay_size
 from tui.backup.runs import Run
@@ -57,6 +57,7 @@ class Backup:
         self._patience = patience
         self._journal = Journal(run.folder)
         self._progress = Progress(run.folder)
+        session.hear_absence(self._progress.waiting)
         self._shortfalls: list[str] = []
 
     async def run(self) -> int:
@@ -106,6 +107,7 @@ class Backup:
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
         await set_mark(self._session, self._plan, RunStage.PLANNED)
         folder = save_record(self._plan, record)
+        record = await keep_kernel(folder, record)
         if self._orders.stop.is_set():
             raise CancelledBackupError("The backup was cancelled")
         return record, folder

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tui.agent.commands import ping
 from tui.agent.transport import Transport
+from tui.backup.boot_files import BootFile, look_at_boot_files
 from tui.backup.chain import disks_by_target
 from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
 from tui.backup.errors import BackupError, explained
@@ -91,6 +92,7 @@ class Evidence:
     nvram: str = ""
     nvram_readable: bool = False
     tpm: TpmEvidence | None = None
+    boot_files: tuple[BootFile, ...] = ()
     confinement: Confinement = UNCONFINED
     libvirt: str = ""
 
@@ -126,6 +128,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         tpm=await asyncio.to_thread(
             partial(look_at_tpm, host.uri, live, name=facts.name, uuid=uuid, runs=facts.power is not PowerState.OFF)
         ),
+        boot_files=await asyncio.to_thread(look_at_boot_files, stored, is_local=is_local(host.uri)),
         confinement=confinement_of(live),
         libvirt=(await host.versions()).libvirt,
     )

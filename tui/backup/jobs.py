@@ -10,9 +10,10 @@ from tui.backup.follow import read_state
 from tui.backup.journal import RunStage
 from tui.backup.progress import StepStatus
 from tui.backup.runs import AnyRun, Run, list_any_runs, worker_pid
-from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_RESCUE, RunState, StepState
 from tui.backup.seen import SeenRuns
 from tui.backup.telling import STEP_WORDS, overlay_alarm, step_facts
+from tui.model.quantities import clock_time
 
 
 class JobWord(StrEnum):
@@ -21,6 +22,8 @@ class JobWord(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"
     """For the backups of other guests, which come first."""
+    CANCELLING = "cancelling"
+    """The order was given; its process tidies up, and will end."""
     DONE = "done"
     UNDONE = "undone"
     LESS = "done-with-less"
@@ -44,6 +47,8 @@ class Job:
     def word(self) -> JobWord:
         """How it stands."""
         code = self.state.exit_code
+        if self.state.cancelling_since is not None:
+            return JobWord.CANCELLING
         if code is None:
             return JobWord.WAITING if self.state.waits_behind else JobWord.RUNNING
         if self.state.stage is RunStage.UNDONE:
@@ -58,11 +63,17 @@ class Job:
             return f"for its turn, behind {self.state.waits_behind}"
         if self.state.exit_code is None:
             step = next((step for step in self.state.steps if step.status is StepStatus.RUNNING), None)
-            doing = "starting" if step is None else f"{STEP_WORDS[step.step]} {step_facts(self.state, step)}".strip()
+            doing = "starting" if step is None else self._step_words(step)
+            if self.state.cancelling_since is not None:
+                return f"since {clock_time(self.state.cancelling_since)}: {doing}"
             return "; ".join(filter(None, (doing, overlay_alarm(self.state))))
         if self.state.error is not None:
             return self.state.error.title
         return self.state.consistency or self.state.outcome
+
+    def _step_words(self, step: StepState) -> str:
+        between = ": " if step.doing else " "
+        return f"{STEP_WORDS[step.step]}{between}{step_facts(self.state, step)}".strip()
 
     @property
     def saved(self) -> Path | None:
@@ -70,9 +81,8 @@ class Job:
         made = isinstance(self.run, Run) and self.word in (JobWord.DONE, JobWord.LESS)
         return self.state.result if made else None
 
-    @property
-    def folder(self) -> str:
-        """Where its copy is, or was begun; empty where there is none."""
+    def find_folder(self) -> str:
+        """Where its copy is, or was begun; empty where there is none. Blocks for as long as its file system does."""
         partial = self.state.result.with_name(f"{self.state.result.name}.partial")
         return next((str(path) for path in (self.state.result, partial) if path.is_dir()), "")
 

@@ -36,6 +36,7 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
         *_red_list(plan, evidence),
         *_media(evidence),
         *_firmware(evidence),
+        *_boot_files(evidence),
         *_confinement(evidence),
         *_agent(plan, evidence),
         *_snapshots(evidence),
@@ -210,6 +211,16 @@ def _firmware(evidence: Evidence) -> Iterator[Check]:
         yield passed("TPM", f"its state is kept right after the snapshot: {tpm.state.path}")
     elif tpm is not None and not tpm.problem:
         yield passed("TPM", "it has no state yet: the guest was never started with it")
+
+
+def _boot_files(evidence: Evidence) -> Iterator[Check]:
+    kept = [each.path for each in evidence.boot_files if not each.reason]
+    if kept:
+        yield passed("Kernel", f"the guest starts from files of the host, which are kept: {', '.join(kept)}")
+    for each in evidence.boot_files:
+        if each.reason:
+            words = f"not copied: {each.path}, the {each.element} that the guest starts from: {each.reason}"
+            yield warned("Kernel", words, "A restore needs it there: keep it some other way.")
 
 
 def _confinement(evidence: Evidence) -> Iterator[Check]:

@@ -30,6 +30,7 @@ def _target(plan: BackupPlan, evidence: Evidence) -> Check:
     if not there.writable:
         return failed("Target", f"{plan.target}: this user may not write there", "Choose another folder.")
     needed = sum(image.data_bytes for image in evidence.images) + MARGIN_BYTES
+    needed += sum(each.bytes for each in evidence.boot_files if not each.reason)
     if plan.source is Source.STREAM:
         # An image that is converted is copied to the target first; one at a time.
         needed += max((image.data_bytes for image in evidence.images if plan.is_converted(image.disk)), default=0)

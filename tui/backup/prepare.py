@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tui.backup.boot_files import BootFile, keep_boot_files
 from tui.backup.checks import Verdict
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
@@ -35,6 +36,7 @@ class GuestRecord:
     nvram: Nvram | None = None
     tpm: Tpm | None = None
     missing: tuple[str, ...] = ()
+    boot_files: tuple[BootFile, ...] = ()
 
 
 async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> GuestRecord:
@@ -66,6 +68,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
         nvram=await asyncio.to_thread(look_at_nvram, evidence.nvram) if evidence.nvram_readable else None,
         tpm=evidence.tpm.state if evidence.tpm is not None else None,
         missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
+        boot_files=evidence.boot_files,
     )
 
 
@@ -78,3 +81,8 @@ def save_record(plan: BackupPlan, record: GuestRecord) -> ResultFolder:
     for number, xml in enumerate(record.snapshots, start=1):
         folder.write(f"snapshots/{number:03d}.xml", xml)
     return folder
+
+
+async def keep_kernel(folder: ResultFolder, record: GuestRecord) -> GuestRecord:
+    """Copy what the guest starts from besides its disks; returns the record with what came of it. Raises OSError."""
+    return replace(record, boot_files=await asyncio.to_thread(keep_boot_files, folder, record.boot_files))

@@ -66,6 +66,7 @@ class Progress:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(folder / PROGRESS, flags, PRIVATE_FILE)
         self._meters: dict[tuple[Step, str, str], RateMeter] = {}
+        self._during: Step | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -79,20 +80,32 @@ class Progress:
     def during(self, step: Step) -> Iterator[None]:
         """A step that runs for as long as the block, and fails with it."""
         self.step(step, StepStatus.RUNNING)
+        self._during = step
         try:
             yield
         except BaseException:
             self.step(step, StepStatus.FAILED)
             raise
+        finally:
+            self._during = None
         self.step(step, StepStatus.DONE)
 
     def turn(self, behind: str) -> None:
         """Tell behind whose backups this one waits for its turn; nobody's once that has come."""
         self._line(waits_behind=behind)
 
+    def cancelling(self) -> None:
+        """Tell that the order to cancel was given."""
+        self._line(cancelling=True)
+
     def doing(self, step: Step, words: str) -> None:
-        """Tell what a step without bytes is about."""
+        """Tell what a step is about while it counts no bytes."""
         self._line(step=step, doing=words)
+
+    def waiting(self, words: str) -> None:
+        """Tell what the step that runs waits for; nothing once it goes on."""
+        if self._during is not None:
+            self.doing(self._during, words)
 
     def tick(self, step: Step, disk: str, done: int, total: int, *, waiting: str = "") -> None:
         """Tell how many bytes of a disk are done; `total` is never told below `done`.

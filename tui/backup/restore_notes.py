@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from tui.backup import tpm_notes
+from tui.backup.boot_files import BootFile
 from tui.backup.clone_xml import DISKS_WORD, clone_name
 from tui.backup.folder import folder_name
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
@@ -20,6 +21,8 @@ _MEANING = {
     Consistency.CRASH: "The disks are as after a power cut: the guest was not frozen when they were captured.",
 }
 
+KERNEL_FIRST = "It starts from a kernel on its host's disk: see first that it is there (The kernel, below)."
+
 
 def restore_notes(
     plan: BackupPlan,
@@ -28,10 +31,12 @@ def restore_notes(
     freeze: FreezeReport,
     nvram: Nvram | None = None,
     tpm: Tpm | None = None,
+    boot_files: tuple[BootFile, ...] = (),
 ) -> str:
     """The text of RESTORE.md for the backup in `folder`.
 
-    `nvram` and `tpm` are where the guest's UEFI variables and its TPM's state were, if kept.
+    `nvram` and `tpm` are where the guest's UEFI variables and its TPM's state were, if kept; `boot_files` are those it
+    starts from besides its disks.
     """
     return "\n".join(
         (
@@ -40,6 +45,7 @@ def restore_notes(
             f"Guest {_inline(plan.guest)} ({plan.uuid}) of {_inline(plan.uri)}, backed up {plan.stamp}.",
             _MEANING[freeze.consistency],
             *_left_out(plan),
+            *(("", KERNEL_FIRST) if boot_files else ()),
             "",
             "Run the commands as a user who may write the images and manage the guest (often root), on the host",
             "the guest is to run on. Nothing but a shell, coreutils and virsh is needed.",
@@ -52,6 +58,7 @@ def restore_notes(
             "",
             *_in_place(plan, folder, disks, nvram, tpm),
             "",
+            *_kernel(folder, boot_files),
         )
     )
 
@@ -60,6 +67,27 @@ def _left_out(plan: BackupPlan) -> tuple[str, ...]:
     if not plan.left_out:
         return ()
     return ("", f"**Disks not in this backup: {', '.join(plan.left_out)}.**")
+
+
+def _kernel(folder: Path, files: tuple[BootFile, ...]) -> tuple[str, ...]:
+    if not files:
+        return ()
+    kept, lacking = [each for each in files if not each.reason], [each for each in files if each.reason]
+    there = (
+        "Files that are there are left as they are; those that are missing come from the backup:",
+        "",
+        *_block(
+            f"cd {quote(str(folder))}", *(f"[ -e {quote(each.path)} ] || {{ {each.put_there}; }}" for each in kept)
+        ),
+    )
+    return (
+        "## The kernel",
+        "",
+        "The guest does not start from its disks, but from files on the disk of its host.",
+        *(f"**Not in this backup: {_inline(each.path)}, the {each.element}: {each.reason}.**" for each in lacking),
+        *(there if kept else ()),
+        "",
+    )
 
 
 def _second_guest(

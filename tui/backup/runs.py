@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -14,6 +15,7 @@ from tui.backup.durable import read_text, replace_file, write_new
 from tui.backup.errors import BackupError
 from tui.backup.journal import ENDED, read_journal, read_object
 from tui.backup.plan import PLAN_LIMIT, BackupPlan, InvalidPlanError, read_plan
+from tui.backup.progress import Progress
 from tui.backup.restore.plan import RestorePlan, is_restore, read_restore_plan
 from tui.settings import PRIVATE_FOLDER, private_folder, state_folder
 
@@ -198,7 +200,7 @@ def worker_alive(run: AnyRun) -> bool:
 
 
 def cancel(run: AnyRun, signal_number: int) -> bool:
-    """Send a signal to a run's worker; whether there was one."""
+    """Send a signal to a run's worker, and tell so beside its progress; whether there was one."""
     pid = worker_pid(run)
     if pid is None:
         return False
@@ -206,4 +208,14 @@ def cancel(run: AnyRun, signal_number: int) -> bool:
         os.kill(pid, signal_number)
     except ProcessLookupError:
         return False
+    tell_cancelling(run)
     return True
+
+
+def tell_cancelling(run: AnyRun) -> None:
+    """Have everybody who follows a run see that it is being cancelled; the first to say so is heard."""
+    try:
+        with closing(Progress(run.folder)) as progress:
+            progress.cancelling()
+    except OSError as error:
+        logger.warning("that %s is being cancelled could not be told: %s", run.plan.run_id, error)

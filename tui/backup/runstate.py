@@ -74,7 +74,7 @@ class OverlayState:
 class StepState:
     """Where one step stands, with its bytes over all disks; `eta_s` in seconds, None while it cannot be told.
 
-    `doing` are the words of a step without bytes while it runs.
+    `doing` are the words of a step that runs and counts no bytes.
     """
 
     step: Step
@@ -121,7 +121,8 @@ class RunState:
     `stage` is None before the journal begins. `result` is where the copy is, or will be; `frozen_ms` an upper bound
     of the time for which the guest was frozen. `exit_code` is None until the run has ended. `way` is a restore's, None
     for a backup; `outcome` says in a sentence what a restore has led to. `waits_behind` names the guests whose backups
-    come first, empty once it is this one's turn.
+    come first, empty once it is this one's turn. `cancelling_since` is the Unix time in seconds of the order to cancel,
+    None without one and once the run has ended.
     """
 
     run_id: str
@@ -141,6 +142,7 @@ class RunState:
     way: RestoreWay | None = None
     outcome: str = ""
     waits_behind: str = ""
+    cancelling_since: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -208,6 +210,7 @@ def with_entry(state: RunState, entry: Entry) -> RunState:
             error=_explained(details.get("error")),
             exit_code=code if isinstance(code, int) else EXIT_RESCUE,
             outcome=str(details.get("outcome", "")),
+            cancelling_since=None,
         )
         return _with_failed_step(state) if entry.stage is RunStage.FAILED else state
     # A restore that had ended is taken up again to be undone.
@@ -227,6 +230,8 @@ def with_progress(state: RunState, line: Mapping[str, object]) -> RunState:
         return replace(state, overlays=tuple(sorted((*others, told), key=lambda each: each.target)))
     if isinstance(line.get("waits_behind"), str):
         return replace(state, waits_behind=str(line["waits_behind"]))
+    if line.get("cancelling") is True and not state.ended:
+        return replace(state, cancelling_since=state.cancelling_since or _number(line.get("at")))
     name = line.get("step")
     if name not in list(Step):
         return state
@@ -238,6 +243,7 @@ def without_worker(state: RunState) -> RunState:
     """The state of a run whose worker is gone; unchanged where the run had come to its end."""
     if state.ended:
         return state
+    state = replace(state, cancelling_since=None)
     if state.way is not None:
         untouched = state.stage in (None, RunStage.PLANNED)
         code = EXIT_NOT_DONE if untouched else EXIT_RESCUE

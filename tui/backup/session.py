@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 from typing import TypeVar
 
 from tui.agent.errors import HostGoneError
 from tui.backup.errors import NeedsRescueError
 from tui.hosts.port import Host, HostError, HostUnreachableError
 from tui.model.events import HostEvent, HostLost
+from tui.model.quantities import clock_time
 
 T = TypeVar("T")
 
@@ -63,6 +64,11 @@ class HostSession:
         self._host: Host | None = None
         self._lost = False
         self._absent_since: float | None = None
+        self._tell_absence: Callable[[str], None] = _unheard
+
+    def hear_absence(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called with what is waited for while the host is gone, and with nothing once it is back."""
+        self._tell_absence = tell
 
     @property
     def host(self) -> Host:
@@ -116,10 +122,19 @@ class HostSession:
                         next_step="Start libvirt's daemon again; the guest itself is not affected by its absence.",
                         original=error.original,
                     ) from error
+                self._tell_absence(self._absence_words(self._absent_since))
                 await asyncio.sleep(1)
             else:
-                self._absent_since = None
+                if self._absent_since is not None:
+                    self._absent_since = None
+                    self._tell_absence("")
                 return answer
+
+    def _absence_words(self, since: float) -> str:
+        """`since` on the monotonic clock."""
+        began = time() - (monotonic() - since)
+        until = began + self._patience.reconnect_s
+        return f"libvirt does not answer since {clock_time(began)}; tried again until {clock_time(until)}"
 
     async def act(self, request: Callable[[Host], Awaitable[object]], is_done: Callable[[], Awaitable[bool]]) -> None:
         """Have something done that may not be asked for twice.
@@ -167,6 +182,10 @@ class HostSession:
     def _hear(self, event: HostEvent) -> None:
         self._lost = self._lost or isinstance(event, HostLost)
         self._news.set()
+
+
+def _unheard(_: str) -> None:
+    """Nobody wants to know what is waited for."""
 
 
 async def _itself(host: Host) -> Host:

@@ -6,7 +6,7 @@ from tui.backup.journal import RunStage
 from tui.backup.progress import Step, StepStatus
 from tui.backup.proof import Reading
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, StepState
-from tui.model.quantities import duration, size
+from tui.model.quantities import clock_time, duration, size
 
 STATUS_GLYPHS: dict[StepStatus, str] = {
     StepStatus.PENDING: "·",
@@ -105,16 +105,22 @@ def reading_facts(reading: Reading) -> str:
     return f"{share:3d} %  {size(reading.done)} of {size(reading.total)}{rate}{left}  {reading.file}"
 
 
+def doing_words(state: RunState) -> str:
+    """The step that a run is in, in a few words."""
+    running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
+    return "starting" if running is None else STEP_WORDS[running.step]
+
+
 def headline(state: RunState) -> str:
     """How the run stands, in one sentence."""
     name = f"{'Backup' if state.way is None else 'Restore'} of {state.guest}"
+    if state.cancelling_since is not None:
+        return f"{name} is being cancelled, since {clock_time(state.cancelling_since)}: {doing_words(state)}"
     if state.exit_code is None and state.waits_behind:
         return f"{name} waits for its turn, behind {state.waits_behind}"
     if state.exit_code is None:
-        running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
-        doing = "starting" if running is None else STEP_WORDS[running.step]
         alarm = overlay_alarm(state)
-        return f"{name} is running: {doing}{f'; {alarm}' if alarm else ''}"
+        return f"{name} is running: {doing_words(state)}{f'; {alarm}' if alarm else ''}"
     if state.way is not None:
         return _restore_headline(name, state)
     if state.exit_code == EXIT_DONE:

@@ -18,7 +18,7 @@ from tui.backup.lock import guest_lock
 from tui.backup.meter import Throttle
 from tui.backup.queue import wait_for_turn
 from tui.backup.restore.engine import Restore
-from tui.backup.runs import RestoreRun, Run, note_worker, open_any_run
+from tui.backup.runs import AnyRun, RestoreRun, Run, note_worker, open_any_run, tell_cancelling
 from tui.backup.runstate import EXIT_NOT_DONE
 from tui.backup.session import Connect, HostSession, Patience
 
@@ -42,6 +42,7 @@ async def run_worker(
     if read_journal(run.folder):
         raise BackupError("The run has begun already", cause=run.plan.run_id, next_step="Plan a new one.")
     note_worker(run, os.getpid())
+    telling = asyncio.create_task(_tell_when_cancelled(run, orders.stop))
     async with listening(run, orders):
         with ExitStack() as held:
             try:
@@ -58,4 +59,11 @@ async def run_worker(
                     return await Restore(session, run, orders, patience).run()
                 return await Backup(session, run, watchdog_argv, orders, patience).run()
             finally:
+                telling.cancel()
                 await session.close()
+
+
+async def _tell_when_cancelled(run: AnyRun, stop: asyncio.Event) -> None:
+    """By whatever way the order came."""
+    await stop.wait()
+    tell_cancelling(run)

@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for
+from tui.cli.log import log_path
+from tui.cli.main import complain
 from tui.cli.workers import WORKER_ARGV
 from tui.fleet.liveness import LivenessPolicy
 from tui.settings import load_config
@@ -42,6 +44,8 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
     spare_the_loaded()
     app.run(loop=loop)
     loop.run_until_complete(_tidy_up())
+    if app.crash is not None:
+        complain(f"internal error; the details are in {log_path()}")
     return app.return_code or 0
 
 

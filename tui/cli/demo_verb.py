@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 HEADLESS_ARGV = (sys.executable, "-m", "tui", "demo", "--headless", "--tied")
 
 
+NO_GUESTS = 2
+"""The exit code where the program was not shown."""
+
+
 def run_headless(*, tied: bool) -> int:
     """The guests alone: the URI is the first line of standard output; ends on SIGINT or SIGTERM.
 
@@ -37,15 +41,14 @@ def run_app_with_demo(*, read_only: bool = False) -> int:
     try:
         uri = lab.stdout.readline().decode().strip()
         progress.to_log_only()
-        if uri:
-            run_app((uri,), read_only=read_only)
+        code = run_app((uri,), read_only=read_only) if uri else NO_GUESTS
     except KeyboardInterrupt:
-        uri = ""
+        code = NO_GUESTS
     finally:
         progress.to_terminal()
         lab.stdin.close()
         lab.wait()
-    return 0 if uri else 2
+    return code
 
 
 class Progress:

@@ -89,7 +89,7 @@ def job_fields(job: Job) -> dict[str, object]:
         "frozen_ms": state.frozen_ms,
         "exit_code": state.exit_code,
         "error": error,
-        "folder": job.folder or None,
+        "folder": job.find_folder() or None,
         "run_folder": str(job.run.folder),
     }
 
@@ -99,7 +99,7 @@ def _tell(job: Job) -> None:
     plan = job.run.plan
     when = stamp_words(plan.stamp)
     print(printable(f"{plan.run_id}  {when}  {plan.host}/{plan.guest}  {job.word}{worker}: {job.doing}"))
-    if job.folder:
-        print(printable(f"          {job.folder}"))
+    if folder := job.find_folder():
+        print(printable(f"          {folder}"))
     if job.word == "stranded":
         print(printable(f"          Set it right: qga-tui -c {plan.uri} rescue {plan.guest} --apply"))

@@ -6,12 +6,14 @@ import fcntl
 import io
 import logging
 import os
+import threading
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from tui import settings
 from tui.model.text import printable
 
+logger = logging.getLogger(__name__)
 LOG_BYTES, LOG_GENERATIONS = 1_000_000, 2
 MAIN = "qga-tui"
 """The log of the program and of the command line; hidden verbs have their own, named like them."""
@@ -27,17 +29,32 @@ def log_path(kind: str = MAIN) -> Path:
 
 
 def start_log(kind: str = MAIN) -> None:
-    """Send the program's log to its file, readable by the user alone; without a writable folder, go without."""
+    """Send the program's log to its file, readable by the user alone; without a writable folder, go without.
+
+    What ends a task that nobody waits for is told by asyncio, and belongs to it.
+    """
     logger = logging.getLogger("tui")
+    handler: logging.Handler
     try:
         settings.private_folder(log_path(kind).parent)
         handler = PrivateLog(log_path(kind))
+        logger.setLevel(logging.INFO)
     except OSError:
-        logger.addHandler(logging.NullHandler())
-        return
+        handler = logging.NullHandler()
     handler.setFormatter(PrintableFormatter(_FORM))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    for each in (logger, logging.getLogger("asyncio")):
+        each.addHandler(handler)
+
+
+def tell_of_threads() -> None:
+    """Have what ends a thread told in the log, and not on the terminal, on which a screen may be drawn."""
+    threading.excepthook = _tell_of_thread
+
+
+def _tell_of_thread(met: threading.ExceptHookArgs) -> None:
+    name = met.thread.name if met.thread is not None else "a thread"
+    if met.exc_value is not None:
+        logger.error("internal error: %s ended", name, exc_info=met.exc_value)
 
 
 class PrintableFormatter(logging.Formatter):

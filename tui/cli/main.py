@@ -28,10 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(options: argparse.Namespace, own_failure: int) -> int:
-    from tui.cli.log import MAIN, log_path, start_log
+    from tui.cli.log import MAIN, log_path, start_log, tell_of_threads
 
     kind = options.verb if options.verb in parser.HIDDEN else MAIN
     start_log(kind)
+    tell_of_threads()
     _make_streams_writable()
     try:
         code = _run(options)

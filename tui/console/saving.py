@@ -9,10 +9,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tui import settings
+from tui.agent.exec_model import Stream
 from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
 from tui.model.text import printable, without_colours
 
 _GATHERED = 1000
+_TIME = "%Y-%m-%d %H:%M:%S"
+LEGEND = (
+    "# What each line begins with tells what it is:",
+    '#   "[time] $ "  a command',
+    '#   "  "         a line that it wrote to standard output',
+    '#   "! "         a line that it wrote to standard error',
+    '#   "· "         a word of qga-tui about it',
+    '#   "= "         how it ended',
+    "",
+)
+"""What the marks mean. Every line has one, so that no output can pass for another line."""
 
 
 def transcripts_folder() -> Path:
@@ -25,9 +37,9 @@ def text_of(entry: Entry) -> str:
     text = without_colours(entry.text)
     match entry:
         case PromptLine(at=at):
-            return f"[{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}] $ {text}"
-        case OutputLine():
-            return text
+            return f"[{time.strftime(_TIME, time.localtime(at))}] $ {text}"
+        case OutputLine(stream=stream):
+            return f"{'!' if stream is Stream.STDERR else ' '} {text}"
         case NoticeLine():
             return f"· {text}"
         case EndLine():
@@ -35,8 +47,8 @@ def text_of(entry: Entry) -> str:
 
 
 async def text_to_copy(transcript: Transcript, command: int | None = None) -> str:
-    """All lines as in a text file, or those that `command` wrote; gives way to keys between blocks."""
-    texts: list[str] = []
+    """All lines as in a text file, or those that `command` wrote, unmarked; gives way to keys between blocks."""
+    texts = [] if command is not None else ["".join(f"{line}\n" for line in LEGEND)]
     for block in range(transcript.first // BLOCK, transcript.whole_blocks + 1):
         entries = transcript.block(block)
         if command is None:
@@ -53,7 +65,7 @@ async def save_transcript(transcript: Transcript, guest: str, folder: Path | Non
     """Write all that is kept into a new private file and return it; raises OSError."""
 
     async def lines() -> AsyncIterator[bytes]:
-        gathered: list[str] = []
+        gathered = [f"# Transcript of {printable(guest)}, saved by qga-tui {time.strftime(_TIME)}", *LEGEND]
         for entry in transcript.since():
             gathered.append(text_of(entry))
             if len(gathered) >= _GATHERED:

@@ -13,6 +13,7 @@ from textual.widgets import Button, ContentSwitcher, Label, Static
 
 from tui.backup import runs
 from tui.backup.follow import follow
+from tui.backup.last_target import keep_target
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import Proposal, propose
@@ -50,7 +51,7 @@ class BackupScreen(TargetScreen):
         *,
         read_only: bool = False,
     ) -> None:
-        super().__init__(folder, read_only=read_only)
+        super().__init__(folder, (host.name,), read_only=read_only)
         self._host = host
         self._guest = guest
         self._worker_argv = worker_argv
@@ -142,11 +143,12 @@ class BackupScreen(TargetScreen):
             self.trouble(ExplainedError("The backup's process could not be started", cause=str(error)))
             return
         self.begun = True
+        keep_target((self._host.name,), Path(run.plan.target))
         self._watch(run)
 
     @work(exclusive=True, group="follow")
     async def _watch(self, run: runs.Run) -> None:
-        self._run = run
+        self._run, self._state = run, None
         self.show("run", "RunPane")
         async for state in follow(run):
             self._saved = state.result if state.exit_code in (EXIT_DONE, EXIT_LESS) else None
@@ -155,19 +157,27 @@ class BackupScreen(TargetScreen):
     def _draw_run(self, state: RunState) -> None:
         if is_left(self):
             return
-        had_ended = self._state is None or self._state.ended
-        self._state = state
-        if had_ended != state.ended:
+        has_just_ended = state.ended and (self._state is None or not self._state.ended)
+        before, self._state = self._may_cancel, state
+        if before != self._may_cancel:
             self.refresh_bindings()
         self.query_one(RunPane).show(state)
         self.query_one("#restore").display = self._saved is not None
-        self.query_one("#cancel").display = not state.ended
+        self.query_one("#cancel").display = self._may_cancel
         self.query_one("#new").display = state.ended
+        if has_just_ended:
+            self._focus_what_comes_next()
+
+    def _focus_what_comes_next(self) -> None:
+        """After a backup, what can be done with it; where there is none, another one."""
+        names = ("#new",) if self._saved is None else ("#restore", "#new")
+        usable = [button for name in names if not (button := self.query_one(name)).disabled]
+        (usable[0] if usable else self.query_one(RunPane)).focus()
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
         """Ask whether to end the backup that is shown."""
-        if self._run is not None and self._state is not None:
+        if self._run is not None and self._state is not None and self._may_cancel:
             ask_to_cancel(self.app, self._run, waits=bool(self._state.waits_behind))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -179,7 +189,12 @@ class BackupScreen(TargetScreen):
         if action == "restore":
             return self._saved is not None
         refused = is_refused(Where.BACKUP, action, read_only=self.read_only)
-        return not self._state.ended and (None if refused else True)
+        return self._may_cancel and (None if refused else True)
+
+    @property
+    def _may_cancel(self) -> bool:
+        """Whether the run goes on and was not cancelled yet."""
+        return self._state is not None and not self._state.ended and self._state.cancelling_since is None
 
     @on(Button.Pressed, "#restore")
     @work(exclusive=True, group="restore")

@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Button, ContentSwitcher, Label, Static
 
+from tui.backup.last_target import keep_target
 from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import propose
 from tui.backup.queue import Candidate, launch_queue, room_for_all
@@ -31,7 +32,7 @@ class BackupQueueScreen(TargetScreen):
     def __init__(
         self, hosts: Mapping[str, Host], guests: tuple[Guest, ...], worker_argv: tuple[str, ...], folder: Path
     ) -> None:
-        super().__init__(folder)
+        super().__init__(folder, tuple(dict.fromkeys(guest.id.host for guest in guests)))
         self._hosts = hosts
         self._guests = guests
         self._worker_argv = worker_argv
@@ -99,4 +100,5 @@ class BackupQueueScreen(TargetScreen):
             self.choose()
             self.trouble(ExplainedError("The backups' processes could not be started", cause=str(error)))
             return
+        keep_target({plan.host for plan in plans}, Path(plans[0].target))
         self.dismiss(True)

@@ -26,8 +26,8 @@ def ask_to_cancel(app: App[Any], run: AnyRun, *, waits: bool = False) -> None:
         consequence = "What was written is removed; everything is as before."
 
     def order(wanted: bool | None) -> None:
-        if wanted:
-            cancel(run, signal.SIGTERM)
+        if wanted and not cancel(run, signal.SIGTERM):
+            app.notify(f"The {kind} has ended already.", markup=False)
 
     question = ConfirmScreen(
         printable(f"Cancel the {kind} of {guest}?"),

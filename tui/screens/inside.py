@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import ClassVar
@@ -21,9 +19,11 @@ from tui.backup.inside.debugfs import ROOT, Entry, EntryKind, ExtReader
 from tui.backup.inside.disk import OpenDisk, open_disk
 from tui.backup.inside.errors import NeedsCopyError
 from tui.backup.inside.extract import extract
+from tui.backup.inside.offered import make_offered_folder, offered_place
 from tui.backup.inside.partitions import FsKind, Part
 from tui.backup.restore.saved import SavedBackup, SavedDisk
 from tui.commands import Where
+from tui.hosts.lanes import apart
 from tui.model.errors import ExplainedError
 from tui.model.paths import typed_path
 from tui.model.quantities import size
@@ -207,28 +207,28 @@ class InsideScreen(Screen[None]):
         title = printable(f"{entry.name}  {size(entry.size)}{cut}")
         self.app.push_screen(FileScreen(title, file_text(content)))
 
-    def action_take(self) -> None:
+    @work(exclusive=True, group="ask")
+    async def action_take(self) -> None:
         """Take what is under the cursor out."""
         entry = self._row()
         if not isinstance(entry, Entry):
             self._say("Go to a file or a folder first.", "warning")
             return
         question = printable(f"Where to? A path on this machine that does not exist yet, for {entry.name}")
-
-        def take(typed: str | None) -> None:
-            if typed:
-                try:
-                    self._taking = self._take(entry, typed_path(typed))
-                except ExplainedError as error:
-                    self._complain(error)
-
-        self.app.push_screen(LineScreen(question, answer=_free_place()), take)
+        answer = await apart(offered_place, entry.name)
+        typed = await self.app.push_screen_wait(LineScreen(question, answer=answer))
+        if typed:
+            try:
+                self._taking = self._take(entry, typed_path(typed))
+            except ExplainedError as error:
+                self._complain(error)
 
     @work(exclusive=True, group="take")
     async def _take(self, entry: Entry, target: Path) -> None:
         if self._part is None:
             return
         try:
+            await apart(make_offered_folder, target)
             done = await extract(self._part[1], entry, target, lambda now: self._say(taken_words(now, "…")))
         except FileExistsError as error:
             self._say(f"✗ {error.filename or target} is there already. Press x again and name another path.", "error")
@@ -271,9 +271,3 @@ class InsideScreen(Screen[None]):
             self._say("Stopped; what was taken out until then stays.", "warning")
         else:
             self.action_up()
-
-
-def _free_place() -> str:
-    """A path in the home folder at which nothing is; no name of the guest's is part of it."""
-    names = itertools.chain(("taken-out",), (f"taken-out-{number}" for number in itertools.count(2)))
-    return next(f"~/{name}" for name in names if not os.path.lexists(Path.home() / name))

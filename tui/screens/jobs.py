@@ -22,6 +22,7 @@ from tui.backup.leftovers import Leftover, Urgency, Way
 from tui.backup.plan import stamp_words
 from tui.backup.telling import headline
 from tui.commands import Where
+from tui.hosts.lanes import apart
 from tui.model.text import printable
 from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of
@@ -41,6 +42,7 @@ URGENCY_TONES: dict[Urgency, str] = {Urgency.NOW: "error", Urgency.SOON: "warnin
 WORD_TONES: dict[JobWord, str] = {
     JobWord.RUNNING: "primary",
     JobWord.WAITING: "muted",
+    JobWord.CANCELLING: "warning",
     JobWord.DONE: "success",
     JobWord.UNDONE: "muted",
     JobWord.LESS: "warning",
@@ -85,6 +87,8 @@ class JobsScreen(Screen[None]):
         self._saved: Path | None = None
         self._goes_on = False
         self._is_narrow = False
+        self._folders: dict[str, str] = {}
+        self._asked: set[str] = set()
 
     def compose(self) -> ComposeResult:
         """Title, table, what to do about the row under the cursor."""
@@ -116,6 +120,9 @@ class JobsScreen(Screen[None]):
     async def _look(self) -> None:
         self._jobs = await asyncio.to_thread(self._list.look)
         self._draw()
+        row = self._row()
+        if isinstance(row, Job):
+            self._look_for_folder(row)
 
     def watch_leftovers(self) -> None:
         """Draw what was found."""
@@ -162,17 +169,40 @@ class JobsScreen(Screen[None]):
             texts = (
                 Text(printable(headline(row.state))),
                 Text(printable(f"{at}{row.doing}")),
-                Text(printable(row.folder) or "no copy", "dim"),
+                Text(printable(self._folder_words(row)), "dim"),
                 Text(hint, "dim"),
             )
         elif row is not None:
             texts = (Text(printable(row[1].explanation)), Text("enter shows what can be done", "dim"))
         self.query_one("#under-cursor", FewLines).show(*texts)
         saved = row.saved if isinstance(row, Job) else None
-        goes_on = isinstance(row, Job) and not row.state.ended
+        goes_on = isinstance(row, Job) and not row.state.ended and row.word is not JobWord.CANCELLING
         if (saved, goes_on) != (self._saved, self._goes_on):
             self._saved, self._goes_on = saved, goes_on
             self.refresh_bindings()
+
+    def _folder_words(self, job: Job) -> str:
+        """Where its copy is, as far as that is known."""
+        folder = self._folders.get(job.state.run_id)
+        if folder is None:
+            self._look_for_folder(job)
+            return f"looking for {job.state.result} …"
+        return folder or "no copy"
+
+    def _look_for_folder(self, job: Job) -> None:
+        """Once at a time for each run: a file system that does not answer holds one thread, and nothing else."""
+        if job.state.run_id not in self._asked:
+            self._asked.add(job.state.run_id)
+            self._find_folder(job)
+
+    @work(group="folder")
+    async def _find_folder(self, job: Job) -> None:
+        run_id = job.state.run_id
+        found = await apart(job.find_folder)
+        self._asked.discard(run_id)
+        if self._folders.get(run_id) != found and not is_left(self):
+            self._folders[run_id] = found
+            self._draw_under_cursor()
 
     def _row(self) -> Job | tuple[str, Leftover] | None:
         at = self.query_one(DataTable).cursor_row
@@ -204,7 +234,7 @@ class JobsScreen(Screen[None]):
     def action_cancel(self) -> None:
         """Ask whether to end the run under the cursor."""
         row = self._row()
-        if isinstance(row, Job) and not row.state.ended:
+        if isinstance(row, Job) and self._goes_on:
             ask_to_cancel(self.app, row.run, waits=row.word is JobWord.WAITING)
 
     def action_down(self) -> None:

@@ -44,6 +44,8 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         *bindings(Where.RESTORE_RUN),
         Binding("pageup", "scroll(-1)", show=False, priority=True),
         Binding("pagedown", "scroll(1)", show=False, priority=True),
+        Binding("up", "scroll_lines(-1)", show=False),
+        Binding("down", "scroll_lines(1)", show=False),
     ]
     HELP = "A restore runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
@@ -106,7 +108,7 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         if is_left(self):
             return
         self.query_one(RunPane).show(state)
-        self.query_one("#cancel").display = not state.ended
+        self.query_one("#cancel").display = not state.ended and state.cancelling_since is None
         self.query_one("#insist").display = bool(self._broken) and self._may_insist
         self.query_one("#undo").display = state.ended and self._may_undo
         done = self.query_one("#done")
@@ -174,6 +176,10 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         """Scroll the run, wherever the focus is."""
         pane = self.query_one(RunPane)
         pane.scroll_relative(y=pages * (pane.size.height - 1), animate=False)
+
+    def action_scroll_lines(self, count: int) -> None:
+        """The same by lines, where what has the focus has no use for the key."""
+        self.query_one(RunPane).scroll_relative(y=count, animate=False)
 
     @on(Button.Pressed, "#done")
     def action_back(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, ContentSwitcher, Input, Label, Select, Static
 
+from tui.backup.last_target import last_target
 from tui.backup.plan import QuiescePolicy
 from tui.commands import Where
 from tui.model.errors import ExplainedError
@@ -46,21 +47,27 @@ class TargetScreen(Screen[bool]):
         *bindings(Where.BACKUP),
         Binding("pageup", "scroll(-1)", show=False, priority=True),
         Binding("pagedown", "scroll(1)", show=False, priority=True),
+        Binding("up", "scroll_lines(-1)", show=False),
+        Binding("down", "scroll_lines(1)", show=False),
     ]
     HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, host_names: Collection[str], *, read_only: bool = False) -> None:
+        """`folder` is offered unless a backup of one of the hosts went to another one last time."""
         super().__init__()
         self.read_only = read_only
         self._folder = folder
         self.begun = False
+        self._last = next((last for name in host_names if (last := last_target(name)) is not None), None)
         self._to_make: Path | None = None
 
     def choosing(self, what: Sequence[Widget]) -> ComposeResult:
         """The choice: folder, `what` is backed up, freeze, and what was wrong with it."""
         with VerticalScroll(id="choose"):
-            yield Label("Folder to keep it in")
-            yield Input(str(self._folder), id="folder")
+            yield Label(
+                "Folder to keep it in" if self._last is None else "Folder to keep it in; offered is the last backup's"
+            )
+            yield Input(str(self._last or self._folder), id="folder")
             yield from what
             yield Label("At the moment of the snapshot")
             yield Select(
@@ -159,9 +166,16 @@ class TargetScreen(Screen[bool]):
 
     def action_scroll(self, pages: int) -> None:
         """Scroll what is shown, wherever the focus is."""
-        for scroll in self.query(VerticalScroll):
-            if scroll.display and scroll.is_on_screen:
-                scroll.scroll_relative(y=pages * (scroll.size.height - 1), animate=False)
+        for scroll in self._shown_scrolls():
+            scroll.scroll_relative(y=pages * (scroll.size.height - 1), animate=False)
+
+    def action_scroll_lines(self, count: int) -> None:
+        """The same by lines, where what has the focus has no use for the key."""
+        for scroll in self._shown_scrolls():
+            scroll.scroll_relative(y=count, animate=False)
+
+    def _shown_scrolls(self) -> list[VerticalScroll]:
+        return [scroll for scroll in self.query(VerticalScroll) if scroll.display and scroll.is_on_screen]
 
     def action_back(self) -> None:
         """One step back; from the first one, to the list."""

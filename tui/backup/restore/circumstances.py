@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 
 from tui.backup.evidence import is_local, users_of_images
@@ -110,7 +111,7 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         own_folder_exists=bool(plan.own_folder) and await asyncio.to_thread(os.path.lexists, plan.own_folder),
         user=os.geteuid(),
         hostname=socket.gethostname(),
-        misfits=await _misfits(host, needs, plan) if plan.defines else (),
+        misfits=await _misfits(host, needs, saved, plan) if plan.defines else (),
         managed_save=is_off and await host.has_managed_save(plan.uuid),
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
         standing_on=await _standing_on(present.values() or guest.disks, plan) if guest is not None else (),
@@ -172,7 +173,7 @@ async def _chain_below(disk: Disk) -> tuple[str, ...]:
     return tuple(below)
 
 
-async def _misfits(host: Host, needs: Needs, plan: RestorePlan) -> tuple[Misfit, ...]:
+async def _misfits(host: Host, needs: Needs, saved: SavedBackup, plan: RestorePlan) -> tuple[Misfit, ...]:
     networks, pools = await host.network_names(), await host.pool_names()
     found = [
         Misfit("Network", f"there is no network {name}", _other(ChangeKind.NETWORK, name, networks))
@@ -193,14 +194,15 @@ async def _misfits(host: Host, needs: Needs, plan: RestorePlan) -> tuple[Misfit,
         found += _missing_media(needs) + _missing_pools(needs, pools, plan)
     if needs.loader and not await asyncio.to_thread(os.path.exists, needs.loader):
         found.append(Misfit("Firmware", f"{needs.loader} is missing: install the package ovmf (or edk2)"))
-    found += await asyncio.to_thread(missing_boot_files, needs)
+    found += await asyncio.to_thread(missing_boot_files, needs, saved)
     return (*found, *await _machine_misfits(host, needs))
 
 
-def missing_boot_files(needs: Needs) -> list[Misfit]:
-    """A kernel on the host's disk is not part of any backup: the guest does not start without it."""
+def missing_boot_files(needs: Needs, saved: SavedBackup) -> list[Misfit]:
+    """A kernel on the host's disk is put there by its user: other guests may start from it, too."""
+    kept = {each.path: f": cd {quote(str(saved.folder))} && {each.put_there}" for each in saved.boot_files}
     return [
-        Misfit("Kernel", f"the guest is started with {path}, which is missing: put it there first")
+        Misfit("Kernel", f"the guest is started with {path}, which is missing: put it there first{kept.get(path, '')}")
         for path in needs.boot_files
         if not Path(path).exists()
     ]

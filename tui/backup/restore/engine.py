@@ -59,6 +59,7 @@ class Restore:
         self._patience = patience
         self._journal = Journal(run.folder)
         self._progress = Progress(run.folder)
+        session.hear_absence(self._progress.waiting)
         self._shortfalls: list[str] = []
         self._stage: RunStage | None = None
         self._boot: BootNote | None = None

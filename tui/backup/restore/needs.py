@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from tui.backup.boot_files import boot_paths
 from tui.backup.selection import REMOVABLE
 from tui.backup.tpm import TpmDevice, tpm_device
 from tui.hosts.domain_xml import parse_tree
@@ -52,9 +53,7 @@ def needs_of(xml: str) -> Needs:
         cpu_mode=(cpu.get("mode") or ("custom" if model else "")) if cpu is not None else "",
         cpu_model=model,
         loader=(root.findtext("./os/loader") or "").strip(),
-        boot_files=tuple(
-            path for name in ("kernel", "initrd", "dtb") if (path := (root.findtext(f"./os/{name}") or "").strip())
-        ),
+        boot_files=tuple(boot_paths(xml).values()),
         media=_sources(root, "file", ("cdrom", "floppy")),
         volumes=_sources(root, "pool", ("disk", "lun", "cdrom")),
         networks=_interfaces(root, "network"),

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from tui.backup.boot_files import BootFile, from_manifest
 from tui.backup.durable import read_text
 from tui.backup.errors import BackupError
 from tui.backup.folder import PARTIAL, VOID
@@ -69,8 +70,8 @@ class SavedBackup:
     """What a backup's folder says of itself. Definitions hold secrets; texts are foreign and raw.
 
     `missing` is what the backup was made without, `left_out` the targets of disks not taken. `nvram` is where and whose
-    the UEFI variables were, `tpm` the state of the TPM, each None where it is not here; `void` says why it is no whole
-    backup, empty for one.
+    the UEFI variables were, `tpm` the state of the TPM, each None where it is not here; `boot_files` are those that are
+    here of the files it starts from besides its disks; `void` says why it is no whole backup, empty for one.
     """
 
     folder: Path
@@ -93,6 +94,7 @@ class SavedBackup:
     autostart: bool = False
     nvram: Nvram | None = None
     tpm: Tpm | None = None
+    boot_files: tuple[BootFile, ...] = ()
     tool: str = ""
     hypervisor: str = ""
     void: str = ""
@@ -234,6 +236,7 @@ def _saved(folder: Path, raw: dict[str, Any], sums: Mapping[str, str]) -> SavedB
         autostart=raw.get("autostart") is True,
         nvram=read_nvram(raw["nvram"]) if raw.get("nvram") and NVRAM_FILE in sums else None,
         tpm=_tpm(raw.get("tpm"), sums),
+        boot_files=from_manifest(raw.get("boot_files", []), sums),
         tool=a_text(raw.get("tool", {}).get("version", "?")),
         hypervisor=a_text(raw.get("versions", {}).get("hypervisor", "?")),
         void=_void(folder),
