@@ -16,6 +16,7 @@ from tui.doctor.remedies import remedies
 from tui.doctor.verdict import examination_of
 from tui.hosts.port import HostUnreachableError
 from tui.model.guest import PowerState
+from tui.widgets.examination_text import fix_text
 
 SOCKET = "qemu:///session?socket=/run/my lab/libvirt-sock"
 
@@ -52,3 +53,14 @@ def test_every_virsh_command_names_the_guests_connection(changes: dict[str, obje
         words = shlex.split(command)
         assert words[:3] == ["virsh", "-c", uri]
         assert words[3] == "list" or "web 1" in words
+
+
+@pytest.mark.parametrize("width", [56, 76])
+def test_a_command_that_is_longer_than_the_line_is_shown_whole(width: int) -> None:
+    look = examination_of(facts(domain=replace(RUNNING, power=PowerState.OFF), uri=f"{SOCKET}{'-' * 60}"))
+    (fix,) = remedies(look)
+    assert not isinstance(fix, OurFix)
+    title, *lines = fix_text(fix, {"primary": "", "muted": ""}, width).plain.split("\n")
+    assert "Start it" in title
+    assert max(map(len, lines)) <= width
+    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", fix.command)

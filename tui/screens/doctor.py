@@ -46,6 +46,8 @@ from tui.widgets.presence import is_left
 from tui.widgets.tones import styles_of
 
 CHANGES_SHOWN = 12
+BESIDE_LINES = 3
+"""Cells beside a line of the list, its scrollbar included."""
 
 
 class DoctorScreen(Screen[None]):
@@ -94,6 +96,10 @@ class DoctorScreen(Screen[None]):
         self.set_interval(1.0, self._draw_title)
         self._draw_title()
         self._attend()
+
+    def on_resize(self) -> None:
+        """Commands are wrapped anew."""
+        self._draw()
 
     def watch_fleet(self, fleet: Fleet) -> None:
         """The guest may have changed."""
@@ -155,7 +161,8 @@ class DoctorScreen(Screen[None]):
             if system.family is Family.UNKNOWN:
                 header = f"What mends it, whatever the guest runs (o its system{console})"
             options.append(_header(printable(header)))
-            options += [Option(told.fix_text(fix, styles), f"fix:{_key(fix)}") for fix in self.fixes]
+            width = self.size.width - BESIDE_LINES
+            options += [Option(told.fix_text(fix, styles, width), f"fix:{_key(fix)}") for fix in self.fixes]
         options.append(_header("Checks, from the outside in (enter shows the evidence)"))
         changed = {line.what.partition(":")[0]: line.at for line in self._attendance.changes}
         options += [

@@ -13,6 +13,7 @@ from tui.doctor.verdict import Examination
 from tui.model.guest import Happening
 from tui.model.quantities import clock_time
 from tui.model.text import printable
+from tui.widgets.few_lines import wrapped
 
 TONES: dict[Outcome, str] = {
     Outcome.PASSED: "success",
@@ -22,6 +23,7 @@ TONES: dict[Outcome, str] = {
 }
 TITLE_WIDTH = 19
 OURS, COMMAND, STEP = "▸", "$", "·"
+INDENT = "    "
 
 
 def verdict_text(examination: Examination, styles: dict[str, str]) -> Text:
@@ -38,8 +40,8 @@ def verdict_text(examination: Examination, styles: dict[str, str]) -> Text:
     return text
 
 
-def fix_text(fix: Fix, styles: dict[str, str]) -> Text:
-    """A fix in a line, and below it the command that somebody may copy."""
+def fix_text(fix: Fix, styles: dict[str, str], width: int) -> Text:
+    """A fix in a line of `width` cells, and below it the command that somebody may copy, whole however long it is."""
     text = Text(no_wrap=True, overflow="ellipsis")
     if isinstance(fix, OurFix):
         text.append(f"{OURS} {printable(fix.title)}", styles["primary"])
@@ -47,7 +49,9 @@ def fix_text(fix: Fix, styles: dict[str, str]) -> Text:
         return text
     text.append(f"{COMMAND if fix.command else STEP} {fix.place}: {printable(fix.title)}")
     if fix.command or fix.note:
-        text.append(f"\n    {printable(fix.command or fix.note)}", styles["primary" if fix.command else "muted"])
+        words = Text(printable(fix.command or fix.note), styles["primary" if fix.command else "muted"])
+        for line in wrapped(words, width - len(INDENT)):
+            text.append(f"\n{INDENT}").append_text(line)
     return text
 
 

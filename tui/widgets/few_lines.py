@@ -32,15 +32,20 @@ class FewLines(Static):
             self.update(few_lines(self._texts, size.width, size.height))
 
 
+def wrapped(text: Text, width: int) -> list[Text]:
+    """A text in lines of `width` cells at most."""
+    return list(text.wrap(_CONSOLE, max(width, 1)))
+
+
 def few_lines(texts: Sequence[Text], width: int, height: int) -> Text:
     """The texts wrapped into `height` lines of `width` cells at most.
 
     Each text but an empty one has a line at least; further ones go to the first text that needs them.
     """
-    wrapped = [list(text.wrap(_CONSOLE, width)) for text in texts if text.plain]
-    spare = height - len(wrapped)
+    wanted = [wrapped(text, width) for text in texts if text.plain]
+    spare = height - len(wanted)
     lines: list[Text] = []
-    for text in wrapped[: max(height, 0)]:
+    for text in wanted[: max(height, 0)]:
         more = min(len(text) - 1, max(spare, 0))
         spare -= more
         lines += [*text[:more], _last(text[more:], width)]
