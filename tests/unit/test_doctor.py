@@ -224,7 +224,7 @@ def test_every_system_has_its_own_way_to_start_the_agent_and_to_unblock_it(famil
     system = System(family, "you said so")
     assert CARE[family].start in fixes(domain=CLOSED, agent=None, system=system)[1]
     blocked = fixes(agent=without("guest-exec", blocked=True), system=system)[1]
-    assert CARE[family].policy in blocked
+    assert CARE[family].policy.where in blocked
     assert CARE[family].restart in blocked
 
 

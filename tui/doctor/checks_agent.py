@@ -6,7 +6,7 @@ from tui.agent import errors
 from tui.doctor.causes import Cause
 from tui.doctor.facts import AgentLook, Facts, Late
 from tui.doctor.findings import Check, Ruling, failed, passed, skipped, unknown
-from tui.doctor.systems import CARE
+from tui.doctor.systems import care_of
 from tui.model.quantities import clock_time, duration
 
 CLOCK_TOLERANCE_S = 5.0
@@ -126,8 +126,7 @@ def _offered(facts: Facts, wanted: tuple[str, ...], can: str, consequence: str) 
     absent = [name for name in wanted if name not in info.disabled and name not in info.enabled]
     if blocked:
         names = " and ".join(blocked) if len(blocked) < 3 else f"{blocked[0]} and {len(blocked) - 1} more"
-        where = CARE[facts.system.family].policy
-        found = f"{', '.join(blocked)} disabled: see {where}"
+        found = f"{', '.join(blocked)} disabled: see {care_of(facts.system).policy.lists}"
         return failed(Cause.BLOCKED, found, "guest-info: enabled=false", commands=names, consequence=consequence)
     if absent:
         names = ", ".join(absent)

@@ -11,7 +11,7 @@ from tui.doctor import host_look, known_systems
 from tui.doctor.definition import Definition, read_definition
 from tui.doctor.facts import AgentLook, Facts, HostLook, Patient
 from tui.doctor.questions import interrogate
-from tui.doctor.systems import Family, System, family_of
+from tui.doctor.systems import UNKNOWN_SYSTEM, Family, System, system_at, system_of
 from tui.hosts.domain_xml import MalformedXmlError
 from tui.hosts.port import Host, HostError
 from tui.model.guest import Channel, DomainFacts, PowerState
@@ -117,18 +117,17 @@ def _system(patient: Patient, agent: AgentLook | None, live: Definition, stored:
         return System(patient.system, "you said so")
     if agent is not None and agent.os is not None and agent.os.id:
         name = agent.os.pretty_name or agent.os.id
-        return System(family_of(agent.os.id) or Family.UNKNOWN, f"the agent says {name}", agent.os.version_id)
+        return system_of(agent.os.id, f"the agent says {name}", agent.os.version_id)
     said = patient.agent_facts
     if said is not None and said.os_id:
-        return System(family_of(said.os_id) or Family.UNKNOWN, f"the agent said {said.os_name or said.os_id}")
+        return system_of(said.os_id, f"the agent said {said.os_name or said.os_id}")
     earlier = known_systems.recall(patient.uuid)
     if earlier is not None:
-        return System(family_of(earlier.id) or Family.UNKNOWN, f"the agent said {earlier.name} on {earlier.day}")
+        return system_of(earlier.id, f"the agent said {earlier.name} on {earlier.day}")
     for definition in (live, stored):
-        if definition is not None and definition.os_url:
-            family = family_of(definition.os_url)
-            if family is not None:
-                return System(family, f"its XML says {definition.os_url}")
+        system = system_at(definition.os_url) if definition is not None and definition.os_url else None
+        if system is not None:
+            return system
     if live.looks_windows:
         return System(Family.WINDOWS, "its devices are set up as for Windows")
-    return System(Family.UNKNOWN, "nothing tells")
+    return UNKNOWN_SYSTEM

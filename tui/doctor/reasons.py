@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui.agent import errors
 from tui.doctor.causes import CAUSES, Cause
-from tui.doctor.systems import CARE, Family
+from tui.doctor.systems import UNKNOWN_SYSTEM, Family, System, care_of
 from tui.model.errors import ExplainedError
 from tui.model.guest import AgentState, Channel, DomainFacts, PowerState
 from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
@@ -104,13 +104,13 @@ def next_step(state: AgentState, *, booting: bool = False) -> str:
     return "" if cause is None else mend(cause)
 
 
-def explain(error: ExplainedError, family: Family = Family.UNKNOWN, *, frozen: bool = False) -> ExplainedError:
+def explain(error: ExplainedError, system: System = UNKNOWN_SYSTEM, *, frozen: bool = False) -> ExplainedError:
     """The same error with the step that mends it, where it is an agent's and its class alone tells.
 
-    Of a command that the agent refused, `family` is the guest's system and `frozen` what its agent says of itself.
+    Of a command that the agent refused, `system` is the guest's and `frozen` what its agent says of itself.
     """
     if isinstance(error, errors.CommandUnavailableError):
-        step = mend(Cause.FROZEN) if frozen else _unavailable(error.original or error.cause, family)
+        step = mend(Cause.FROZEN) if frozen else _unavailable(error.original or error.cause, system)
     elif error.next_step or not isinstance(error, errors.AgentError):
         return error
     else:
@@ -119,16 +119,16 @@ def explain(error: ExplainedError, family: Family = Family.UNKNOWN, *, frozen: b
     return ExplainedError(error.title, cause=error.cause, next_step=step, original=error.original)
 
 
-def _unavailable(agents_words: str, family: Family) -> str:
+def _unavailable(agents_words: str, system: System) -> str:
     if "frozen" in agents_words:
         return mend(Cause.FROZEN)
     if "has not been found" in agents_words or "too old" in agents_words:
         return mend(Cause.TOO_OLD)
-    return allow_step(family)
+    return allow_step(system)
 
 
-def allow_step(family: Family) -> str:
-    """How a policy is changed that blocks commands: which setting in which file, and what makes it hold."""
-    care = CARE[family]
-    where = "in the guest" if family is Family.UNKNOWN else f"in the guest ({family})"
-    return f"Allow it {where}: change {care.policy}; then {care.restart}"
+def allow_step(system: System) -> str:
+    """How a policy is changed that blocks a command: which list in which file, and what makes it hold."""
+    care = care_of(system)
+    where = "in the guest" if system.family is Family.UNKNOWN else f"in the guest ({system.family})"
+    return f"Allow it {where}: {care.policy.step}; then {care.restart}"

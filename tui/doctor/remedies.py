@@ -9,7 +9,7 @@ from tui.doctor.checks_agent import EXEC, FILES, FREEZE
 from tui.doctor.definition import CHANNEL_XML
 from tui.doctor.facts import Facts
 from tui.doctor.fixes import IN_GUEST, ON_HOST, POWER_CYCLE, Fix, FixKind, OurFix, TheirFix, virsh_at
-from tui.doctor.systems import CARE, Care, Family
+from tui.doctor.systems import CARE, Care, Family, care_of
 from tui.doctor.verdict import Examination
 
 _NOT_OPEN = frozenset({Cause.NEVER_OPENED, Cause.PORT_CLOSED, Cause.WENT_AWAY})
@@ -31,7 +31,7 @@ def remedies(examination: Examination) -> tuple[Fix, ...]:
 
 
 def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
-    virsh, name, care = virsh_at(facts.uri), quote(facts.patient.name), CARE[facts.system.family]
+    virsh, name, care = virsh_at(facts.uri), quote(facts.patient.name), care_of(facts.system)
     match cause:
         case Cause.NO_CHANNEL | Cause.WRONG_NAME | Cause.ISA_SERIAL | Cause.STORED_ONLY | Cause.NO_CONTROLLER:
             return [*_channel_fixes(cause, facts), *_after_channel(cause, facts, care)]
@@ -219,9 +219,16 @@ def _thaw(facts: Facts) -> OurFix:
 def _unblock(facts: Facts, care: Care) -> list[Fix]:
     info = facts.agent.info if facts.agent is not None else None
     blocked = ", ".join(sorted(info.disabled.intersection(EXEC + FILES + FREEZE))) if info is not None else ""
+    policy, steps = care.policy, []
+    where = f"in {policy.where}"
+    if policy.block:
+        steps.append(TheirFix(IN_GUEST, f"Take out of {policy.block}: {blocked}", note=where))
+    if policy.allow:
+        add = f"Or add to {policy.allow}, if set" if policy.block else f"Add to {policy.allow}"
+        steps.append(TheirFix(IN_GUEST, f"{add}: {blocked}", note=where))
     return [
         TheirFix(IN_GUEST, "See the line that blocks", care.see_policy),
-        TheirFix(IN_GUEST, f"Take out {blocked} there", note=care.policy),
+        *steps,
         TheirFix(IN_GUEST, "Then restart the agent", care.restart),
     ]
 
