@@ -69,6 +69,8 @@ _NOTHING_INSIDE = (
     Possibility("its service does not run", "systemctl status qemu-guest-agent: inactive"),
     NO_DRIVER,
 )
+PANICS = frozenset({"kernel panic", "crashed"})
+"""libvirt's words for how a domain whose kernel crashed came to its state."""
 _START_IT = "Install the agent in the guest and start its service; on Windows the vioserial driver comes first."
 
 CAUSES: dict[Cause, CauseWords] = {

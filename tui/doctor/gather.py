@@ -100,7 +100,7 @@ async def _ask_agent(host: Host, patient: Patient, domain: DomainFacts) -> Agent
         return None
     look = await interrogate(host.probe_line(patient.uuid), with_trial=patient.thorough)
     if look.os is not None and look.os.id:
-        known_systems.remember(patient.uuid, look.os)
+        known_systems.remember_soon(patient.uuid, look.os.id, look.os.pretty_name or look.os.name)
     return look
 
 
