@@ -64,6 +64,7 @@ def example(name: str) -> Examination:
         "never-opened": facts(at=LATER, domain=CLOSED, agent=None, patient=booted, system=debian),
         "no-channel": facts(at=LATER, live=BARE, stored=BARE, agent=None),
         "silent": facts(at=LATER, agent=silent(errors.UnansweredError("no", original="Guest agent not available"))),
+        "waiting": facts(at=LATER, agent=silent(Late(7.0))),
         "blocked": facts(at=LATER, agent=without("guest-exec", "guest-exec-status", blocked=True), system=debian),
         "healthy": facts(at=LATER, agent=WELL, system=debian),
     }
@@ -71,7 +72,7 @@ def example(name: str) -> Examination:
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
-@pytest.mark.parametrize("name", ["never-opened", "no-channel", "silent", "blocked", "healthy"])
+@pytest.mark.parametrize("name", ["never-opened", "no-channel", "silent", "waiting", "blocked", "healthy"])
 def test_the_verdict_comes_first_then_what_mends_it_then_the_evidence(
     snap_compare: SnapCompare, size: tuple[int, int], name: str
 ) -> None:

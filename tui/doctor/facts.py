@@ -76,6 +76,11 @@ class AgentLook:
     trouble: AgentError | Late | None = None
     """What a question after the ping came to, where it was no answer."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether a question still waited for its answer."""
+        return isinstance(self.ping.trouble, Late) or isinstance(self.trouble, Late)
+
 
 @dataclass(frozen=True, slots=True)
 class SocketClient:

@@ -18,6 +18,7 @@ _WAIT = TheirFix(
     "Wait first: it may still be booting",
     note="it turns green by itself; if it stays so, go on below",
 )
+_SEE_PROCESS = TheirFix(IN_GUEST, "See whether it is stopped (T) or hangs (D)", "ps -o pid,stat,args -C qemu-ga")
 
 
 def remedies(examination: Examination) -> tuple[Fix, ...]:
@@ -41,8 +42,8 @@ def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
             return _bring_up(cause, facts, care)
         case Cause.FLAPPING:
             return [TheirFix(IN_GUEST, "See why it ends", care.log), TheirFix(IN_GUEST, "Restart it", care.restart)]
-        case Cause.SILENT | Cause.GARBLED:
-            return _for_silence(facts, care)
+        case Cause.SILENT | Cause.GARBLED | Cause.NO_ANSWER_YET:
+            return _for_silence(cause, facts, care)
         case Cause.LINK_BROKEN:
             return [_relink(facts), TheirFix(IN_GUEST, "Or kill the agent; its service restarts it", _kill(facts))]
         case Cause.HELD_BY_OTHER:
@@ -162,11 +163,24 @@ def _insert_drivers(facts: Facts) -> OurFix:
     )
 
 
-def _for_silence(facts: Facts, care: Care) -> list[Fix]:
+def _for_waiting(facts: Facts, care: Care) -> list[Fix]:
+    """Looks alone: a restart would break a command of another program's that is at work."""
+    watch = f"qga-tui -c {quote(facts.uri)} doctor {quote(facts.patient.name)} --watch"
+    see = [] if facts.system.family is Family.WINDOWS else [_SEE_PROCESS]
+    return [
+        TheirFix(ON_HOST, "Wait for libvirt's word on the question that waits", watch),
+        *see,
+        *_by_command(Cause.BUSY, facts, care),
+    ]
+
+
+def _for_silence(cause: Cause, facts: Facts, care: Care) -> list[Fix]:
+    if cause is Cause.NO_ANSWER_YET:
+        return _for_waiting(facts, care)
     virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     fixes: list[Fix] = [TheirFix(IN_GUEST, "Restart the agent", care.restart)]
     if facts.system.family is not Family.WINDOWS:
-        fixes.append(TheirFix(IN_GUEST, "See whether it is stopped (T) or hangs (D)", "ps -o pid,stat,args -C qemu-ga"))
+        fixes.append(_SEE_PROCESS)
     fixes.append(TheirFix(IN_GUEST, "See whether its policy blocks guest-sync", care.see_policy))
     fixes.append(TheirFix(ON_HOST, "See whether its console lives", f"{virsh} console {name}"))
     fixes.append(TheirFix(ON_HOST, "See who is connected to the channel", "ss -xp | grep guest_agent"))
@@ -256,7 +270,10 @@ def _by_command(cause: Cause, facts: Facts, care: Care) -> list[Fix]:
             ("Keep its memory for later", f"{virsh} dump {name} {name}.core --memory-only"),
             ("Reset it", f"{virsh} reset {name}"),
         ),
-        Cause.BUSY: (("See its libvirt job", f"{virsh} domjobinfo {name}"),),
+        Cause.BUSY: (
+            ("See its libvirt job", f"{virsh} domjobinfo {name}"),
+            ("See who is connected to libvirt, and since when", "virt-admin client-list libvirtd"),
+        ),
         Cause.NOT_ALLOWED: (("Join the group, then log in again", "sudo usermod -aG libvirt $USER"),),
         Cause.HOST_UNREACHABLE: (("Try the connection", f"{virsh} list"),),
         Cause.CLOCK_OFF: (("Set the guest's clock", f"{virsh} domtime {name} --sync"),),
