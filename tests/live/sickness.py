@@ -14,7 +14,7 @@ import pytest
 from tests.live.watched import PATIENCE_S, Watched
 from tui.doctor.causes import Cause
 from tui.doctor.definition import CHANNEL_XML
-from tui.doctor.examine import examine
+from tui.doctor.examine import visit
 from tui.doctor.verdict import Examination
 from tui.fleet.attend import patient_of
 from tui.fleet.prober import probe
@@ -31,6 +31,9 @@ WRONG_CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest
 ISA_PORT = "<serial type='unix'><source mode='bind' path='{path}'/><target port='1'/></serial>"
 ISA = GuestFile("/etc/default/qemu-guest-agent", b'PORT=/dev/ttyS1\nDAEMON_ARGS="-m isa-serial"\n')
 EXEC_BLOCKED = ("-b", "guest-exec,guest-exec-status")
+SLOW_FREEZE = "/run/freeze-waits"
+HOOK_WAITS = f"[ $1 = freeze ] && while [ -e {SLOW_FREEZE} ]; do : >/run/freezing; sleep 0.2; done"
+HOOK = GuestFile("/etc/slow-hook", f"#!/bin/sh\n{HOOK_WAITS}\nexit 0\n".encode(), 0o755)
 PING_S = 5
 STAYS_IN_PANIC = ("panic=0",)
 PANIC_DEVICE = "<panic model='isa'/>"
@@ -45,6 +48,7 @@ class Ward:
     host: LibvirtHost
     strangers: dict[str, socket.socket] = field(default_factory=dict)
     asking: dict[str, asyncio.Task[ProbeOutcome | None]] = field(default_factory=dict)
+    freezing: dict[str, asyncio.Task[str]] = field(default_factory=dict)
 
     async def until(self, name: str, condition: Callable[[Guest], bool]) -> None:
         def reached() -> bool:
@@ -53,10 +57,11 @@ class Ward:
 
         await self.view.until(reached)
 
-    async def see(self, name: str) -> Examination:
+    async def see(self, name: str) -> list[Examination]:
+        """The first verdict, and the one that refines it."""
         guest = self.view.guest(name)
         assert guest is not None
-        return await examine(self.host, patient_of(self.view.watch.fleet, guest))
+        return [each async for each in visit(self.host, patient_of(self.view.watch.fleet, guest))]
 
     async def run(self, name: str, command: str) -> None:
         """Have the guest's console do something that works."""
@@ -196,6 +201,19 @@ async def thawed(ward: Ward, name: str) -> None:
     await ward.lab.agent_command(name, "guest-fsfreeze-thaw")
 
 
+async def freezing_slowly(ward: Ward, name: str) -> None:
+    """Another program's freeze, whose hook in the guest does not end: libvirt lets nobody else speak to the agent."""
+    await ward.run(name, f": >{SLOW_FREEZE}")
+    ward.freezing[name] = asyncio.create_task(ward.lab.virsh("domfsfreeze", name))
+    await ward.run(name, "until [ -e /run/freezing ]; do sleep 0.2; done")
+
+
+async def freeze_ended(ward: Ward, name: str) -> None:
+    await ward.run(name, f"rm {SLOW_FREEZE}")
+    await ward.freezing.pop(name)
+    await thawed(ward, name)
+
+
 async def stranger_connected(ward: Ward, name: str) -> None:
     """A client that queued while libvirt was connected is the next one when the agent's port opens anew."""
     ward.strangers[name] = socket.socket(socket.AF_UNIX)
@@ -282,13 +300,21 @@ def courses(lab: Laboratory) -> tuple[tuple[Course, ...], ...]:
     The port of one guest may close twice within a minute before that is a sickness of its own.
     """
     isa = ISA_PORT.format(path=lab.folder / "g" / "isa.sock")
-    plain = GuestSpec("s-plain", memory_mib=256, kernel_args=STAYS_IN_PANIC, extra_devices=(PANIC_DEVICE,))
+    plain = GuestSpec(
+        "s-plain",
+        memory_mib=256,
+        kernel_args=STAYS_IN_PANIC,
+        extra_devices=(PANIC_DEVICE,),
+        extra_files=(HOOK,),
+        agent_args=(f"-F{HOOK.path}",),
+    )
     in_plain = (
         Case("just booting", Cause.NEVER_OPENED, started_only),
         Case("healthy", Cause.HEALTHY, answering),
         Case("SIGSTOPped", Cause.SILENT, stopped_process, continued_process),
         Case("paused", Cause.PAUSED, paused, resumed),
         Case("frozen", Cause.FROZEN, frozen, thawed),
+        Case("busy with a slow freeze", Cause.BUSY, freezing_slowly, freeze_ended),
         Case("oversize reply", Cause.LINK_BROKEN, oversize_reply, agent_killed),
         Case("another client", Cause.HELD_BY_OTHER, stranger_connected, stranger_gone),
         Case("killed again and again", Cause.FLAPPING, killed_again_and_again),

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable, OptionList, Static
+from textual.widgets import DataTable, Input, Label, OptionList, Static
 
 from tests.tui import sample
 from tests.unit.test_doctor import BARE, CLOSED, WELL, facts, silent, without
@@ -18,12 +19,12 @@ from tui import settings
 from tui.agent import errors
 from tui.app import QgaTui
 from tui.doctor.causes import Cause
-from tui.doctor.facts import Patient
+from tui.doctor.facts import Late, Patient
 from tui.doctor.fixes import FixKind, OurFix
 from tui.doctor.systems import Family, System
 from tui.doctor.verdict import Examination, examination_of
 from tui.hosts.libvirt_host import LibvirtHost
-from tui.model.guest import AgentState, Guest, Happening, HappeningKind
+from tui.model.guest import AgentState, Guest, GuestId, Happening, HappeningKind
 from tui.screens.doctor import DoctorScreen
 from tui.screens.doctor_details import EvidenceScreen, FixScreen
 from tui.screens.doctor_rounds import RoundsScreen
@@ -63,6 +64,7 @@ def example(name: str) -> Examination:
         "never-opened": facts(at=LATER, domain=CLOSED, agent=None, patient=booted, system=debian),
         "no-channel": facts(at=LATER, live=BARE, stored=BARE, agent=None),
         "silent": facts(at=LATER, agent=silent(errors.UnansweredError("no", original="Guest agent not available"))),
+        "waiting": facts(at=LATER, agent=silent(Late(7.0))),
         "blocked": facts(at=LATER, agent=without("guest-exec", "guest-exec-status", blocked=True), system=debian),
         "healthy": facts(at=LATER, agent=WELL, system=debian),
     }
@@ -70,7 +72,7 @@ def example(name: str) -> Examination:
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
-@pytest.mark.parametrize("name", ["never-opened", "no-channel", "silent", "blocked", "healthy"])
+@pytest.mark.parametrize("name", ["never-opened", "no-channel", "silent", "waiting", "blocked", "healthy"])
 def test_the_verdict_comes_first_then_what_mends_it_then_the_evidence(
     snap_compare: SnapCompare, size: tuple[int, int], name: str
 ) -> None:
@@ -192,6 +194,7 @@ async def test_media_are_looked_for_on_another_thread(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("tui.screens.doctor.find_media", fake_find_media)
     async with doctor_at(example("healthy")) as (pilot, screen):
+        screen._host = LibvirtHost("qemu:///system", "kvm7")
         screen._propose(OurFix(FixKind.INSERT_DRIVERS, "Insert the drivers", (), (), needs_medium=True))
         async with asyncio.timeout(20):
             while not isinstance(pilot.app.screen, FixScreen):
@@ -205,3 +208,89 @@ async def test_nothing_is_changed_in_read_only_mode() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert pilot.app.screen_stack[-1] is screen
+
+
+def verdict_on(name: str, **more: object) -> Examination:
+    """One of the rounds' examinations."""
+    return examination_of(facts(patient=Patient("kvm7", name, name), **more))
+
+
+@asynccontextmanager
+async def rounds_with(*examinations: Examination) -> AsyncIterator[tuple[Pilot[None], RoundsScreen]]:
+    """The rounds, of which nothing is told but what is given to `tell`."""
+    app = QgaTui(())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = RoundsScreen({}, sample.fleet(), nobody, ())
+        await app.push_screen(screen)
+        await pilot.pause()
+        tell(screen, *examinations)
+        await pilot.pause()
+        yield pilot, screen
+
+
+def tell(screen: RoundsScreen, *examinations: Examination) -> None:
+    """Have the rounds know these too."""
+    for each in examinations:
+        screen._examinations[GuestId("kvm7", each.facts.patient.name)] = each
+    screen._draw(time.monotonic(), len(screen._examinations))
+
+
+def name_under_cursor(screen: RoundsScreen) -> str:
+    table = screen.query_one(DataTable)
+    return str(table.get_row_at(table.cursor_row)[1].plain)
+
+
+async def test_the_cursor_of_the_rounds_stays_with_the_worst_until_it_is_moved_and_then_on_its_guest() -> None:
+    well, sick = verdict_on("well"), verdict_on("sick", live=BARE, stored=BARE, agent=None)
+    worse = verdict_on("worse", agent=silent(errors.UnansweredError("no")))
+    worst = verdict_on("worst", agent=replace(WELL, frozen=True))
+    async with rounds_with(well) as (pilot, screen):
+        assert name_under_cursor(screen) == "well"
+        tell(screen, sick)
+        await pilot.pause()
+        assert name_under_cursor(screen) == "sick", "the first one known is not the worst"
+        await pilot.press("down")
+        assert name_under_cursor(screen) == "well"
+        tell(screen, worse)
+        await pilot.pause()
+        assert name_under_cursor(screen) == "well", "the user chose it"
+        await pilot.press("up", "up")
+        tell(screen, worst)
+        await pilot.pause()
+        assert name_under_cursor(screen) == "worse"
+
+
+async def test_the_rounds_count_no_guest_under_a_backup_as_a_finding_and_a_refined_verdict_once() -> None:
+    held = examination_of(facts(agent=None, patient=Patient("kvm7", "held", "held", held="A backup is at work")))
+    async with rounds_with(held, verdict_on("g1", agent=silent(Late(7.0)))) as (pilot, screen):
+        title = screen.query_one("#title", Static)
+        assert str(title.render()).startswith("Verdicts on 2 of 2 guests, 1 with findings")
+        tell(screen, verdict_on("g1", agent=silent(errors.AgentBusyError("no"))))
+        await pilot.pause()
+        assert str(title.render()).startswith("Verdicts on 2 of 2 guests, 1 with findings")
+        assert screen.query_one(DataTable).row_count == 2
+        assert name_under_cursor(screen) == "g1"
+
+
+async def test_media_of_another_machine_are_not_looked_for_on_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def fake_find_media() -> tuple[str, ...]:
+        asked.append(True)
+        return ("/here/virtio-win.iso",)
+
+    monkeypatch.setattr("tui.screens.doctor.find_media", fake_find_media)
+    fix = OurFix(FixKind.INSERT_DRIVERS, "Insert the drivers", (), (), needs_medium=True)
+    for uri, found in (("qemu:///system", "found on this machine"), ("qemu+ssh://kvm7/system", "another machine")):
+        app = QgaTui(())
+        async with app.run_test(size=(80, 24)) as pilot:
+            screen = DoctorScreen(LibvirtHost(uri, "kvm7"), sample.guest("web1", AgentState.UNKNOWN), nobody)
+            await app.push_screen(screen)
+            screen._propose(fix)
+            async with asyncio.timeout(20):
+                while not isinstance(app.screen, FixScreen):
+                    await pilot.pause(0.02)
+            await pilot.pause()
+            assert found in str(app.screen.query_one(Label).render())
+            assert app.screen.query_one(Input).value == ("" if "ssh" in uri else "/here/virtio-win.iso")
+    assert asked == [True]

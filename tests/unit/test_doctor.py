@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tui.agent import errors
 from tui.agent.commands import AgentInfo, OsInfo
-from tui.doctor import known_systems
 from tui.doctor.causes import CAUSES, Cause, badness
 from tui.doctor.checks import CHECKS
 from tui.doctor.definition import read_definition
@@ -18,13 +17,12 @@ from tui.doctor.facts import AgentLook, Facts, HostLook, Late, Patient, Reply, S
 from tui.doctor.findings import Outcome
 from tui.doctor.fixes import FixKind, OurFix, TheirFix
 from tui.doctor.host_look import is_this_machine, parse_ss
-from tui.doctor.reasons import next_step
 from tui.doctor.remedies import remedies
 from tui.doctor.report import HIDDEN, as_fields, as_lines, as_markdown, without_secrets
 from tui.doctor.systems import CARE, Family, System, family_of
 from tui.doctor.verdict import Examination, examination_of
 from tui.hosts.port import HostUnreachableError, NoSuchDomainError
-from tui.model.guest import AgentState, Channel, DomainFacts, Happening, HappeningKind, PowerState
+from tui.model.guest import Channel, DomainFacts, Happening, HappeningKind, PowerState
 
 AGENT = (
     "<channel type='{kind}'><source path='/run/s'/><target type='virtio' name='{name}' state='connected'/></channel>"
@@ -93,6 +91,7 @@ def seen(*lines: tuple[float, HappeningKind], watched_since: float | None = None
 
 OPENED, SHUT, STARTED = HappeningKind.PORT_OPENED, HappeningKind.PORT_CLOSED, HappeningKind.STARTED
 STRANGER = HostLook(clients=(SocketClient("socat", 99),))
+DENIED_STRANGER = replace(STRANGER, denials=('apparmor="DENIED" profile="libvirt-u1"',))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,9 @@ STRANGER = HostLook(clients=(SocketClient("socat", 99),))
         ({"host": STRANGER}, Cause.HEALTHY),
         ({"agent": silent(errors.LinkBrokenError("no"))}, Cause.LINK_BROKEN),
         ({"agent": silent(errors.AgentBusyError("no"))}, Cause.BUSY),
-        ({"agent": silent(Late(7.0))}, Cause.BUSY),
+        ({"agent": silent(Late(7.0))}, Cause.NO_ANSWER_YET),
+        ({"agent": silent(Late(7.0)), "host": STRANGER}, Cause.HELD_BY_OTHER),
+        ({"agent": silent(errors.UnansweredError("no")), "host": DENIED_STRANGER}, Cause.HELD_BY_OTHER),
         ({"agent": silent(errors.AccessDeniedError("no"))}, Cause.NOT_ALLOWED),
         ({"agent": silent(errors.MalformedReplyError("no", cause="it is not JSON"))}, Cause.GARBLED),
         ({"agent": AgentLook(Reply(2.0), trouble=errors.UnansweredError("no"))}, Cause.UNKNOWN),
@@ -224,7 +225,7 @@ def test_every_system_has_its_own_way_to_start_the_agent_and_to_unblock_it(famil
     system = System(family, "you said so")
     assert CARE[family].start in fixes(domain=CLOSED, agent=None, system=system)[1]
     blocked = fixes(agent=without("guest-exec", blocked=True), system=system)[1]
-    assert CARE[family].policy in blocked
+    assert CARE[family].policy.where in blocked
     assert CARE[family].restart in blocked
 
 
@@ -309,17 +310,20 @@ def test_taking_secrets_out_never_fails_and_is_done_once(text: str) -> None:
     assert without_secrets(without_secrets(text)) == without_secrets(text)
 
 
-def test_the_list_says_the_same_as_the_doctor() -> None:
-    assert next_step(AgentState.FROZEN) == CAUSES[Cause.FROZEN].mends.replace("`", "")
-    assert next_step(AgentState.RESPONDING) == ""
-    assert all("`" not in next_step(state) for state in AgentState)
+def test_the_socket_names_who_is_there_before_what_was_denied_and_keeps_both() -> None:
+    look = examination_of(facts(agent=silent(errors.UnansweredError("no")), host=DENIED_STRANGER))
+    socket = next(each for each in look.findings if each.id == "socket")
+    assert "socat (pid 99)" in socket.ruling.found
+    assert "DENIED" in socket.ruling.original
+    denied = examination_of(facts(host=replace(DENIED_STRANGER, clients=(SocketClient("libvirtd", 1),))))
+    assert next(each for each in denied.findings if each.id == "socket").outcome is Outcome.UNKNOWN
 
 
-def test_what_an_agent_said_of_its_system_is_remembered_for_its_owner_alone() -> None:
-    known_systems.remember("11-22", OsInfo("debian", pretty_name="Debian GNU/Linux 12"))
-    known = known_systems.recall("11-22")
-    assert known is not None
-    assert (known.id, known.name) == ("debian", "Debian GNU/Linux 12")
-    assert known_systems.recall("../../etc/passwd") is None
-    known_systems.remember("../x", OsInfo("debian"))
-    assert known_systems.recall("../x") is None
+@pytest.mark.parametrize("power", list(PowerState))
+def test_the_lines_of_the_hosts_log_are_among_the_original_words(power: PowerState) -> None:
+    line = "qemu-system-x86_64: terminating on signal 15 from pid 1"
+    look = examination_of(facts(host=HostLook(log=(line,)), domain=replace(RUNNING, power=power)))
+    original = {each.id: each.ruling.original for each in look.findings}
+    assert line in original["power"]
+    if power is PowerState.RUNNING:
+        assert line in original["socket"]

@@ -139,10 +139,14 @@ async def test_a_question_that_waited_behind_a_silence_shares_it_and_a_command_d
     assert isinstance(shared, agent.UnansweredError)
     assert (shared.title, shared.cause, shared.original) == ("It is silent", "nothing came", "86")
     assert asked == ["first"]
+    busy = await behind(probes, agent.AgentBusyError("It is busy", original="68"))
+    assert isinstance(busy, agent.AgentBusyError)
+    assert busy.original == "68"
+    assert asked == ["first", "first"]
     assert await behind(work, silence, None) == "{}"
     assert await behind(probes, agent.NotConnectedError("It is gone"), None) == "{}"
     assert await behind(probes, None, None) == "{}"
-    assert asked == ["first", *["first", "second"] * 3]
+    assert asked == ["first", "first", *["first", "second"] * 3]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from tui.agent import errors
 from tui.doctor.causes import Cause
 from tui.doctor.reasons import explain, mend
-from tui.doctor.systems import Family
+from tui.doctor.systems import Family, System
 from tui.hosts.faults import agent_error
 
 BLOCKED_72 = "internal error: unable to execute QEMU agent command 'guest-exec': Command guest-exec has been disabled"
@@ -32,12 +32,12 @@ def test_a_blocked_command_names_the_setting_the_file_and_the_restart_of_that_sy
 ) -> None:
     error = agent_error(1, 0, text)
     assert isinstance(error, errors.CommandUnavailableError)
-    step = explain(error, family).next_step
+    step = explain(error, System(family, "it says so")).next_step
     assert [words for words in (str(family), setting, file, then) if words not in step] == []
 
 
 def test_an_agent_that_says_it_is_frozen_is_to_be_thawed_though_it_refuses_in_the_words_of_a_policy() -> None:
-    assert explain(agent_error(1, 0, BLOCKED_100), Family.DEBIAN, frozen=True).next_step == mend(Cause.FROZEN)
+    assert explain(agent_error(1, 0, BLOCKED_100), frozen=True).next_step == mend(Cause.FROZEN)
 
 
 def test_a_refusal_over_a_raw_line_is_judged_by_the_agents_own_words() -> None:

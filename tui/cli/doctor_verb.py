@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from tui.cli.connect import find_guest, hosts_for, list_all
@@ -21,7 +21,7 @@ from tui.doctor.verdict import Examination
 from tui.fleet.attend import Attendance
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
-from tui.model.guest import DomainFacts
+from tui.model.guest import DomainFacts, GuestId
 from tui.model.text import printable
 
 logger = logging.getLogger(__name__)
@@ -70,8 +70,7 @@ def _unwatched(host: Host, facts: DomainFacts) -> Patient:
 async def _all(hosts: Sequence[Host], shape: Shape) -> int:
     found, failures = await list_all(hosts)
     patients = [_unwatched(host, facts) for host, facts in found]
-    examinations = [each async for each in examine_all({host.name: host for host in hosts}, patients)]
-    ordered = worst_first(examinations)
+    ordered = worst_first(await _first_verdicts(hosts, patients))
     match shape:
         case Shape.JSON:
             print(json.dumps([as_fields(each) for each in ordered], indent=2))
@@ -82,6 +81,17 @@ async def _all(hosts: Sequence[Host], shape: Shape) -> int:
     for error in failures:
         print(f"qga-tui: {printable(error.one_line())}", file=sys.stderr)
     return COULD_NOT_LOOK if failures else exit_code(ordered)
+
+
+async def _first_verdicts(hosts: Sequence[Host], patients: Sequence[Patient]) -> Iterable[Examination]:
+    """One on each; a question that still waits when all are given is not waited for."""
+    given: dict[GuestId, Examination] = {}
+    async with contextlib.aclosing(examine_all({host.name: host for host in hosts}, patients)) as examinations:
+        async for each in examinations:
+            given[GuestId(each.facts.patient.host, each.facts.patient.uuid)] = each
+            if len(given) == len(patients):
+                break
+    return given.values()
 
 
 def _print_groups(examinations: Sequence[Examination]) -> None:

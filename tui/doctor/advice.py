@@ -8,7 +8,7 @@ from tui.agent import commands
 from tui.agent.errors import AgentError, CommandUnavailableError
 from tui.agent.transport import Transport
 from tui.doctor.reasons import explain
-from tui.doctor.systems import Family, family_of
+from tui.doctor.systems import UNKNOWN_SYSTEM, System, system_of
 from tui.model.errors import ExplainedError
 
 PATIENCE_S = 5.0
@@ -25,7 +25,7 @@ async def advise(line: Transport, error: ExplainedError) -> ExplainedError:
     try:
         async with asyncio.timeout(PATIENCE_S):
             info = await commands.info(line)
-            return explain(error, await _family(line, info), frozen=await _is_frozen(line, info))
+            return explain(error, await _system(line, info), frozen=await _is_frozen(line, info))
     except (AgentError, TimeoutError):
         return explain(error)
 
@@ -37,6 +37,8 @@ async def _is_frozen(line: Transport, info: commands.AgentInfo) -> bool:
     return await commands.fsfreeze_status(line) is commands.FreezeStatus.FROZEN
 
 
-async def _family(line: Transport, info: commands.AgentInfo) -> Family:
-    system = await commands.osinfo(line) if info.offers("guest-get-osinfo") else commands.OsInfo()
-    return family_of(system.id) or Family.UNKNOWN
+async def _system(line: Transport, info: commands.AgentInfo) -> System:
+    if not info.offers("guest-get-osinfo"):
+        return UNKNOWN_SYSTEM
+    said = await commands.osinfo(line)
+    return system_of(said.id, "the agent says so", said.version_id)

@@ -15,6 +15,7 @@ class Cause(StrEnum):
     FROZEN = "frozen"
     SILENT = "open-no-answer"
     HELD_BY_OTHER = "held-by-another-program"
+    NO_ANSWER_YET = "no-answer-yet"
     LINK_BROKEN = "link-broken"
     GARBLED = "garbled-answers"
     FLAPPING = "flapping"
@@ -69,6 +70,8 @@ _NOTHING_INSIDE = (
     Possibility("its service does not run", "systemctl status qemu-guest-agent: inactive"),
     NO_DRIVER,
 )
+PANICS = frozenset({"kernel panic", "crashed"})
+"""libvirt's words for how a domain whose kernel crashed came to its state."""
 _START_IT = "Install the agent in the guest and start its service; on Windows the vioserial driver comes first."
 
 CAUSES: dict[Cause, CauseWords] = {
@@ -107,6 +110,16 @@ CAUSES: dict[Cause, CauseWords] = {
         "`ss -xp` on the host: not libvirt, but another program is connected to the channel's socket",
         "Another program on the host, {who}, is connected to the agent's socket in libvirt's place.",
         "End that program, or have it use libvirt (`virsh qemu-agent-command`); libvirt then takes over by itself.",
+    ),
+    Cause.NO_ANSWER_YET: CauseWords(
+        "no answer within 7 s, and libvirt's call still waits: for the agent, or for its turn",
+        "No answer yet after {waited}: the agent is silent, or busy with another program's command.",
+        "Wait for libvirt's word, which tells the two apart; restart nothing before.",
+        (
+            Possibility("another program's command has its turn", "libvirt says so after 30 s"),
+            Possibility("the agent is silent", "libvirt gives up on it after 10 s"),
+            Possibility("the host is overloaded", "look again: the answer is late, but comes"),
+        ),
     ),
     Cause.LINK_BROKEN: CauseWords(
         "error 86 with “due to an error”, or 38 after a reply over 10 MiB",
@@ -197,8 +210,8 @@ CAUSES: dict[Cause, CauseWords] = {
         "Connect with write access: as root, or as a member of the group libvirt.",
     ),
     Cause.BUSY: CauseWords(
-        "error 68, or no turn within seconds: another program holds the domain's agent job",
-        "Another program is speaking to this agent through libvirt right now{doubt}.",
+        "error 68 after 30 s: another program's call holds the domain's agent job, and libvirt names it",
+        "The agent is busy with another program's command, {holder}.",
         "Wait for it; a freeze with a slow hook can take minutes.",
     ),
     Cause.BLOCKED: CauseWords(

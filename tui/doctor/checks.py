@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui.agent.errors import NotConnectedError
-from tui.doctor.causes import Cause
+from tui.doctor.causes import PANICS, Cause
 from tui.doctor.checks_agent import AGENT_CHECKS
 from tui.doctor.facts import Facts
 from tui.doctor.findings import Check, Finding, Outcome, Ruling, failed, passed, skipped, unknown
@@ -45,19 +45,24 @@ def _power(facts: Facts) -> Ruling:
     domain = facts.domain
     assert domain is not None  # noqa: S101 - the connection was checked
     why = domain.power_reason or "libvirt gives no reason"
-    panicked = domain.power_reason in ("kernel panic", "crashed")
-    if panicked:
-        return failed(Cause.PANICKED, f"the domain is {why}", why=why)
+    log = _log(facts)
+    if domain.power_reason in PANICS:
+        return failed(Cause.PANICKED, f"the domain is {why}", log, why=why)
     match domain.power:
         case PowerState.OFF:
-            return failed(Cause.OFF, f"the domain is off: {why}", why=why)
+            return failed(Cause.OFF, f"the domain is off: {why}", log, why=why)
         case PowerState.PAUSED:
-            return failed(Cause.PAUSED, f"the domain is paused: {why}", why=why)
+            return failed(Cause.PAUSED, f"the domain is paused: {why}", log, why=why)
         case PowerState.UNKNOWN:
-            return failed(Cause.UNKNOWN, "libvirt reports no state", why="libvirt reports no state of the guest")
+            return failed(Cause.UNKNOWN, "libvirt reports no state", log, why="libvirt reports no state of the guest")
         case PowerState.RUNNING:
             ago = _since_start(facts)
-            return passed(f"running{f' for {ago}' if ago else ''}: {why}")
+            return passed(f"running{f' for {ago}' if ago else ''}: {why}", log)
+
+
+def _log(facts: Facts) -> str:
+    """The telling lines of the guest's log on its host."""
+    return "" if facts.host is None else "\n".join(facts.host.log)
 
 
 def _since_start(facts: Facts) -> str:
@@ -170,18 +175,18 @@ def _socket(facts: Facts) -> Ruling:
         return passed("libvirt has it: the agent answered through it")
     if seen is None:
         return unknown("the host is another machine: its sockets cannot be seen from here")
-    if seen.denials:
-        return unknown("the host's security module refused this guest something", "\n".join(seen.denials))
     facing = [f"owner {seen.socket_owner}"] if seen.socket_owner else []
     if seen.label and seen.label != "unconfined":
         facing.append(f"label {seen.label}")
-    evidence = "; ".join(facing)
-    if seen.clients is None:
-        return unknown("who is connected cannot be seen without root's rights", evidence)
-    strangers = [client for client in seen.clients if not client.is_libvirt]
+    evidence = "\n".join(filter(None, ("; ".join(facing), *seen.denials, _log(facts))))
+    strangers = [client for client in seen.clients or () if not client.is_libvirt]
     if strangers and not answered:
         who = ", ".join(f"{client.program} (pid {client.pid})" for client in strangers)
         return failed(Cause.HELD_BY_OTHER, f"connected: {who}", evidence, who=who)
+    if seen.denials:
+        return unknown("the host's security module refused this guest something", evidence)
+    if seen.clients is None:
+        return unknown("who is connected cannot be seen without root's rights", evidence)
     queued = f"; {seen.waiting} more wait in its queue" if seen.waiting else ""
     named = ", ".join(f"{client.program} (pid {client.pid})" for client in seen.clients) or "nobody"
     return passed(f"connected: {named}{queued}", evidence)

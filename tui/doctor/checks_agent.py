@@ -6,7 +6,8 @@ from tui.agent import errors
 from tui.doctor.causes import Cause
 from tui.doctor.facts import AgentLook, Facts, Late
 from tui.doctor.findings import Check, Ruling, failed, passed, skipped, unknown
-from tui.doctor.systems import CARE
+from tui.doctor.holders import holder_words
+from tui.doctor.systems import care_of
 from tui.model.quantities import clock_time, duration
 
 CLOCK_TOLERANCE_S = 5.0
@@ -49,10 +50,11 @@ def _link(facts: Facts) -> Ruling:
 def _busy(facts: Facts) -> Ruling:
     trouble = _trouble(facts)
     if isinstance(trouble, errors.AgentBusyError):
-        return failed(Cause.BUSY, "another program holds the agent's turn", trouble.original, doubt="")
+        holder = holder_words(trouble.original)
+        return failed(Cause.BUSY, f"another program holds it: {holder}", trouble.original, holder=holder)
     if isinstance(trouble, Late):
-        doubt = f", or the host is overloaded: nothing came within {trouble.after_s:.0f} s"
-        return failed(Cause.BUSY, f"no turn within {trouble.after_s:.0f} s", doubt=doubt)
+        waited = duration(round(trouble.after_s, 1))
+        return failed(Cause.NO_ANSWER_YET, f"no answer yet after {waited}; the question still waits", waited=waited)
     return passed("no other program has its turn")
 
 
@@ -126,8 +128,7 @@ def _offered(facts: Facts, wanted: tuple[str, ...], can: str, consequence: str) 
     absent = [name for name in wanted if name not in info.disabled and name not in info.enabled]
     if blocked:
         names = " and ".join(blocked) if len(blocked) < 3 else f"{blocked[0]} and {len(blocked) - 1} more"
-        where = CARE[facts.system.family].policy
-        found = f"{', '.join(blocked)} disabled: see {where}"
+        found = f"{', '.join(blocked)} disabled: see {care_of(facts.system).policy.lists}"
         return failed(Cause.BLOCKED, found, "guest-info: enabled=false", commands=names, consequence=consequence)
     if absent:
         names = ", ".join(absent)

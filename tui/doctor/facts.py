@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tui.agent.commands import AgentInfo, OsInfo
 from tui.agent.errors import AgentError
 from tui.doctor.booting import booting_until
 from tui.doctor.definition import Definition
-from tui.doctor.systems import Family, System
+from tui.doctor.systems import UNKNOWN_SYSTEM, Family, System
 from tui.hosts.port import HostError
 from tui.model.guest import AgentFacts, DomainFacts, Happening, HappeningKind
 
@@ -36,7 +37,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """No reply came within the doctor's own deadline, in seconds: another program has its turn, or worse."""
+    """No reply had come after so many seconds, and libvirt's call still waited: for the agent, or for its turn."""
 
     after_s: float
 
@@ -74,6 +75,11 @@ class AgentLook:
     trial: Trial | None = None
     trouble: AgentError | Late | None = None
     """What a question after the ping came to, where it was no answer."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a question still waited for its answer."""
+        return isinstance(self.ping.trouble, Late) or isinstance(self.trouble, Late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class Facts:
     """The element a backup left in the domain's metadata."""
     processor_share: float | None = None
     """Processor time used per second while the agent was asked: 1.0 is one processor."""
-    system: System = field(default_factory=lambda: System(Family.UNKNOWN, "nothing tells"))
+    system: System = UNKNOWN_SYSTEM
 
     @property
     def started_at(self) -> float | None:
@@ -154,15 +160,20 @@ class Facts:
     @property
     def port_lines(self) -> tuple[Happening, ...]:
         """The openings and closings of the port that were seen since the guest's last start."""
-        lines: list[Happening] = []
-        for line in self.patient.timeline:
-            if line.kind is HappeningKind.STARTED:
-                lines.clear()
-            elif line.kind is not HappeningKind.OTHER:
-                lines.append(line)
-        return tuple(lines)
+        return port_lines(self.patient.timeline)
 
     @property
     def was_asked_before(self) -> bool:
         """Whether libvirt remembers an agent command since the guest's start: then its port was open at some time."""
         return any("guest agent" in text or "custom-ga-command" in text for text in self.warnings)
+
+
+def port_lines(timeline: Iterable[Happening]) -> tuple[Happening, ...]:
+    """The openings and closings of a guest's port since its last start."""
+    lines: list[Happening] = []
+    for line in timeline:
+        if line.kind is HappeningKind.STARTED:
+            lines.clear()
+        elif line.kind is not HappeningKind.OTHER:
+            lines.append(line)
+    return tuple(lines)

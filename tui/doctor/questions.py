@@ -1,4 +1,4 @@
-"""The doctor's questions to an agent: each with a deadline, none that changes anything in the guest."""
+"""The doctor's questions to an agent: none changes anything in the guest, and nobody has to wait for their end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from tui.doctor.facts import AgentLook, Late, Reply, Trial
 
 PING_TIMEOUT_S = 5
 """libvirt 9.0 waits 5 s for the agent's sync, whatever is asked of it."""
-DEADLINE_S = 11.0
-"""Seconds after which a question without reply waits behind another program's: libvirt gives an agent 5 for its sync,
-and as many again where the first one was refused."""
 TRIAL_S = 5.0
 TRIAL_SCRIPT = (
     "id -u; cat /proc/self/attr/current 2>/dev/null | tr '\\0' '\\n'; cat /sys/fs/selinux/enforce 2>/dev/null"
@@ -26,34 +23,55 @@ TRIAL_SCRIPT = (
 """Prints the user, the security label and, with SELinux, 1 where it enforces."""
 
 
-async def interrogate(line: Transport, *, with_trial: bool) -> AgentLook:
-    """Ask an agent what it is and what it may do; ends at the first question that gets no answer."""
-    ping = await _timed(commands.ping(line, PING_TIMEOUT_S))
-    look = AgentLook(ping)
-    if ping.trouble is not None and not isinstance(ping.trouble, CommandFailedError):
-        return look
-    try:
-        async with asyncio.timeout(DEADLINE_S):
+class Interrogation:
+    """Asks an agent what it is and what it may do, in the background; ends at the first question without an answer.
+
+    What has waited for an answer goes on waiting, until that comes, libvirt gives up, or somebody calls `leave`.
+    """
+
+    def __init__(self, line: Transport, *, with_trial: bool) -> None:
+        self._begun = time.perf_counter()
+        self._known: AgentLook | None = None
+        self._task = asyncio.create_task(self._ask(line, with_trial=with_trial))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no question waits any more."""
+        return self._task.done()
+
+    async def within(self, seconds: float) -> AgentLook:
+        """All that is known at the end, or when `seconds` more have passed: then a question is `Late`."""
+        await asyncio.wait({self._task}, timeout=max(seconds, 0.0))
+        if self._task.done():
+            return self._task.result()
+        waited = time.perf_counter() - self._begun
+        if self._known is None:
+            return AgentLook(Reply(waited * 1000, Late(waited)))
+        return replace(self._known, trouble=Late(waited))
+
+    def leave(self) -> None:
+        """Ask no more; an answer that still comes is dropped."""
+        self._task.cancel()
+
+    async def _ask(self, line: Transport, *, with_trial: bool) -> AgentLook:
+        look = AgentLook(await self._timed(commands.ping(line, PING_TIMEOUT_S)))
+        if look.ping.trouble is not None and not isinstance(look.ping.trouble, CommandFailedError):
+            return look
+        self._known = look
+        try:
             async for said in _told(line, look, with_trial=with_trial):
-                look = said
-    except TimeoutError:
-        return replace(look, trouble=Late(DEADLINE_S))
-    except AgentError as error:
-        return replace(look, trouble=error)
-    return look
+                look = self._known = said
+        except AgentError as error:
+            return replace(look, trouble=error)
+        return look
 
-
-async def _timed(question: Awaitable[float]) -> Reply:
-    begun = time.perf_counter()
-    trouble: AgentError | Late | None = None
-    try:
-        async with asyncio.timeout(DEADLINE_S):
+    async def _timed(self, question: Awaitable[float]) -> Reply:
+        trouble: AgentError | None = None
+        try:
             await question
-    except TimeoutError:
-        trouble = Late(DEADLINE_S)
-    except AgentError as error:
-        trouble = error
-    return Reply((time.perf_counter() - begun) * 1000, trouble)
+        except AgentError as error:
+            trouble = error
+        return Reply((time.perf_counter() - self._begun) * 1000, trouble)
 
 
 async def _told(line: Transport, look: AgentLook, *, with_trial: bool) -> AsyncGenerator[AgentLook, None]:

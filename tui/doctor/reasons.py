@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tui.agent import errors
-from tui.doctor.causes import CAUSES, Cause
-from tui.doctor.systems import CARE, Family
+from tui.doctor.causes import CAUSES, PANICS, Cause
+from tui.doctor.facts import port_lines
+from tui.doctor.systems import UNKNOWN_SYSTEM, Family, System, care_of
 from tui.model.errors import ExplainedError
-from tui.model.guest import AgentState, Channel, DomainFacts, PowerState
+from tui.model.guest import AgentState, Channel, DomainFacts, Guest, HappeningKind, PowerState
 from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
 from tui.model.quantities import clock_time
 
@@ -65,7 +66,6 @@ def _open_port(probe: ProbeOutcome | None, port: str) -> tuple[AgentState, str]:
 _CAUSE_BEHIND_STATE: dict[AgentState, Cause] = {
     AgentState.OFF: Cause.OFF,
     AgentState.PAUSED: Cause.PAUSED,
-    AgentState.NO_CHANNEL: Cause.NO_CHANNEL,
     AgentState.PENDING: Cause.STORED_ONLY,
     AgentState.DISCONNECTED: Cause.PORT_CLOSED,
     AgentState.UNRESPONSIVE: Cause.SILENT,
@@ -73,6 +73,14 @@ _CAUSE_BEHIND_STATE: dict[AgentState, Cause] = {
     AgentState.UNKNOWN: Cause.UNKNOWN,
 }
 """The coarsest cause that fits a state of the list; the doctor's checks tell it finer."""
+_CAUSE_BEHIND_SILENCE: dict[Silence, Cause] = {
+    Silence.NO_REPLY: Cause.SILENT,
+    Silence.LINK_BROKEN: Cause.LINK_BROKEN,
+    Silence.NOT_ALLOWED: Cause.NOT_ALLOWED,
+    Silence.BUSY: Cause.BUSY,
+}
+ATTACH = "Attach the channel: live where the guest has a virtio-serial controller, else for its next power cycle."
+"""Which of the two it is, the list does not know."""
 WAIT = "Wait: it may still be booting. If it stays so, install or start its agent."
 
 _CAUSE_BEHIND_ERROR: dict[type[errors.AgentError], Cause] = {
@@ -93,24 +101,40 @@ def mend(cause: Cause) -> str:
     return CAUSES[cause].mends.replace("`", "")
 
 
-def next_step(state: AgentState, *, booting: bool = False) -> str:
+def next_step(guest: Guest, *, booting: bool = False) -> str:
     """What to do about a state that keeps the agent from being used; empty where nothing is wrong.
 
     `booting` is whether the guest began so lately that its agent may be still to come.
     """
-    if booting and state is AgentState.DISCONNECTED:
+    if booting and guest.agent.state is AgentState.DISCONNECTED:
         return WAIT
-    cause = _CAUSE_BEHIND_STATE.get(state)
+    if guest.agent.state is AgentState.NO_CHANNEL:
+        return ATTACH
+    cause = _cause_behind(guest)
     return "" if cause is None else mend(cause)
 
 
-def explain(error: ExplainedError, family: Family = Family.UNKNOWN, *, frozen: bool = False) -> ExplainedError:
+def _cause_behind(guest: Guest) -> Cause | None:
+    """The cause that fits what the list knows, none that the doctor's look at the same would contradict."""
+    state, probe = guest.agent.state, guest.probe
+    if state is AgentState.OFF and guest.facts.power_reason in PANICS:
+        return Cause.PANICKED
+    if state is AgentState.DISCONNECTED and any(
+        line.kind is HappeningKind.PORT_CLOSED for line in port_lines(guest.timeline)
+    ):
+        return Cause.WENT_AWAY
+    if state in (AgentState.CONNECTED, AgentState.UNRESPONSIVE) and isinstance(probe, Unanswered):
+        return _CAUSE_BEHIND_SILENCE[probe.silence]
+    return _CAUSE_BEHIND_STATE.get(state)
+
+
+def explain(error: ExplainedError, system: System = UNKNOWN_SYSTEM, *, frozen: bool = False) -> ExplainedError:
     """The same error with the step that mends it, where it is an agent's and its class alone tells.
 
-    Of a command that the agent refused, `family` is the guest's system and `frozen` what its agent says of itself.
+    Of a command that the agent refused, `system` is the guest's and `frozen` what its agent says of itself.
     """
     if isinstance(error, errors.CommandUnavailableError):
-        step = mend(Cause.FROZEN) if frozen else _unavailable(error.original or error.cause, family)
+        step = mend(Cause.FROZEN) if frozen else _unavailable(error.original or error.cause, system)
     elif error.next_step or not isinstance(error, errors.AgentError):
         return error
     else:
@@ -119,16 +143,16 @@ def explain(error: ExplainedError, family: Family = Family.UNKNOWN, *, frozen: b
     return ExplainedError(error.title, cause=error.cause, next_step=step, original=error.original)
 
 
-def _unavailable(agents_words: str, family: Family) -> str:
+def _unavailable(agents_words: str, system: System) -> str:
     if "frozen" in agents_words:
         return mend(Cause.FROZEN)
     if "has not been found" in agents_words or "too old" in agents_words:
         return mend(Cause.TOO_OLD)
-    return allow_step(family)
+    return allow_step(system)
 
 
-def allow_step(family: Family) -> str:
-    """How a policy is changed that blocks commands: which setting in which file, and what makes it hold."""
-    care = CARE[family]
-    where = "in the guest" if family is Family.UNKNOWN else f"in the guest ({family})"
-    return f"Allow it {where}: change {care.policy}; then {care.restart}"
+def allow_step(system: System) -> str:
+    """How a policy is changed that blocks a command: which list in which file, and what makes it hold."""
+    care = care_of(system)
+    where = "in the guest" if system.family is Family.UNKNOWN else f"in the guest ({system.family})"
+    return f"Allow it {where}: {care.policy.step}; then {care.restart}"

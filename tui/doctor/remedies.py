@@ -9,7 +9,7 @@ from tui.doctor.checks_agent import EXEC, FILES, FREEZE
 from tui.doctor.definition import CHANNEL_XML
 from tui.doctor.facts import Facts
 from tui.doctor.fixes import IN_GUEST, ON_HOST, POWER_CYCLE, Fix, FixKind, OurFix, TheirFix, virsh_at
-from tui.doctor.systems import CARE, Care, Family
+from tui.doctor.systems import CARE, Care, Family, care_of
 from tui.doctor.verdict import Examination
 
 _NOT_OPEN = frozenset({Cause.NEVER_OPENED, Cause.PORT_CLOSED, Cause.WENT_AWAY})
@@ -18,6 +18,7 @@ _WAIT = TheirFix(
     "Wait first: it may still be booting",
     note="it turns green by itself; if it stays so, go on below",
 )
+_SEE_PROCESS = TheirFix(IN_GUEST, "See whether it is stopped (T) or hangs (D)", "ps -o pid,stat,args -C qemu-ga")
 
 
 def remedies(examination: Examination) -> tuple[Fix, ...]:
@@ -31,7 +32,7 @@ def remedies(examination: Examination) -> tuple[Fix, ...]:
 
 
 def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
-    virsh, name, care = virsh_at(facts.uri), quote(facts.patient.name), CARE[facts.system.family]
+    virsh, name, care = virsh_at(facts.uri), quote(facts.patient.name), care_of(facts.system)
     match cause:
         case Cause.NO_CHANNEL | Cause.WRONG_NAME | Cause.ISA_SERIAL | Cause.STORED_ONLY | Cause.NO_CONTROLLER:
             return [*_channel_fixes(cause, facts), *_after_channel(cause, facts, care)]
@@ -41,8 +42,8 @@ def _for_cause(cause: Cause, facts: Facts) -> list[Fix]:
             return _bring_up(cause, facts, care)
         case Cause.FLAPPING:
             return [TheirFix(IN_GUEST, "See why it ends", care.log), TheirFix(IN_GUEST, "Restart it", care.restart)]
-        case Cause.SILENT | Cause.GARBLED:
-            return _for_silence(facts, care)
+        case Cause.SILENT | Cause.GARBLED | Cause.NO_ANSWER_YET:
+            return _for_silence(cause, facts, care)
         case Cause.LINK_BROKEN:
             return [_relink(facts), TheirFix(IN_GUEST, "Or kill the agent; its service restarts it", _kill(facts))]
         case Cause.HELD_BY_OTHER:
@@ -162,11 +163,24 @@ def _insert_drivers(facts: Facts) -> OurFix:
     )
 
 
-def _for_silence(facts: Facts, care: Care) -> list[Fix]:
+def _for_waiting(facts: Facts, care: Care) -> list[Fix]:
+    """Looks alone: a restart would break a command of another program's that is at work."""
+    watch = f"qga-tui -c {quote(facts.uri)} doctor {quote(facts.patient.name)} --watch"
+    see = [] if facts.system.family is Family.WINDOWS else [_SEE_PROCESS]
+    return [
+        TheirFix(ON_HOST, "Wait for libvirt's word on the question that waits", watch),
+        *see,
+        *_by_command(Cause.BUSY, facts, care),
+    ]
+
+
+def _for_silence(cause: Cause, facts: Facts, care: Care) -> list[Fix]:
+    if cause is Cause.NO_ANSWER_YET:
+        return _for_waiting(facts, care)
     virsh, name = virsh_at(facts.uri), quote(facts.patient.name)
     fixes: list[Fix] = [TheirFix(IN_GUEST, "Restart the agent", care.restart)]
     if facts.system.family is not Family.WINDOWS:
-        fixes.append(TheirFix(IN_GUEST, "See whether it is stopped (T) or hangs (D)", "ps -o pid,stat,args -C qemu-ga"))
+        fixes.append(_SEE_PROCESS)
     fixes.append(TheirFix(IN_GUEST, "See whether its policy blocks guest-sync", care.see_policy))
     fixes.append(TheirFix(ON_HOST, "See whether its console lives", f"{virsh} console {name}"))
     fixes.append(TheirFix(ON_HOST, "See who is connected to the channel", "ss -xp | grep guest_agent"))
@@ -219,9 +233,16 @@ def _thaw(facts: Facts) -> OurFix:
 def _unblock(facts: Facts, care: Care) -> list[Fix]:
     info = facts.agent.info if facts.agent is not None else None
     blocked = ", ".join(sorted(info.disabled.intersection(EXEC + FILES + FREEZE))) if info is not None else ""
+    policy, steps = care.policy, []
+    where = f"in {policy.where}"
+    if policy.block:
+        steps.append(TheirFix(IN_GUEST, f"Take out of {policy.block}: {blocked}", note=where))
+    if policy.allow:
+        add = f"Or add to {policy.allow}, if set" if policy.block else f"Add to {policy.allow}"
+        steps.append(TheirFix(IN_GUEST, f"{add}: {blocked}", note=where))
     return [
         TheirFix(IN_GUEST, "See the line that blocks", care.see_policy),
-        TheirFix(IN_GUEST, f"Take out {blocked} there", note=care.policy),
+        *steps,
         TheirFix(IN_GUEST, "Then restart the agent", care.restart),
     ]
 
@@ -249,7 +270,10 @@ def _by_command(cause: Cause, facts: Facts, care: Care) -> list[Fix]:
             ("Keep its memory for later", f"{virsh} dump {name} {name}.core --memory-only"),
             ("Reset it", f"{virsh} reset {name}"),
         ),
-        Cause.BUSY: (("See its libvirt job", f"{virsh} domjobinfo {name}"),),
+        Cause.BUSY: (
+            ("See its libvirt job", f"{virsh} domjobinfo {name}"),
+            ("See who is connected to libvirt, and since when", "virt-admin client-list libvirtd"),
+        ),
         Cause.NOT_ALLOWED: (("Join the group, then log in again", "sudo usermod -aG libvirt $USER"),),
         Cause.HOST_UNREACHABLE: (("Try the connection", f"{virsh} list"),),
         Cause.CLOCK_OFF: (("Set the guest's clock", f"{virsh} domtime {name} --sync"),),

@@ -5,7 +5,8 @@ Names of packages, services and files are those of the distributions' own packag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -24,30 +25,61 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What the guest runs and how that is known; `version` may be empty."""
+    """What the guest runs and how that is known; `version` and `id`, as in os-release, may be empty."""
 
     family: Family
     known_from: str
     version: str = ""
+    id: str = ""
+
+
+UNKNOWN_SYSTEM = System(Family.UNKNOWN, "nothing tells")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What keeps an agent from executing commands: settings in the file `where`.
+
+    A blocked command is to be taken out of the list `block`, or is missing in the list `allow`; a system that has only
+    one of the two leaves the other empty.
+    """
+
+    where: str
+    block: str = ""
+    allow: str = ""
+
+    @property
+    def lists(self) -> str:
+        """Which lists to look at, and where."""
+        return f"{' or '.join(filter(None, (self.block, self.allow)))} in {self.where}"
+
+    @property
+    def step(self) -> str:
+        """How a command is allowed that is blocked."""
+        out = f"take it out of {self.block}" if self.block else ""
+        into = f"add it to {self.allow}" if self.allow else ""
+        return f"{f'{out}, or {into},' if out and into else out or into} in {self.where}"
 
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """The commands of a family: `policy` is the file and setting that blocks commands, `see_policy` shows it."""
+    """The commands of a family: `policy` is what blocks an agent's commands, `see_policy` shows it."""
 
     install: str
     start: str
     restart: str
     log: str
-    policy: str
+    policy: Policy
     see_policy: str
 
 
 _SYSTEMD_START = "systemctl enable --now qemu-guest-agent"
 _SYSTEMD_RESTART = "systemctl restart qemu-guest-agent"
 _SYSTEMD_LOG = "journalctl -b -u qemu-guest-agent"
-_CONF = "block-rpcs or allow-rpcs under [general] in /etc/qemu/qemu-ga.conf"
-_OPTIONS = "--block-rpcs or --allow-rpcs"
+_CONF = "[general] of /etc/qemu/qemu-ga.conf"
+_RPCS, _OPTIONS = ("block-rpcs", "allow-rpcs"), ("--block-rpcs", "--allow-rpcs")
+_SYSCONFIG = "/etc/sysconfig/qemu-ga"
+_FILTER = "--allow-rpcs of FILTER_RPC_ARGS"
 _SEE_CONF = "grep -n rpcs /etc/qemu/qemu-ga.conf"
 
 CARE: dict[Family, Care] = {
@@ -56,7 +88,7 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_START,
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        f"{_CONF}, or /etc/sysconfig/qemu-ga, or /etc/default/qemu-guest-agent",
+        Policy(f"{_CONF}, or {_SYSCONFIG}, or /etc/default/qemu-guest-agent", *_RPCS),
         "grep -s -n -i -e rpc -e ARGS /etc/qemu/qemu-ga.conf /etc/sysconfig/qemu-ga /etc/default/qemu-guest-agent",
     ),
     Family.DEBIAN: Care(
@@ -65,7 +97,7 @@ CARE: dict[Family, Care] = {
         "systemctl start qemu-guest-agent",
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        f"{_CONF}, or {_OPTIONS} of DAEMON_ARGS in /etc/default/qemu-guest-agent",
+        Policy(f"{_CONF}, or as options in DAEMON_ARGS of /etc/default/qemu-guest-agent", *_RPCS),
         "grep -s -n -i -e rpcs -e DAEMON_ARGS /etc/qemu/qemu-ga.conf /etc/default/qemu-guest-agent",
     ),
     Family.RHEL: Care(
@@ -73,8 +105,11 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_START,
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        "--allow-rpcs of FILTER_RPC_ARGS (RHEL 9.4 and newer, Fedora), BLOCK_RPCS (RHEL 9) or "
-        "BLACKLIST_RPC (RHEL 7 and 8) in /etc/sysconfig/qemu-ga",
+        Policy(
+            _SYSCONFIG,
+            "BLOCK_RPCS (RHEL 9) or BLACKLIST_RPC (RHEL 7 and 8)",
+            f"{_FILTER} (RHEL 9.4 and newer, Fedora)",
+        ),
         "grep -n RPC /etc/sysconfig/qemu-ga",
     ),
     Family.SUSE: Care(
@@ -82,7 +117,7 @@ CARE: dict[Family, Care] = {
         _SYSTEMD_START,
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        "--block-rpcs of FILTER_RPC_ARGS in /etc/sysconfig/qemu-ga (a copy of /usr/etc/sysconfig/qemu-ga, changed)",
+        Policy(f"{_SYSCONFIG} (a copy of /usr/etc/sysconfig/qemu-ga, changed)", "--block-rpcs of FILTER_RPC_ARGS"),
         "grep -n RPC /etc/sysconfig/qemu-ga /usr/etc/sysconfig/qemu-ga",
     ),
     Family.ALPINE: Care(
@@ -90,7 +125,7 @@ CARE: dict[Family, Care] = {
         "rc-update add qemu-guest-agent && rc-service qemu-guest-agent start",
         "rc-service qemu-guest-agent restart",
         "grep qemu-ga /var/log/messages",
-        f"{_OPTIONS} of GA_OPTS in /etc/conf.d/qemu-guest-agent",
+        Policy("GA_OPTS of /etc/conf.d/qemu-guest-agent", *_OPTIONS),
         "cat /etc/conf.d/qemu-guest-agent",
     ),
     Family.ARCH: Care(
@@ -98,7 +133,7 @@ CARE: dict[Family, Care] = {
         "systemctl start qemu-guest-agent",
         _SYSTEMD_RESTART,
         _SYSTEMD_LOG,
-        _CONF,
+        Policy(_CONF, *_RPCS),
         _SEE_CONF,
     ),
     Family.FREEBSD: Care(
@@ -107,7 +142,7 @@ CARE: dict[Family, Care] = {
         "service qemu-guest-agent start",
         "service qemu-guest-agent restart",
         "grep qemu-ga /var/log/messages",
-        f"{_OPTIONS} of qemu_guest_agent_flags in /etc/rc.conf",
+        Policy("qemu_guest_agent_flags of /etc/rc.conf", *_OPTIONS),
         "sysrc qemu_guest_agent_flags",
     ),
     Family.WINDOWS: Care(
@@ -115,10 +150,35 @@ CARE: dict[Family, Care] = {
         'powershell -Command "Start-Service QEMU-GA"',
         'powershell -Command "Restart-Service QEMU-GA"',
         'powershell -Command "Get-WinEvent -ProviderName qemu-ga -MaxEvents 20"',
-        f"{_OPTIONS} of the service QEMU-GA (its ImagePath in the registry)",
+        Policy("the options of the service QEMU-GA (its ImagePath in the registry)", *_OPTIONS),
         r"sc.exe qc QEMU-GA",
     ),
 }
+
+
+def care_of(system: System) -> Care:
+    """The commands for a guest's system: those of its release, where that is known and differs from its family's."""
+    care = CARE[system.family]
+    if system.family is not Family.RHEL or not system.id or system.id.startswith("amzn"):
+        return care
+    if system.id == "fedora":
+        return replace(care, policy=_ALLOWS)
+    release = [int(number) for number in re.findall(r"\d+", system.version)[:2]]
+    match release:
+        case []:
+            return care
+        case [7, *_]:
+            return replace(care, install=care.install.replace("dnf", "yum"), policy=_BLACKLISTS)
+        case [major, *_] if major < 9:
+            return replace(care, policy=_BLACKLISTS)
+        case [9, minor] if minor < 4:
+            return replace(care, policy=_BLOCKS)
+        case _:
+            return replace(care, policy=_ALLOWS)
+
+
+_ALLOWS, _BLOCKS = Policy(_SYSCONFIG, allow=_FILTER), Policy(_SYSCONFIG, "BLOCK_RPCS")
+_BLACKLISTS = Policy(_SYSCONFIG, "BLACKLIST_RPC")
 
 _BY_ID: tuple[tuple[Family, tuple[str, ...]], ...] = (
     (Family.WINDOWS, ("mswindows", "microsoft.com", "/win/")),
@@ -141,3 +201,17 @@ def family_of(system_id: str) -> Family | None:
         if any(word in lowered if len(word) > 2 else word == lowered for word in words):
             return family
     return None
+
+
+def system_of(system_id: str, known_from: str, version: str = "") -> System:
+    """The system behind an `ID` of os-release, of a family that may be unknown."""
+    return System(family_of(system_id) or Family.UNKNOWN, known_from, version, system_id)
+
+
+def system_at(url: str) -> System | None:
+    """The system that a URL of libosinfo names, as http://redhat.com/rhel/7.9; None where its family is not known."""
+    family = family_of(url)
+    _, _, named = url.partition("://")
+    parts = named.split("/")
+    name, version = parts[1:3] if len(parts) == 3 else ("", "")
+    return None if family is None else System(family, f"its XML says {url}", version, name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 
-from tui.doctor.examine import examine
+from tui.doctor.causes import Cause
+from tui.doctor.examine import visit
 from tui.doctor.facts import Patient
 from tui.doctor.systems import Family
 from tui.doctor.verdict import Examination
@@ -17,6 +19,8 @@ SETTLE_S = 0.15
 """Seconds for which happenings are gathered before the next look: one act often brings several."""
 AGAIN_SICK_S, AGAIN_WELL_S = 4.0, 30.0
 """Seconds after which the doctor looks again without a happening: a process that is stopped or goes on tells nobody."""
+_UNANSWERED = frozenset({Cause.NO_ANSWER_YET, Cause.SILENT, Cause.BUSY})
+"""What becomes of a question that waits: a new one that waits is no news after them."""
 
 
 def patient_of(fleet: Fleet, guest: Guest, held: str = "", system: Family | None = None) -> Patient:
@@ -69,12 +73,37 @@ class Attendance:
             self._something.clear()
             patient = patient_of(self._fleet, guest, self._held_by(guest.id.uuid), self._system)
             self.looking = True
-            examination = await examine(self._host, patient)
+            async with contextlib.aclosing(self._verdicts(patient)) as verdicts:
+                async for examination in verdicts:
+                    self._note_changes(examination)
+                    self._latest = examination
+                    self.looking = examination.facts.agent is not None and examination.facts.agent.waits
+                    yield examination
             self.looking = False
-            self._note_changes(examination)
-            self._latest = examination
-            yield examination
-            await self._next_turn(AGAIN_WELL_S if examination.verdict.is_healthy else AGAIN_SICK_S)
+            is_well = self._latest is not None and self._latest.verdict.is_healthy
+            await self._next_turn(AGAIN_WELL_S if is_well else AGAIN_SICK_S)
+
+    async def _verdicts(self, patient: Patient) -> AsyncGenerator[Examination, None]:
+        """The first verdict, and the one that refines it, unless something happens before a waiting question ends."""
+        async with contextlib.aclosing(visit(self._host, patient)) as verdicts:
+            first = await anext(verdicts)
+            if first.verdict.cause is not Cause.NO_ANSWER_YET or not self._knows_unanswered:
+                yield first
+            refining = asyncio.create_task(_next(verdicts))
+            happening = asyncio.create_task(self._something.wait())
+            try:
+                await asyncio.wait((refining, happening), return_when=asyncio.FIRST_COMPLETED)
+                refined = refining.result() if refining.done() else None
+                if refined is not None:
+                    yield refined
+            finally:
+                refining.cancel()
+                happening.cancel()
+                await asyncio.gather(refining, happening, return_exceptions=True)
+
+    @property
+    def _knows_unanswered(self) -> bool:
+        return self._latest is not None and self._latest.verdict.cause in _UNANSWERED
 
     def _note_changes(self, now: Examination) -> None:
         if self._latest is None:
@@ -91,6 +120,10 @@ class Attendance:
         except TimeoutError:
             return
         await asyncio.sleep(SETTLE_S)
+
+
+async def _next(verdicts: AsyncGenerator[Examination, None]) -> Examination | None:
+    return await anext(verdicts, None)
 
 
 def _told(guest: Guest | None) -> object:

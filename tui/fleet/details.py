@@ -52,7 +52,7 @@ def _domain(guest: Guest) -> Section:
 def _agent(guest: Guest) -> Section:
     facts = guest.agent_facts
     lines = [f"{guest.agent.state}: {guest.agent.reason}" if guest.agent.reason else str(guest.agent.state)]
-    if step := next_step(guest.agent.state, booting=booting_left_s(guest, time.time()) > 0):
+    if step := next_step(guest, booting=booting_left_s(guest, time.time()) > 0):
         lines.append(step)
     if facts is not None:
         lines.append(f"{facts.os_name or facts.os_id or 'unknown system'}, host name {facts.host_name or 'unknown'}")

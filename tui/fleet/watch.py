@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tui.doctor import known_systems
 from tui.fleet import fleet as folding
 from tui.fleet.fleet import Fleet, HostStatus, Link
 from tui.fleet.liveness import LivenessPolicy
@@ -199,6 +200,9 @@ class HostWatch:
     def _introduced(self, guest_id: GuestId, facts: AgentFacts) -> None:
         guest = self._guest(guest_id)
         if guest is not None:
+            before = guest.agent_facts
+            if facts.os_id and (before is None or (before.os_id, before.os_name) != (facts.os_id, facts.os_name)):
+                known_systems.remember_soon(guest_id.uuid, facts.os_id, facts.os_name)
             self._watch.become(self._watch.fleet.with_guests(folding.introduced(guest, facts, time.time())))
 
     def _sampled(self, guests: tuple[Guest, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tui.agent.errors import UnansweredError
+from tui.agent.errors import AgentBusyError, UnansweredError
 
 _calls_in_flight: set[asyncio.Task[str]] = set()
 
@@ -13,10 +13,10 @@ _calls_in_flight: set[asyncio.Task[str]] = set()
 class AgentTurn(asyncio.Lock):
     """Held by a call to an agent until the hypervisor has returned.
 
-    `silence` is what the last call raised when it got no answer.
+    `silence` is what the last call raised when it got no answer, or no turn among other programs' calls.
     """
 
-    silence: UnansweredError | None = None
+    silence: UnansweredError | AgentBusyError | None = None
 
 
 class AgentTurns:
@@ -34,7 +34,7 @@ class AgentLine:
     """Sends requests to one domain's agent through `ask(request, timeout_s)`; see `agent.transport.Transport`.
 
     With `shares_silence`, a request that waited while another call got no answer is not sent: the agent was silent to
-    it too, and to ask anew would hold everybody up for as long again.
+    it too, or busy for another program, and to ask anew would hold everybody up for as long again.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AgentLine:
                 self._turn.silence = None
                 try:
                     return await self._ask(request, timeout_s)
-                except UnansweredError as error:
+                except (UnansweredError, AgentBusyError) as error:
                     self._turn.silence = error
                     raise
 
@@ -74,8 +74,8 @@ class AgentLine:
             raise
 
 
-def _again(silence: UnansweredError) -> UnansweredError:
-    return UnansweredError(silence.title, cause=silence.cause, next_step=silence.next_step, original=silence.original)
+def _again(silence: UnansweredError | AgentBusyError) -> UnansweredError | AgentBusyError:
+    return type(silence)(silence.title, cause=silence.cause, next_step=silence.next_step, original=silence.original)
 
 
 def _forget(call: asyncio.Task[str]) -> None:

@@ -149,7 +149,8 @@ class Host(Protocol):
     def probe_line(self, uuid: str) -> Transport:
         """A line for pings and questions: its own connection, few calls at once.
 
-        A question that waited behind a call of ours which got no answer raises that call's `UnansweredError` at once.
+        A question that waited behind a call of ours which got no answer, or no turn, raises that call's
+        `UnansweredError` or `AgentBusyError` at once.
         """
         ...
 

@@ -26,6 +26,7 @@ from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
 from tui.doctor.findings import Outcome
 from tui.doctor.fixes import Fix, OurFix, TheirFix
+from tui.doctor.host_look import is_this_machine
 from tui.doctor.remedies import remedies
 from tui.doctor.report import as_markdown
 from tui.doctor.systems import Family
@@ -204,8 +205,9 @@ class DoctorScreen(Screen[None]):
 
     @work(exclusive=True, group="fix")
     async def _propose(self, fix: OurFix) -> None:
-        media = await asyncio.to_thread(find_media) if fix.needs_medium else ()
-        medium = await self.app.push_screen_wait(FixScreen(fix, printable(self._guest.name, 40), media))
+        here = is_this_machine(self._host.uri)
+        media = await asyncio.to_thread(find_media) if fix.needs_medium and here else ()
+        medium = await self.app.push_screen_wait(FixScreen(fix, printable(self._guest.name, 40), media, here=here))
         if medium is None:
             return
         self._doing = printable(fix.title)

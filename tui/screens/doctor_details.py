@@ -43,8 +43,10 @@ class FixScreen(ModalScreen[str | None]):
         Binding("left,right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, fix: OurFix, guest: Shown, media: tuple[str, ...] = ()) -> None:
+    def __init__(self, fix: OurFix, guest: Shown, media: tuple[str, ...] = (), *, here: bool = True) -> None:
+        """`media` were found on this machine, which is the guest's host where it is `here`."""
         super().__init__()
+        self._here = here
         self.fix = fix
         self._guest = guest
         self._media = media
@@ -57,6 +59,8 @@ class FixScreen(ModalScreen[str | None]):
                 yield Static(preview_text(self.fix, styles_of(self.app.theme_variables)))
             if self.fix.needs_medium:
                 found = "found on this machine" if self._media else "not found in the usual places of this machine"
+                if not self._here:
+                    found = "another machine: not looked for"
                 yield Label(Text(f"Path of virtio-win.iso on the host ({found})"))
                 yield Input(self._media[0] if self._media else "", placeholder="/…/virtio-win.iso", id="medium")
             with Horizontal(id="answers"):

@@ -39,7 +39,8 @@ _CALM = {Cause.HEALTHY: "success", Cause.OFF: "muted", Cause.PAUSED: "muted", Ca
 class RoundsScreen(Screen[None]):
     """Looks at the guests of the fleet it was given, those of `ids`; each row appears as soon as it is known.
 
-    Guests whose agent was silent lately come last: each may cost its whole deadline.
+    The cursor stays with the worst until it was moved, then on its guest. Guests whose agent was silent lately come
+    last: each may cost its whole deadline.
     """
 
     WHERE = Where.ROUNDS
@@ -63,6 +64,8 @@ class RoundsScreen(Screen[None]):
         self._ids = ids
         self._examinations: dict[GuestId, Examination] = {}
         self._order: list[GuestId] = []
+        self._placed = 0
+        self._was_moved = False
 
     def compose(self) -> ComposeResult:
         """How far, and the table."""
@@ -93,11 +96,14 @@ class RoundsScreen(Screen[None]):
         if is_left(self):
             return
         done = len(self._examinations)
-        sick = sum(1 for each in self._examinations.values() if each.verdict.cause not in (Cause.HEALTHY, Cause.OFF))
+        verdicts = [each.verdict for each in self._examinations.values()]
+        sick = sum(1 for each in verdicts if not each.is_healthy and each.cause is not Cause.OFF)
         words = f"Verdicts on {done} of {total} guests, {sick} with findings, {time.monotonic() - begun:.1f} s"
         self.query_one("#title", Static).update(Text(words, "bold"))
         table = self.query_one(DataTable)
-        chosen = self._order[table.cursor_row] if 0 <= table.cursor_row < len(self._order) else None
+        self._was_moved = self._was_moved or table.cursor_row != self._placed
+        stays = self._was_moved and 0 <= table.cursor_row < len(self._order)
+        chosen = self._order[table.cursor_row] if stays else None
         ordered = worst_first(self._examinations.values())
         self._order = [GuestId(each.facts.patient.host, each.facts.patient.uuid) for each in ordered]
         table.clear(columns=True)
@@ -110,6 +116,7 @@ class RoundsScreen(Screen[None]):
             before = each.verdict.cause
         if chosen in self._order:
             table.move_cursor(row=self._order.index(chosen), animate=False)
+        self._placed = table.cursor_row
 
     @on(DataTable.RowHighlighted)
     def _row_reached(self, event: DataTable.RowHighlighted) -> None:

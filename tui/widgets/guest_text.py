@@ -119,6 +119,6 @@ def guest_lines(
         return text, Text(f"▸ running {printable(command, 60)}; enter shows it", styles["primary"])
     if read_only:
         return text, Text(READ_ONLY, styles["warning"])
-    step = next_step(guest.agent.state, booting=booting_left_s(guest, time.time()) > 0)
+    step = next_step(guest, booting=booting_left_s(guest, time.time()) > 0)
     well = f"{'D tells what it lacks, ' if missing else ''}enter opens its console, b backs it up, i tells more."
     return text, Text(f"{step} D tells more." if step else well, "dim")
