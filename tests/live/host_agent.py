@@ -18,6 +18,8 @@ import pytest
 import pytest_asyncio
 
 from tests.live.raw_socket import RawSocket
+from tui.lab.seed import seed_files
+from tui.lab.spec import GuestSpec
 
 HARMFUL = (
     "guest-shutdown",
@@ -59,6 +61,10 @@ class HostAgent:
     def leftovers(self) -> list[Path]:
         return list(self.temp.iterdir())
 
+    def windows_leftovers(self) -> list[Path]:
+        """What the look-alike has in its temporary folder: a path of Windows is one name there."""
+        return list(self.folder.glob(r"C:\\Windows\\Temp\\*"))
+
 
 @pytest.fixture(scope="session")
 def qemu_ga() -> Iterator[Path]:
@@ -82,15 +88,22 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def running(qemu_ga: Path, *blocked: str, path: str = "") -> Iterator[HostAgent]:
-    """An agent that also blocks `blocked`, with `path` as the PATH of what it starts; ended afterwards."""
+def running(qemu_ga: Path, *blocked: str, path: str = "", windows: bool = False) -> Iterator[HostAgent]:
+    """An agent that also blocks `blocked`, with `path` as the PATH of what it starts; ended afterwards.
+
+    With `windows` it says that it runs on Windows, and has the programs of the look-alike.
+    """
     folder = Path(tempfile.mkdtemp(prefix="qga-", dir="/var/tmp"))
     (folder / "tmp").mkdir()
     env = {**os.environ, "TMPDIR": str(folder / "tmp")} | ({"PATH": path} if path else {})
+    if windows:
+        lay_windows(folder / "windows")
+        env |= {"PATH": f"{folder}/windows/usr/bin:{os.environ['PATH']}", "TEMP": r"C:\Windows\Temp"}
+        env |= {"QGA_OS_RELEASE": f"{folder}/windows/etc/os-release"}
     socket = folder / "sock"
     files = ["-p", str(socket), "-t", str(folder), "-f", str(folder / "pid")]
     arguments = [str(qemu_ga), "-m", "unix-listen", *files, "-b", ",".join([*HARMFUL, *blocked])]
-    process = subprocess.Popen(arguments, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(arguments, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _await_socket(socket, process)
         yield HostAgent(process, folder, RawSocket(socket))
@@ -101,6 +114,15 @@ def running(qemu_ga: Path, *blocked: str, path: str = "") -> Iterator[HostAgent]
         process.wait()
         _end_what_it_started(folder)
         shutil.rmtree(folder)
+
+
+def lay_windows(folder: Path) -> None:
+    """The files of the look-alike, below `folder`."""
+    for file in seed_files(GuestSpec("win", windows_lookalike=True)):
+        path = folder / file.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(file.mode)
 
 
 def _end_what_it_started(folder: Path) -> None:

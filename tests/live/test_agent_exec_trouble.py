@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.live.test_agent_exec import QUICK, end_of, events_of, is_alive, line,
 from tui.agent.errors import CommandFailedError, CommandUnavailableError, RequestTooLargeError, UnansweredError
 from tui.agent.exec import run
 from tui.agent.exec_model import (
+    CommandLine,
     End,
     ExecEvent,
     ExecPace,
@@ -29,6 +31,7 @@ from tui.agent.exec_model import (
     Program,
     Started,
     Stream,
+    Surroundings,
 )
 from tui.agent.exec_scripts import GUARD
 from tui.agent.exec_standing import Standing
@@ -90,8 +93,8 @@ async def test_blocked_files_fall_back_to_guarded_capture(qemu_ga: Path, blocked
     assert events[0].mode is Mode.CAPTURED
     (notice,) = (event.text for event in events if isinstance(event, Notice))
     assert notice == (
-        "Output comes when the command has ended, cut after 1000000 bytes of each stream: "
-        "the agent's policy blocks its file commands."
+        "Output comes when the command and all that it left in the background have ended, cut after 1000000 bytes "
+        "of each stream: the agent's policy blocks its file commands."
     )
     assert (written(events), written(events, Stream.STDERR)) == (b"out\nin", b"err\n")
     assert end_of(events).exit_code == 9
@@ -136,12 +139,39 @@ async def test_without_setsid_a_cancelled_command_is_not_called_ended(qemu_ga: P
     assert "its children hold its output open" in end.reason
 
 
-async def test_without_head_the_program_runs_bare(qemu_ga: Path, tmp_path: Path) -> None:
-    with running(qemu_ga, path=tools_without(tmp_path, "setsid", "head")) as agent:
-        events = await events_of(agent, ExecRequest(Program("seq", ("1", "3"))))
+async def test_without_head_output_is_cut_by_dd(qemu_ga: Path, tmp_path: Path) -> None:
+    with running(qemu_ga, "guest-file-open", path=tools_without(tmp_path, "head")) as agent:
+        events = await events_of(agent, line("seq 1 200000; echo err >&2; exit 3"))
         await agent.line.close()
-    assert [event for event in events if isinstance(event, Notice) and "is lost when it passes" in event.text]
-    assert written(events) == b"1\n2\n3\n"
+    assert (len(written(events)), written(events, Stream.STDERR)) == (GUARD, b"err\n")
+    assert (end_of(events).exit_code, end_of(events).truncated) == (3, True)
+
+
+async def test_what_nothing_can_cut_is_not_captured(qemu_ga: Path, tmp_path: Path) -> None:
+    with running(qemu_ga, path=tools_without(tmp_path, "setsid", "head", "dd")) as agent:
+        events = await events_of(agent, ExecRequest(Program("seq", ("1", "3000000"))))
+        await agent.line.close()
+    (said,) = [event.text for event in events if isinstance(event, Notice)]
+    assert said.startswith("Output is not shown: the guest has no setsid")
+    assert said.endswith("a reply that is too large ends the agent's line for everybody.")
+    assert (written(events), end_of(events).exit_code) == (b"", 0)
+
+
+async def test_folder_and_environment_last_where_files_are_blocked(qemu_ga: Path) -> None:
+    with running(qemu_ga, "guest-file-open") as agent:
+        first = ExecRequest(CommandLine("cd /usr; export A='b  c'; echo out; exit 4"), keeps_surroundings=True)
+        events = await events_of(agent, first)
+        left = events[-1]
+        assert isinstance(left, Surroundings)
+        assert (written(events), end_of(events[:-1]).exit_code, left.cwd) == (b"out\n", 4, "/usr")
+        second = ExecRequest(
+            CommandLine('pwd; echo "$A"; export B="$(seq 100000)"'), cwd=left.cwd, exports=left.exports
+        )
+        again = await events_of(agent, replace(second, keeps_surroundings=True))
+        assert written(again) == b"/usr\nb  c\n"
+        # More than is worth carrying is not carried.
+        assert isinstance(again[-1], Finished)
+        await agent.line.close()
 
 
 async def test_a_missing_folder_is_said_before_the_start(agent: HostAgent) -> None:

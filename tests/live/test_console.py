@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import platform
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,9 +13,7 @@ import pytest
 
 from tests.live.host_agent import HostAgent, running
 from tests.live.test_agent_exec import QUICK, is_alive, line
-from tui.agent.commands import OsInfo
 from tui.agent.exec_model import CommandLine, ExecRequest, Stream
-from tui.agent.profile import read_profile
 from tui.console.audit import Target
 from tui.console.cli_exec import Job, exec_to_streams
 from tui.console.local_file import pieces_of
@@ -183,14 +180,21 @@ async def test_a_line_that_no_guest_can_be_given_ends_in_words(agent: HostAgent)
         assert not end_of(session).is_good
 
 
-async def test_input_that_cannot_be_read_ends_in_words_where_it_is_gathered_first(agent: HostAgent) -> None:
-    session = Session(agent.line, pace=QUICK)
-    session._profile = replace(await read_profile(agent.line), os=OsInfo(id="mswindows"))
-    session.run("more", stdin=pieces_of(agent.folder / "no such file"))
-    await session.idle()
-    assert "No such file or directory" in end_of(session).text
-    assert "no such file" in end_of(session).text
-    assert not session.is_running
+async def test_input_that_cannot_be_read_ends_in_words_where_it_is_gathered_first(qemu_ga: Path) -> None:
+    with running(qemu_ga, windows=True) as agent:
+        session = Session(agent.line, pace=QUICK)
+        session.run("more", stdin=pieces_of(agent.folder / "no such file"))
+        await session.idle()
+        assert "No such file or directory" in end_of(session).text
+        assert "no such file" in end_of(session).text
+        assert not session.is_running
+        assert agent.windows_leftovers() == []
+        (agent.folder / "file").write_bytes(b"of this machine")
+        session.run("sort", stdin=pieces_of(agent.folder / "file"))
+        await session.idle()
+        assert end_of(session).is_good
+        assert session.scrollback.last_line == "of this machine"
+        await agent.line.close()
 
 
 async def test_a_state_folder_that_takes_nothing_loses_no_command(

@@ -53,6 +53,29 @@ def test_the_code_page_serves_the_lines_that_are_no_utf8() -> None:
     assert decoded(b"caf\xe9\n") == "caf\ufffd\n"
 
 
+@pytest.mark.parametrize("text", ["               1 файлов", "хай", "рай и май", "файл", "Имя"])
+def test_words_of_the_page_are_read_in_it_even_where_their_bytes_are_valid_utf8(text: str) -> None:
+    assert decoded(f"{text}\r\n".encode("cp866"), page="cp866") == f"{text}\r\n"
+
+
+@pytest.mark.parametrize("text", ["5 €", "“quoted” – so", "後", "Файл", "naïve", "日本語"])
+@pytest.mark.parametrize("page", ["cp866", "cp437", "cp850", "cp932"])
+def test_utf8_stays_utf8_beside_a_page(text: str, page: str) -> None:
+    assert decoded(f"{text}\n".encode(), page=page) == f"{text}\n"
+
+
+def test_a_line_is_decided_as_a_whole_as_far_as_it_is_held() -> None:
+    page = "ф" * 5000 + "\n"
+    assert decoded(page.encode("cp866"), page="cp866") == page
+    late = "й" * 3000
+    held = decoded(late.encode(), b"\xff\n", page="cp866")
+    assert held == late + "\xa0\n"
+    whole = late.encode() + b"\xff\n" + page.encode("cp866")
+    assert decoded(*(whole[at : at + 7] for at in range(0, len(whole), 7)), page="cp866") == held + page
+    decoder = Decoder("cp866")
+    assert decoder.feed(b"C:\\> \xd4") == "C:\\> "
+
+
 def test_utf16_is_known_by_its_mark_or_by_its_zeros() -> None:
     assert decoded("\ufeffaä\n".encode("utf-16-le")) == "aä\n"
     assert decoded("ab\n".encode("utf-16-le")) == "ab\n"

@@ -4,7 +4,7 @@ import pytest
 
 from tui.agent.commands import AgentInfo, OsInfo
 from tui.agent.errors import CommandFailedError
-from tui.agent.exec_model import CommandLine, End, ExecPace, ExecRequest, Finished, Program
+from tui.agent.exec_model import CmdLine, CommandLine, End, ExecPace, ExecRequest, Finished, Program
 from tui.agent.exec_watch import Escalation
 from tui.agent.profile import GuestProfile
 from tui.console.shells import Shell, default_shell, request_for_line, setting_of
@@ -52,17 +52,16 @@ def test_term_comes_first_then_kill_each_until_it_arrived() -> None:
 
 
 @pytest.mark.parametrize(
-    ("os_id", "line", "program", "stdin"),
+    ("os_id", "line", "command"),
     [
-        ("debian", 'echo "a"', Program("/bin/sh", ("-c", 'echo "a"')), b""),
-        ("", "ls", Program("/bin/sh", ("-c", "ls")), b""),
-        ("mswindows", "dir C:\\", Program("cmd.exe", ("/d", "/s", "/c", "dir C:\\")), b""),
-        ("mswindows", 'dir "a b"', Program("cmd.exe", ("/d", "/q", "/k", "rem")), b'dir "a b"\r\nexit\r\n'),
+        ("debian", 'echo "a"', CommandLine('echo "a"')),
+        ("", "ls", CommandLine("ls")),
+        ("mswindows", 'dir "a b"', CmdLine('dir "a b"')),
     ],
 )
-def test_a_line_goes_to_the_shell_of_the_guest(os_id: str, line: str, program: Program, stdin: bytes) -> None:
+def test_a_line_goes_to_the_shell_of_the_guest(os_id: str, line: str, command: CommandLine | CmdLine) -> None:
     request = request_for_line(line, default_shell(GuestProfile(INFO, OsInfo(id=os_id))))
-    assert (request.program, request.stdin) == (program, stdin)
+    assert (request.command, request.stdin) == (command, b"")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,6 @@ def test_a_windows_line_that_sets_a_plain_variable_is_known(
 
 def test_variables_are_set_before_a_windows_line_where_it_can_see_them() -> None:
     in_cmd = request_for_line("echo %A%", Shell.CMD, cwd="C:\\", settings={"A": "1"})
-    assert in_cmd.stdin == b'set A=1\r\ncd /d "C:\\" && echo %A%\r\nexit\r\n'
+    assert (in_cmd.command, in_cmd.cwd, in_cmd.stdin) == (CmdLine("echo %A%", {"A": "1"}), "C:\\", b"")
     in_powershell = request_for_line("$env:A", Shell.POWERSHELL, settings={"A": "it's"})
     assert base64.b64decode(in_powershell.program.args[-1]).decode("utf-16-le") == "${env:A} = 'it''s'; $env:A"

@@ -1,13 +1,15 @@
 """A command's bytes into text as they arrive, whatever the guest's encoding.
 
-UTF-8 where it is valid; UTF-16LE where the stream begins like it (wmic, `cmd /u`); else the configured OEM code page
-from the first invalid byte to the end of its line, or U+FFFD where none is configured. The text does not depend on
-how the bytes were cut into chunks.
+UTF-16LE where the stream begins like it (wmic, `cmd /u`). Else UTF-8, with U+FFFD for what is none. Where an OEM code
+page is configured each line is one or the other: held from its first byte that is not ASCII, it is UTF-8 where all of
+it is valid, and not more likely words of the page. The text does not depend on how the bytes were cut into chunks.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
+import unicodedata
 from enum import Enum
 
 _UTF16_BOM = codecs.BOM_UTF16_LE
@@ -79,14 +81,21 @@ def _kind_of(head: bytes, *, final: bool) -> _Kind:
     return _Kind.UNDECIDED if open_questions and not final else _Kind.UTF8
 
 
+_HELD = 4096
+"""Bytes of a line at most that are held until its encoding is decided; the rest of a longer one follows them."""
+_FOREIGN = re.compile(rb"[\x80-\xff]+")
+_SHORT_RUN = 3
+
+
 class _Utf8Or(codecs.IncrementalDecoder):
-    """UTF-8; from the first invalid byte of a line to the line's end a code page."""
+    """Lines in UTF-8 or a code page. A long line that is no UTF-8 behind what was held is the page's from there on."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self._page = codecs.getincrementaldecoder(page)
-        self._utf8 = codecs.getincrementaldecoder("utf-8")()
-        self._other: codecs.IncrementalDecoder | None = None
+        self._page = page
+        self._held = b""
+        self._rest: codecs.IncrementalDecoder | None = None
+        self._is_utf8 = False
 
     # The base class calls its first parameter as a builtin is called.
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
@@ -96,17 +105,63 @@ class _Utf8Or(codecs.IncrementalDecoder):
         return "".join(texts) + self._piece(lines[-1], ends=final)
 
     def _piece(self, data: bytes, *, ends: bool) -> str:
-        head = ""
-        if self._other is None:
-            pending = self._utf8.getstate()[0] + data
-            self._utf8.reset()
-            try:
-                return self._utf8.decode(pending, ends)
-            except UnicodeDecodeError as error:
-                self._utf8.reset()
-                self._other = self._page("replace")
-                head, data = pending[: error.start].decode("utf-8"), pending[error.start :]
-        text = head + self._other.decode(data, ends)
+        if self._rest is not None:
+            return self._follow(data, ends=ends)
+        ascii_end = 0
+        if not self._held:
+            foreign = _FOREIGN.search(data)
+            ascii_end = len(data) if foreign is None else foreign.start()
+        text, self._held = data[:ascii_end].decode("ascii"), self._held + data[ascii_end:]
+        if len(self._held) >= _HELD:
+            head, tail = self._held[:_HELD], self._held[_HELD:]
+            self._held = b""
+            self._is_utf8 = self._reads_as_utf8(head, ends=False)
+            self._rest = codecs.getincrementaldecoder("utf-8" if self._is_utf8 else self._page)(_errors(self._is_utf8))
+            return text + self._follow(head, ends=False) + self._follow(tail, ends=ends)
         if ends:
-            self._other = None
+            whole, self._held = self._held, b""
+            is_utf8 = self._reads_as_utf8(whole, ends=True)
+            text += whole.decode("utf-8" if is_utf8 else self._page, _errors(is_utf8))
         return text
+
+    def _reads_as_utf8(self, line: bytes, *, ends: bool) -> bool:
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(line, ends)
+        except UnicodeDecodeError:
+            return False
+        runs = _FOREIGN.findall(line)
+        return not runs or not all(len(run) == _SHORT_RUN and self._is_word(run) for run in runs)
+
+    def _is_word(self, run: bytes) -> bool:
+        """Whether it looks like a word, or a part of one, in the page: letters of one script and one case."""
+        try:
+            text = run.decode(self._page)
+        except UnicodeDecodeError:
+            return False
+        scripts = {unicodedata.name(char, "?").partition(" ")[0] for char in text}
+        return text.isalpha() and len(scripts) == 1 and (text.islower() or text.isupper())
+
+    def _follow(self, data: bytes, *, ends: bool) -> str:
+        """More of a line whose encoding was decided by its begin."""
+        decoder = self._rest
+        if decoder is None:
+            raise RuntimeError("the encoding of the line is not decided")
+        text = ""
+        if self._is_utf8:
+            pending = decoder.getstate()[0] + data
+            decoder.reset()
+            try:
+                text, data = decoder.decode(pending, ends), b""
+            except UnicodeDecodeError as error:
+                text, data = pending[: error.start].decode("utf-8"), pending[error.start :]
+                self._is_utf8 = False
+                decoder = self._rest = codecs.getincrementaldecoder(self._page)("replace")
+        if not self._is_utf8:
+            text += decoder.decode(data, ends)
+        if ends:
+            self._rest = None
+        return text
+
+
+def _errors(is_utf8: bool) -> str:
+    return "strict" if is_utf8 else "replace"

@@ -1,7 +1,8 @@
 """Run a command in a guest and tell what happens while it happens.
 
-POSIX guests stream: the output waits in files of a private folder, which are read while it runs. Where the agent
-offers no files, the guest lacks a tool, or is Windows, the agent captures the output until the end.
+POSIX guests stream: the output waits in files of a private folder, which are read while it runs. Windows guests write
+such files too, which are read at the end. Where the agent offers no files or a POSIX guest lacks a tool, a bounded part
+of the output comes at the end.
 """
 
 from __future__ import annotations
@@ -10,28 +11,23 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
-from dataclasses import replace
 
 from tui.agent.errors import AgentError, CommandUnavailableError
-from tui.agent.exec_ahead import ReadyRun, release
-from tui.agent.exec_captured import Captured, missing_tools
+from tui.agent.exec_ahead import ReadyRun
 from tui.agent.exec_feeding import Feeding
 from tui.agent.exec_model import (
-    INPUT_LIMIT,
     End,
     ExecEvent,
     ExecPace,
     ExecRequest,
     Finished,
-    Notice,
     Started,
     Surroundings,
 )
-from tui.agent.exec_scripts import GUARD
-from tui.agent.exec_source import NotStreamableError, OutputSource
+from tui.agent.exec_source import OutputSource
 from tui.agent.exec_standing import Standing
-from tui.agent.exec_streamed import Streamed
 from tui.agent.exec_watch import Watch
+from tui.agent.exec_ways import prepared
 from tui.agent.profile import GuestProfile, read_profile, require_exec
 from tui.agent.shield import uninterrupted
 from tui.agent.transport import Transport
@@ -64,7 +60,7 @@ async def run(
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
-    source, notices = await _prepared(transport, request, stdin, profile, ready)
+    source, notices = await prepared(transport, request, stdin, profile, cancel, ready)
     windows = profile.is_windows
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=windows, standing=standing)
     feeding = Feeding(source, stdin)
@@ -102,41 +98,6 @@ async def _course(watch: Watch, feeding: Feeding, cancel: asyncio.Event | None) 
     yield watch.finished
 
 
-async def _prepared(
-    transport: Transport,
-    request: ExecRequest,
-    stdin: AsyncIterable[bytes] | None,
-    profile: GuestProfile,
-    ready: ReadyRun | None,
-) -> tuple[OutputSource, list[Notice]]:
-    """The best way in which this guest gives output, ready to start, and what the user should know of it."""
-    if ready is not None:
-        try:
-            return Streamed(transport, request, ready=ready), []
-        except AgentError:
-            await uninterrupted(release(transport, ready))
-            raise
-    if profile.is_windows:
-        request = await _with_input(request, stdin)
-        return Captured.on_windows(transport, request), [_late("this is a Windows guest", guarded=False)]
-    if profile.offers_files:
-        streamed = Streamed(transport, request, is_fed=stdin is not None)
-        try:
-            await uninterrupted(streamed.prepare())
-        except NotStreamableError as error:
-            reason = str(error)
-        except asyncio.CancelledError:
-            await uninterrupted(streamed.remove())
-            raise
-        else:
-            return streamed, []
-    else:
-        reason = "the agent's policy blocks its file commands"
-    missing = await uninterrupted(missing_tools(transport))
-    captured = Captured.on_posix(transport, await _with_input(request, stdin), missing)
-    return captured, [_late(reason, guarded=captured.guarded)]
-
-
 async def _begun(transport: Transport, watch: Watch) -> None:
     """Start the command; where the agent no longer does that, say why: a profile may be older than a freeze."""
     try:
@@ -144,23 +105,6 @@ async def _begun(transport: Transport, watch: Watch) -> None:
     except CommandUnavailableError:
         await require_exec(transport, await read_profile(transport))
         raise
-
-
-async def _with_input(request: ExecRequest, stdin: AsyncIterable[bytes] | None) -> ExecRequest:
-    """The request with all of `stdin`, as far as one request carries it: what is more is refused at the start."""
-    if stdin is None:
-        return request
-    gathered = bytearray()
-    async for piece in stdin:
-        gathered += piece
-        if len(gathered) > INPUT_LIMIT:
-            break
-    return replace(request, stdin=bytes(gathered))
-
-
-def _late(reason: str, *, guarded: bool) -> Notice:
-    bound = f"cut after {GUARD} bytes of each stream" if guarded else "and is lost when it passes 3 MB"
-    return Notice(f"Output comes when the command has ended, {bound}: {reason}.")
 
 
 async def _left(source: OutputSource) -> Surroundings | None:

@@ -34,16 +34,25 @@ class CommandLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CmdLine:
+    """A line for cmd.exe of a Windows guest; `settings` are variables that earlier lines set."""
+
+    text: str
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class ExecRequest:
     """A command with its surroundings in the guest.
 
     `cwd` is empty for the agent's own folder. `exports` is what `Surroundings` of an earlier command carried; `env`
-    adds to it and to the agent's environment. Both travel beside the argument list, which the agent writes to the
-    guest's log. `stdin` (at most INPUT_LIMIT bytes) is /dev/null when empty. After `timeout_s` seconds the command is
-    ended in the guest; None lets it run. `keeps_surroundings` asks for `Surroundings` after a command line.
+    adds to it and to the agent's environment. In POSIX guests both travel beside the argument list, which the agent
+    writes to the guest's log. `stdin` (at most INPUT_LIMIT bytes) is /dev/null when empty. After `timeout_s` seconds
+    the command is ended in the guest; None lets it run. `keeps_surroundings` asks for `Surroundings` after a command
+    line.
     """
 
-    command: Program | CommandLine
+    command: Program | CommandLine | CmdLine
     cwd: str = ""
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stdin: bytes = b""
@@ -67,6 +76,8 @@ class ExecRequest:
         """What is executed: the program itself, or the shell with the line."""
         if isinstance(self.command, CommandLine):
             return Program(self.command.shell, ("-c", self.command.text))
+        if isinstance(self.command, CmdLine):
+            return Program("cmd.exe", ("/d", "/s", "/c", self.command.text))
         return self.command
 
 
@@ -102,7 +113,7 @@ class Mode(StrEnum):
 
     STREAMED = "streamed"
     CAPTURED = "captured"
-    """All of it after the end, and bounded."""
+    """After the end."""
 
 
 class End(StrEnum):

@@ -206,10 +206,14 @@ def keeping(folder: str, shell: str) -> str:
 
     Before that it says `x` and its exit code in `folder`/end.
     """
-    exported = "export -p" if shell == SHELL else f"{SHELL} -c 'export -p'"
     say = f"echo x $? 2>/dev/null >>{quoted(folder + '/end')}"
-    save = f"""{{ printf '%s\\0' "$(pwd)"; {exported}; }} 2>/dev/null >>{quoted(folder + "/kept")}"""
+    save = f"""{{ printf '%s\\0' "$(pwd)"; {_exported(shell)}; }} 2>/dev/null >>{quoted(folder + "/kept")}"""
     return f"trap {quoted(f'{say}; {save}')} EXIT; "
+
+
+def _exported(shell: str) -> str:
+    """Text for `shell` that prints the environment as SHELL reads it."""
+    return "export -p" if shell == SHELL else f"{SHELL} -c 'export -p'"
 
 
 def quoted(text: str) -> str:
@@ -221,13 +225,29 @@ GUARD = 1_000_000
 """Bytes of each stream that a guarded capture lets through: both, in base64, share one
 reply of at most 4 MiB."""
 
-GUARDED = f"""
+GUARDED = """
 exec 5>&1 6>&2
-s=$({{ {{ {{ {SHELL} -c "$0" {SHELL} "$@" 3>&- 4>&- 5>&- 6>&-; echo $? >&3; }} 2>&4 |
-head -c {GUARD} >&5 3>&- 4>&- 6>&-; }} 4>&1 | head -c {GUARD} >&6 3>&- 5>&-; }} 3>&1)
-exit "$s"
-"""
-"""SURROUND with both outputs cut after GUARD bytes. $0 is the text of SURROUND, then SURROUND's parameters."""
+if command -v head >/dev/null 2>&1; then cut() { head -c "$1"; }; else cut() { dd bs=1 count="$1" 2>/dev/null; }; fi
+s=$({ { { ( shift 2; exec SHELL -c "$0" SHELL "$@" 3>&- 4>&- 5>&- 6>&- ); echo $? >&3; } 2>&4 |
+cut "$1" >&5 3>&- 4>&- 6>&-; } 4>&1 | cut "$1" >&6 3>&- 5>&-; } 3>&1)
+c=${s##*
+}
+[ "$c" = "$s" ] || printf '%s' "$2${s%?"$c"}"
+exit "$c"
+""".replace("SHELL", SHELL)
+"""SURROUND with both outputs cut. $0 is the text of SURROUND, $1 how many bytes of each are let through, $2 what is put
+between the output and what a line that began with `keeping_in_output` left; then SURROUND's parameters."""
+
+
+def keeping_in_output(limit: int, shell: str) -> str:
+    """The head of a line of `shell` that hands GUARDED its folder and environment, `limit` bytes at most.
+
+    The guard's own pipe is opened only when the shell ends: no child of it can hold the pipe open.
+    """
+    say = f"printf '%s\\n' \"$1\"; {_exported(shell)}"
+    kept = f"""set -- "$(pwd)"; case $1 in *'\n'*) ;; *) {{ {say}; }} | head -c {limit} ;; esac; echo"""
+    return f"trap {quoted(f'{{ {kept}; }} 2>/dev/null >/proc/$PPID/fd/3')} EXIT; "
+
 
 GROUP = """
 g=$2

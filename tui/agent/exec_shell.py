@@ -58,7 +58,7 @@ async def still_runs(transport: Transport, folder: str, pid: int) -> bool:
 
 async def end_windows_tree(transport: Transport, pid: int) -> None:
     """End a Windows command with its children; whether it ended is for its status to say."""
-    await ask(transport, "taskkill", "/PID", str(pid), "/T", "/F")
+    await ask(transport, "taskkill.exe", "/PID", str(pid), "/T", "/F")
 
 
 async def windows_survivors(transport: Transport, pid: int) -> tuple[str, ...]:

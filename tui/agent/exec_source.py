@@ -76,11 +76,16 @@ def surrounded(request: ExecRequest, input_path: str = "/dev/null") -> tuple[tup
     prologue = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
     data = prologue + request.stdin
     if len(data) > INPUT_LIMIT:
-        raise RequestTooLargeError(
-            "The command was not started",
-            cause=f"its input and environment have {len(data)} bytes, {INPUT_LIMIT} can be sent along",
-            next_step="Write the input to a file in the guest first.",
-        )
+        raise too_much_input(len(data))
     program = request.program
     source = "1" if request.stdin else input_path
     return (request.cwd, str(len(prologue)), source, program.path, *program.args), data
+
+
+def too_much_input(size: int) -> RequestTooLargeError:
+    """The error for `size` bytes of input and environment, or the first so many of them."""
+    return RequestTooLargeError(
+        "The command was not started",
+        cause=f"its input and environment have {size} bytes, {INPUT_LIMIT} can be sent along",
+        next_step="Write the input to a file in the guest first.",
+    )

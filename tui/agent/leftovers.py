@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tui.agent import exec_cmd as cmd
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import exec_status
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.exec_shell import ask
 from tui.agent.files import close_handle, flush_handle, opened, position_of
 from tui.agent.leftovers_look import look
+from tui.agent.owner import is_abandoned
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
 
@@ -57,11 +59,14 @@ class Sweep:
 
 
 async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
-    """Remove what runs of this machine's dead processes left in a POSIX guest, and what is a day old.
+    """Remove what runs of this machine's dead processes left in a guest, of a POSIX guest also what is a day old.
 
-    A no-op where the guest gives no shell or files. Raises an `AgentError` where the agent stops answering.
+    A no-op where a POSIX guest gives no shell or files. A Windows guest's commands are let run on, and keep their
+    folders until then. Raises an `AgentError` where the agent stops answering.
     """
-    if profile.is_windows or not (profile.runs_programs and profile.offers_files):
+    if profile.is_windows and profile.runs_programs:
+        return await _sweep_windows(transport)
+    if not (profile.runs_programs and profile.offers_files):
         return Sweep()
     try:
         seen = await look(transport)
@@ -82,6 +87,21 @@ async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
     if len(seen.positions) > closed:
         closed += await _close_leaked(transport)
     return Sweep(len(seen.folders) - left, hung_up, closed, pinned=max(0, len(seen.positions) - closed))
+
+
+async def _sweep_windows(transport: Transport) -> Sweep:
+    try:
+        said = await ask(transport, cmd.CMD, *cmd.switches(cmd.LIST))
+    except CommandUnavailableError:
+        raise
+    except CommandFailedError:
+        return Sweep()
+    names = [name for name in said.out.decode("ascii", "replace").split() if is_abandoned(name)]
+    left = 0
+    for name in names:
+        removed = await ask(transport, cmd.CMD, *cmd.switches(f"cd /d %TEMP%&&{cmd.remove(name)}"))
+        left += bool(removed.out.strip())
+    return Sweep(len(names) - left)
 
 
 async def _forget(transport: Transport, pids: tuple[str, ...]) -> None:

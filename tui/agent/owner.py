@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 PREFIX = "qga-tui"
-_NAME = re.compile(rf"{PREFIX}\.(?P<machine>[0-9a-f]{{8}})-(?P<boot>[0-9a-f]{{8}})-(?P<pid>\d+)-(?P<began>\d+)\.[^/]+")
+_NAME = re.compile(
+    rf"{PREFIX}\.(?P<machine>[0-9a-f]{{8}})-(?P<boot>[0-9a-f]{{8}})-(?P<pid>\d+)-(?P<began>\d+)\.[^/&|<>^()%]+"
+)
 
 
 def run_folder_name() -> str:

@@ -16,7 +16,7 @@ from tui import settings
 from tui.agent.errors import StartInDoubtError
 from tui.agent.exec import DEFAULT_PACE, run
 from tui.agent.exec_ahead import ReadyRun
-from tui.agent.exec_model import CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
+from tui.agent.exec_model import CmdLine, CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
 from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
@@ -90,7 +90,7 @@ async def run_audited(
 
 
 def _words(request: ExecRequest) -> str | list[str]:
-    if isinstance(request.command, CommandLine):
+    if isinstance(request.command, CommandLine | CmdLine):
         return request.command.text
     return [request.command.path, *request.command.args]
 

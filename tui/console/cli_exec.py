@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from tui.agent.exec import DEFAULT_PACE
 from tui.agent.exec_model import End, ExecEvent, ExecPace, ExecRequest, Finished, Notice, Output, Started, Stream
-from tui.agent.profile import GuestProfile
+from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
-from tui.console.charset import Charset
+from tui.console.charset import AUTO, Charset
+from tui.console.oem import likely_charset
 from tui.console.textstream import TextStream, is_binary
 from tui.console.wording import end_in_words, signal_name
 from tui.doctor.advice import advise
@@ -29,7 +30,10 @@ _SIGNAL_BASE = 128
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is run for the command line, and how: `target` None keeps it out of the log of commands."""
+    """What is run for the command line, and how: `target` None keeps it out of the log of commands.
+
+    `charset` is made the guest's own where its output is to be text.
+    """
 
     request: ExecRequest
     stdin: AsyncIterable[bytes] | None = None
@@ -51,12 +55,14 @@ async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stde
     everybody where `prefix` is put before each line. A reader that is gone ends the command in the guest (141).
     Cancelling the task does too, and is raised again after that.
     """
-    sinks = {
-        Stream.STDOUT: _sink(stdout, job.charset, prefix),
-        Stream.STDERR: _sink(stderr, job.charset, prefix),
-    }
     pid = 0
     try:
+        if prefix or stdout.isatty() or stderr.isatty():
+            job = await _for_text(transport, job)
+        sinks = {
+            Stream.STDOUT: _sink(stdout, job.charset, prefix),
+            Stream.STDERR: _sink(stderr, job.charset, prefix),
+        }
         async with aclosing(job.events(transport)) as events:
             async for event in events:
                 match event:
@@ -87,6 +93,7 @@ async def exec_to_json(transport: Transport, job: Job, name: str) -> tuple[dict[
     told: dict[str, object] = {"guest": name}
     code = FAILED
     try:
+        job = await _for_text(transport, job)
         async with aclosing(job.events(transport)) as events:
             async for event in events:
                 match event:
@@ -105,6 +112,14 @@ async def exec_to_json(transport: Transport, job: Job, name: str) -> tuple[dict[
     for stream, data in kept.items():
         told |= _bytes_in_json(str(stream), bytes(data), job.charset)
     return told | {"notices": notices, "code": code}, code
+
+
+async def _for_text(transport: Transport, job: Job) -> Job:
+    """The job with an encoding that fits the guest, which is asked for it unless the user named one."""
+    profile = job.profile or await read_profile(transport)
+    if job.charset.choice != AUTO or not profile.runs_programs:
+        return replace(job, profile=profile)
+    return replace(job, profile=profile, charset=await likely_charset(transport, profile))
 
 
 def _finished_in_json(finished: Finished, kept: dict[Stream, bytearray]) -> dict[str, object]:

@@ -21,7 +21,6 @@ from tui.agent.exec_model import (
     Started,
     Surroundings,
 )
-from tui.agent.exec_shell import ask
 from tui.agent.exec_standing import Standing
 from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
@@ -29,6 +28,8 @@ from tui.agent.transport import Transport
 from tui.console.ahead import RunAhead
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
+from tui.console.completing import completed_in_guest
+from tui.console.completion import Completion
 from tui.console.guest_news import GuestStory
 from tui.console.lasting import Lasting
 from tui.console.oem import likely_charset
@@ -178,14 +179,10 @@ class Session:
         self.shell = shell
         self._tell(StatusChanged())
 
-    async def ask_guest(self, line: str, *, within_s: float) -> bytes:
-        """What a short question of ours to the guest's POSIX shell prints, asked in the session's folder.
-
-        Raises an `AgentError` where it is not answered within `within_s` seconds.
-        """
-        script = 'cd -- "$1" 2>/dev/null; ' + line
-        status = await ask(self._transport, "/bin/sh", "-c", script, "sh", self.cwd or "/", within_s=within_s)
-        return status.out
+    async def complete(self, before_cursor: str) -> Completion:
+        """The line before the cursor with its path completed by the guest; raises an `AgentError` without an answer."""
+        profile = await self._met()
+        return await completed_in_guest(self._transport, profile, before_cursor, self._lasting, self.scrollback.charset)
 
     async def _prepare(self) -> None:
         try:

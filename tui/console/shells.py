@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from tui.agent.errors import CommandFailedError
-from tui.agent.exec_model import CommandLine, ExecRequest, Program
+from tui.agent.exec_model import CmdLine, CommandLine, ExecRequest, Program
 from tui.agent.profile import GuestProfile
 
 _CMD_SET = re.compile(
@@ -61,8 +61,7 @@ def request_for_line(
         case Shell.PROGRAM:
             return ExecRequest(_words(line), cwd=cwd, env=env, exports=exports, timeout_s=timeout_s)
         case Shell.CMD:
-            program, stdin = _for_cmd(f'cd /d "{cwd}" && {line}' if cwd else line, settings)
-            return ExecRequest(program, env=env, stdin=stdin, timeout_s=timeout_s)
+            return ExecRequest(CmdLine(line, settings), cwd=cwd, env=env, timeout_s=timeout_s)
         case Shell.POWERSHELL:
             return ExecRequest(_for_powershell(line, cwd, settings), env=env, timeout_s=timeout_s)
 
@@ -114,16 +113,3 @@ def _for_powershell(line: str, cwd: str, settings: Mapping[str, str]) -> Program
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _for_cmd(line: str, settings: Mapping[str, str]) -> tuple[Program, bytes]:
-    r"""cmd.exe with the line as its argument, or fed with it.
-
-    The agent quotes arguments for C programs, with \" for a quote, which cmd.exe does not understand; and cmd.exe puts
-    variables into a line before it runs any of it. So a line with quotes or settings goes through standard input, where
-    `/q` keeps prompts silent.
-    """
-    if '"' not in line and not settings:
-        return Program("cmd.exe", ("/d", "/s", "/c", line)), b""
-    lines = [*(f"set {name}={value}" for name, value in settings.items()), line, "exit"]
-    return Program("cmd.exe", ("/d", "/q", "/k", "rem")), "".join(f"{each}\r\n" for each in lines).encode()

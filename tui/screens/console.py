@@ -18,7 +18,6 @@ from textual.widgets import Input, Static
 from tui import settings
 from tui.agent.errors import AgentError
 from tui.commands import Where
-from tui.console import completion
 from tui.console.charset import CHOICES
 from tui.console.diagnostics import Diagnostic, diagnostics
 from tui.console.history import History
@@ -264,17 +263,15 @@ class ConsoleScreen(ScrollbackScreen):
         """Complete the path at the cursor."""
         prompt = self.query_one(PromptInput)
         line, place = prompt.value, prompt.cursor_position
-        if self._session.is_windows or self._session.is_running or not line:
+        if self._session.is_running or not line:
             return
         try:
-            asked = completion.question(line[:place])
-            said = await self._session.ask_guest(asked, within_s=completion.DEADLINE_S)
+            result = await self._session.complete(line[:place])
         except AgentError as error:
             self.say(error.one_line())
             return
         if (prompt.value, prompt.cursor_position) != (line, place):
             return
-        result = completion.completed(line[:place], said)
         if result.line != line[:place]:
             prompt.value = result.line + line[place:]
             prompt.cursor_position = len(result.line)
