@@ -40,11 +40,15 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What `qemu-img info` says; `virtual_bytes` is the disk's size, `backing` the path of the image below."""
+    """What `qemu-img info` says; `virtual_bytes` is the disk's size, `backing` the path of the image below.
+
+    `backing_format` is empty where the header does not state it, or it was not asked for.
+    """
 
     format: str
     virtual_bytes: int
     backing: str
+    backing_format: str = ""
 
 
 def parse_header(head: bytes) -> Header | None:
@@ -94,7 +98,8 @@ async def image_info(path: str, image_format: ImageFormat) -> ImageInfo:
         )
     try:
         raw = json.loads(out)
-        return ImageInfo(str(raw["format"]), int(raw["virtual-size"]), str(raw.get("full-backing-filename", "")))
+        below = str(raw.get("full-backing-filename", "")), str(raw.get("backing-filename-format", ""))
+        return ImageInfo(str(raw["format"]), int(raw["virtual-size"]), *below)
     except (ValueError, KeyError, TypeError) as error:
         raise ImageError("qemu-img's description of an image could not be read", cause=path, original=out) from error
 

@@ -24,12 +24,14 @@ from tui.backup.meaning import leftover_of, restore_leftover
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name, new_run_id
 from tui.backup.quiesce import is_frozen
 from tui.backup.restore.settle import restore_evidence
-from tui.backup.runs import AnyRun, Run, list_restores, list_runs, worker_pid
+from tui.backup.runs import AnyRun, Run, kept_definition, list_restores, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
 from tui.backup.source import SourceWish, choose_source, passing_reach
+from tui.backup.strays import find_strays
 from tui.backup.users import image_names
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host, HostError, HostUnreachableError, NoSuchDomainError
+from tui.hosts.uris import is_remote
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
@@ -58,6 +60,16 @@ async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftov
         if leftover is not None:
             found.append(leftover)
     found += await apart(_of_guests_that_are_gone, host, domains, runs, wanted)
+    known = {
+        each.disk.overlay for one in found if isinstance(one.evidence, GuestEvidence) for each in one.evidence.disks
+    }
+    strays = await find_strays(host, named, known)
+    found += [
+        leftover
+        for each in strays
+        if not wanted or wanted & {each.plan.guest, each.plan.uuid}
+        if (leftover := leftover_of(each)) is not None
+    ]
     found += await apart(_of_restores, host.uri, wanted)
     return tuple(sorted(found, key=lambda each: ["now", "soon", "whenever"].index(each.urgency)))
 
@@ -128,7 +140,7 @@ async def _overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> _Overlays
     """
     everything = frozenset(disk.target for disk in plan.disks)
     if not may_ask:
-        return _Overlays(await apart(_visible, plan), frozenset())
+        return _Overlays(everything - await apart(_missing, host.uri, plan), frozenset())
     # A pool that this look needs is not the run's: that one's worker may live.
     reach = passing_reach(host, plan, f"-look-{new_run_id()}")
     try:
@@ -140,6 +152,21 @@ async def _overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> _Overlays
     except HostError:
         return _Overlays(everything, frozenset())
     return _Overlays(frozenset(there), frozenset(empty))
+
+
+def _missing(uri: str, plan: BackupPlan) -> frozenset[str]:
+    """Targets whose overlay is gone for certain: on this machine, in a folder that this user may look into."""
+    if is_remote(uri):
+        return frozenset()
+    gone: set[str] = set()
+    for disk in plan.disks:
+        try:
+            os.lstat(disk.overlay)
+        except FileNotFoundError:
+            gone.add(disk.target)
+        except OSError:
+            continue
+    return frozenset(gone)
 
 
 def _visible(plan: BackupPlan) -> frozenset[str]:
@@ -274,7 +301,10 @@ def _of_guests_that_are_gone(
         disks = tuple(
             DiskEvidence(disk, Place.ELSEWHERE, Place.ELSEWHERE, os.path.lexists(disk.overlay)) for disk in plan.disks
         )
-        evidence = GuestEvidence(plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True)
+        kept = kept_definition(run)
+        evidence = GuestEvidence(
+            plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True, definition=str(kept) if kept else ""
+        )
         leftover = leftover_of(evidence)
         if leftover is not None:
             found.append(leftover)

@@ -1,0 +1,112 @@
+"""Merging images that no guest has open: what QEMU's locks keep off, and what is refused before anything changes."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.backup_values import STAMP, planned
+from tui.backup import merge_off
+from tui.backup.image_lock import barred_to_writers
+from tui.backup.images import ImageError, allocates_nothing, image_info, run_program
+from tui.backup.plan import ImageFormat, PlannedDisk
+from tui.backup.strays import _overlays_beside
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-io") is None, reason="QEMU's tools are not installed")
+
+
+def run(*argv: str) -> tuple[int, str, str]:
+    return asyncio.run(run_program(*argv))
+
+
+def pair(folder: Path, image_format: ImageFormat = ImageFormat.QCOW2) -> PlannedDisk:
+    """A base full of ones, and an overlay with a few twos."""
+    disk = planned("vda", str(folder / f"web.{image_format}"), image_format)
+    assert run("qemu-img", "create", "-q", "-f", image_format, disk.base, "4M")[0] == 0
+    assert run("qemu-io", "-f", image_format, "-c", "write -P 1 0 4M", disk.base)[0] == 0
+    lies_on = ("-b", disk.base, "-F", image_format)
+    assert run("qemu-img", "create", "-q", "-f", "qcow2", *lies_on, disk.overlay)[0] == 0
+    assert run("qemu-io", "-f", "qcow2", "-c", "write -P 2 1M 64k", disk.overlay)[0] == 0
+    return disk
+
+
+def reads(path: str, image_format: ImageFormat, words: str) -> bool:
+    code, out, _ = run("qemu-io", "-r", "-f", image_format, "-c", f"read {words}", path)
+    return code == 0 and "Pattern verification failed" not in out
+
+
+def test_nobody_writes_to_an_image_while_it_is_barred_and_everybody_reads_it(tmp_path: Path) -> None:
+    disk = pair(tmp_path)
+    write = ("qemu-io", "-f", "qcow2", "-c", "write -P 3 0 64k", disk.overlay)
+    with barred_to_writers(disk.overlay):
+        code, _, said = run(*write)
+        assert (code, "lock" in said) == (1, True)
+        assert asyncio.run(image_info(disk.overlay, ImageFormat.QCOW2)).backing == disk.base
+    assert run(*write)[0] == 0
+
+
+def test_an_image_that_is_written_to_is_not_barred(tmp_path: Path) -> None:
+    disk = pair(tmp_path)
+
+    async def while_it_is_open() -> None:
+        pipe = asyncio.subprocess.PIPE
+        argv = ("qemu-io", "-f", "qcow2", disk.overlay)
+        writer = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe)
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdin.write(b"length\n")
+        # Its answer tells that the image is open.
+        while b"4 MiB" not in await writer.stdout.readline():
+            pass
+        with pytest.raises(ImageError, match="writes to the image"), barred_to_writers(disk.overlay):
+            pass
+        await writer.communicate(b"quit\n")
+
+    asyncio.run(while_it_is_open())
+    with barred_to_writers(disk.overlay):
+        pass
+
+
+@pytest.mark.parametrize("image_format", list(ImageFormat))
+def test_an_overlay_keeps_its_data_at_the_first_merge_and_is_empty_after_the_second(
+    tmp_path: Path, image_format: ImageFormat
+) -> None:
+    disk = pair(tmp_path, image_format)
+    asyncio.run(merge_off._commit(disk, "-d"))
+    assert reads(disk.base, image_format, "-P 2 1M 64k")
+    assert reads(disk.base, image_format, "-P 1 0 1M")
+    assert not asyncio.run(allocates_nothing(disk.overlay))
+    asyncio.run(merge_off._commit(disk))
+    assert asyncio.run(allocates_nothing(disk.overlay))
+    assert reads(disk.overlay, ImageFormat.QCOW2, "-P 2 1M 64k")
+    # Done again, as after a death, it changes nothing.
+    asyncio.run(merge_off._commit(disk, "-d"))
+    assert reads(disk.base, image_format, "-P 2 1M 64k")
+
+
+def test_only_the_pair_of_the_plan_is_merged(tmp_path: Path) -> None:
+    disk = pair(tmp_path)
+    asyncio.run(merge_off._refuse_foreign_chain(disk))
+    other = str(tmp_path / "other.qcow2")
+    assert run("qemu-img", "create", "-q", "-f", "qcow2", other, "4M")[0] == 0
+    assert run("qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", other, disk.overlay)[0] == 0
+    with pytest.raises(ImageError, match="lies on another image"):
+        asyncio.run(merge_off._refuse_foreign_chain(disk))
+
+
+def test_a_base_whose_format_the_overlay_states_otherwise_is_not_written_to(tmp_path: Path) -> None:
+    disk = pair(tmp_path)
+    with pytest.raises(ImageError, match="lies on another image"):
+        asyncio.run(merge_off._refuse_foreign_chain(replace(disk, format=ImageFormat.RAW)))
+
+
+def test_overlays_are_found_by_their_names_beside_images_alone(tmp_path: Path) -> None:
+    there = tmp_path / "images"
+    there.mkdir()
+    overlay = there / f"web.qgatui-{STAMP}.vda.qcow2"
+    for path in (overlay, there / "web.qcow2", tmp_path / f"other.qgatui-{STAMP}.vda.qcow2"):
+        path.touch()
+    (there / f"link.qgatui-{STAMP}.vda.qcow2").symlink_to(overlay)
+    assert _overlays_beside([str(there / "web.qcow2"), "pool/volume", "/no/such/folder/a.raw"]) == {str(overlay)}
