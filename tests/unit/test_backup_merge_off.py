@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.backup_values import STAMP, planned
+from tests.unit.backup_values import STAMP, a_plan, planned
 from tui.backup import merge_off
+from tui.backup.errors import NeedsRescueError
+from tui.backup.homecoming import _needs_no_qemu
 from tui.backup.image_lock import barred_to_writers
 from tui.backup.images import ImageError, allocates_nothing, image_info, run_program
+from tui.backup.merge import GuestStoppedError
+from tui.backup.overlays import _missing
 from tui.backup.plan import ImageFormat, PlannedDisk
 from tui.backup.strays import _overlays_beside
+from tui.hosts.port import HostError, HostUnreachableError
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-io") is None, reason="QEMU's tools are not installed")
 
@@ -110,3 +115,36 @@ def test_overlays_are_found_by_their_names_beside_images_alone(tmp_path: Path) -
         path.touch()
     (there / f"link.qgatui-{STAMP}.vda.qcow2").symlink_to(overlay)
     assert _overlays_beside([str(there / "web.qcow2"), "pool/volume", "/no/such/folder/a.raw"]) == {str(overlay)}
+
+
+@pytest.mark.parametrize(
+    ("uri", "folder", "gone"),
+    [
+        ("qemu:///system", "", {"vda"}),
+        ("qemu+ssh://root@there/system", "", set()),
+        ("qemu:///system", "no/such/folder", set()),
+    ],
+)
+def test_only_an_overlay_that_this_machine_would_see_counts_as_deleted(
+    tmp_path: Path, uri: str, folder: str, gone: set[str]
+) -> None:
+    there, deleted = (planned(target, str(tmp_path / folder / f"{target}.qcow2")) for target in ("vdb", "vda"))
+    if not folder:
+        Path(there.overlay).touch()
+    assert _missing(uri, replace(a_plan(), disks=(there, deleted))) == gone
+
+
+@pytest.mark.parametrize(
+    ("error", "helped"),
+    [
+        (HostError("Cannot access storage file"), True),
+        (HostUnreachableError("The host is gone"), False),
+        (GuestStoppedError("The guest was stopped"), True),
+        (NeedsRescueError("Not merged", original="Could not reopen file: Permission denied"), True),
+        (NeedsRescueError("The commit has not moved"), False),
+    ],
+)
+def test_images_are_merged_without_qemu_only_where_qemu_cannot(
+    error: HostError | NeedsRescueError, helped: bool
+) -> None:
+    assert _needs_no_qemu(error) is helped

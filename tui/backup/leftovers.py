@@ -91,6 +91,11 @@ class GuestEvidence:
     definition: str = ""
     is_stray: bool = False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a QEMU, paused included."""
+        return self.power is not PowerState.OFF
+
 
 @dataclass(frozen=True, slots=True)
 class RestoreEvidence:

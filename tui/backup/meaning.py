@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
-from shlex import quote
-
 from tui.backup import by_hand
 from tui.backup.chain import Place
+from tui.backup.foreign import foreign, merge_commands, stray
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, RestoreEvidence, Urgency, Way
 from tui.backup.restore.plan import RestoreWay
-from tui.model.guest import PowerState
-
-_ON_OVERLAY = frozenset({Place.OVERLAY, Place.MERGING, Place.READY})
-_STRAY = "An overlay that no guest names"
 
 
 def leftover_of(evidence: GuestEvidence) -> Leftover | None:
@@ -22,10 +14,10 @@ def leftover_of(evidence: GuestEvidence) -> Leftover | None:
     if evidence.worker is not None:
         return _attach(evidence)
     if evidence.is_stray:
-        return _stray(evidence)
+        return stray(evidence)
     if evidence.is_gone:
         return _gone(evidence)
-    return _ours(evidence) if evidence.is_ours else _foreign(evidence)
+    return _ours(evidence) if evidence.is_ours else foreign(evidence)
 
 
 def restore_leftover(evidence: RestoreEvidence) -> Leftover:
@@ -71,7 +63,10 @@ def _gone(evidence: GuestEvidence) -> Leftover | None:
     files = ", ".join(disk.overlay for disk in there)
     start = "start the guest again from the definition that was saved before the backup"
     if evidence.definition:
-        start = f"start the guest again from its definition, which was kept in {evidence.definition}"
+        start = (
+            f"start the guest again from its definition, which was kept in {evidence.definition} (with define instead "
+            "of create, if it is to stay)"
+        )
     return Leftover(
         evidence,
         Way.EXPLAIN,
@@ -115,7 +110,7 @@ def _changed_since(evidence: GuestEvidence) -> Leftover | None:
 
 
 def _memory_saved(evidence: GuestEvidence) -> Leftover | None:
-    if not _away(evidence) or _is_running(evidence) or not evidence.managed_save:
+    if not _away(evidence) or evidence.is_running or not evidence.managed_save:
         return None
     return Leftover(
         evidence,
@@ -132,11 +127,11 @@ def _overlay_deleted(evidence: GuestEvidence) -> Leftover | None:
     missing = [each.disk.overlay for each in away if each.place is not Place.BASE and not each.overlay_exists]
     if not missing:
         return None
-    if _is_running(evidence):
+    if evidence.is_running:
         title = "MERGE NOW, do not stop the guest"
         words = f"{', '.join(missing)} was deleted while the guest writes to it. It can be saved while QEMU runs."
         words += _frozen_too(evidence)
-        return Leftover(evidence, Way.MERGE, Urgency.NOW, title, words, _merge_commands(evidence, away))
+        return Leftover(evidence, Way.MERGE, Urgency.NOW, title, words, merge_commands(evidence, away))
     title = "The guest's overlay is missing"
     words = f"{', '.join(missing)} is gone, with what was written since the snapshot. Look for it; start nothing."
     return Leftover(evidence, Way.EXPLAIN, Urgency.NOW, title, words)
@@ -145,7 +140,7 @@ def _overlay_deleted(evidence: GuestEvidence) -> Leftover | None:
 def _ready_to_pivot(evidence: GuestEvidence) -> Leftover | None:
     away = _away(evidence)
     ready = all(each.place in (Place.READY, Place.BASE) for each in evidence.disks)
-    if not away or not ready or not _is_running(evidence):
+    if not away or not ready or not evidence.is_running:
         return None
     return Leftover(
         evidence,
@@ -154,7 +149,7 @@ def _ready_to_pivot(evidence: GuestEvidence) -> Leftover | None:
         "A backup died before its last step",
         f"Disk {_names(away)} is merged and waits for the pivot. Every write goes to both files until then."
         f"{_frozen_too(evidence)}",
-        _merge_commands(evidence, away),
+        merge_commands(evidence, away),
     )
 
 
@@ -173,9 +168,9 @@ def _half_merged(evidence: GuestEvidence) -> Leftover | None:
         _urgency(evidence),
         "A backup was left half done",
         f"What the guest writes to {_names(away)} goes to an overlay, which grows; nothing is lost as long as nobody "
-        f"deletes it.{'' if _is_running(evidence) else off}{full if _is_out_of_room(evidence) else ''}"
+        f"deletes it.{'' if evidence.is_running else off}{full if _is_out_of_room(evidence) else ''}"
         f"{_frozen_too(evidence)}",
-        _merge_commands(evidence, away),
+        merge_commands(evidence, away),
     )
 
 
@@ -218,95 +213,6 @@ def _untidy(evidence: GuestEvidence) -> Leftover | None:
     )
 
 
-def _foreign(evidence: GuestEvidence) -> Leftover | None:
-    """Without marks of ours: only what a snapshot of libvirt leaves, alone on its base, beside it, and listed nowhere.
-
-    Linked clones and guests of cloud images have the same chains; they lack the stored chain, or share the base. Where
-    an image was deleted under a guest that runs, all that matters is that it is saved before the guest stops.
-    """
-    deleted = [each for each in evidence.disks if not each.overlay_exists and each.place in _ON_OVERLAY]
-    if deleted and _is_running(evidence):
-        return _foreign_deleted(evidence, deleted)
-    left = [each for each in evidence.disks if _is_abandoned(each)]
-    if not left or any(each.listed_by for each in evidence.disks):
-        return None
-    names = ", ".join(f"{each.disk.target} ({each.disk.overlay})" for each in left)
-    return _of_disks(
-        evidence,
-        left,
-        Urgency.WHENEVER,
-        "A snapshot without an owner",
-        f"Disk {names} is on an overlay that no snapshot object lists, as a backup leaves it that stopped half way. "
-        "If that is so, it can be merged into its base; if it is a clone of yours, leave it alone.",
-    )
-
-
-def _foreign_deleted(evidence: GuestEvidence, deleted: list[DiskEvidence]) -> Leftover:
-    """Merging is offered where a snapshot switched the disk; the base of a clone may be the base of others."""
-    clones = [each for each in deleted if each.base_users or not each.switched_by_libvirt]
-    names = ", ".join(f"{each.disk.target} ({each.disk.overlay})" for each in deleted)
-    lost = f"The image of disk {names} was deleted while the guest writes to it. It can be saved while QEMU runs."
-    if clones:
-        return Leftover(
-            evidence,
-            Way.EXPLAIN,
-            Urgency.NOW,
-            "COPY NOW, do not stop the guest",
-            f"{lost} It seems to be a clone, and what it lies on is not its own: copy it to a new file, while it runs.",
-            tuple(by_hand.copy_running(evidence.plan, each.disk) for each in deleted),
-        )
-    bases = ", ".join(each.disk.base for each in deleted)
-    return _of_disks(
-        evidence,
-        deleted,
-        Urgency.NOW,
-        "MERGE NOW, do not stop the guest",
-        f"{lost} It is merged into {bases}; if that is the base of a clone of yours, copy it to a new file instead: "
-        f"{'; '.join(by_hand.copy_running(evidence.plan, each.disk) for each in deleted)}",
-    )
-
-
-def _of_disks(
-    evidence: GuestEvidence, disks: list[DiskEvidence], urgency: Urgency, title: str, explanation: str
-) -> Leftover:
-    """A merge, once confirmed, of these disks: no other of the guest is touched."""
-    plan = replace(evidence.plan, disks=tuple(each.disk for each in disks))
-    alone = replace(evidence, plan=plan, disks=tuple(disks))
-    return Leftover(alone, Way.MERGE_CONFIRMED, urgency, title, explanation, _merge_commands(alone, disks))
-
-
-def _stray(evidence: GuestEvidence) -> Leftover:
-    """An overlay by its name alone: whose it was is not known, and what it lies on may have been written since."""
-    (each,) = evidence.disks
-    base = each.disk.base or "an image that cannot be read"
-    owner = f"a disk of {evidence.plan.guest}" if evidence.plan.uuid else "named by no guest"
-    look = (f"qemu-img info --backing-chain -f qcow2 {quote(each.disk.overlay)}",)
-    if each.is_proven:
-        words = "It holds nothing of its own: you may delete it."
-        return Leftover(evidence, Way.EXPLAIN, Urgency.WHENEVER, _STRAY, f"{_lies(each, base, owner)} {words}", look)
-    words = (
-        "It may hold what a guest wrote during a backup. Nothing here merges or deletes it: if its base was written "
-        "since, a merge would destroy that. Look at both while no guest uses them, then decide."
-    )
-    return Leftover(evidence, Way.EXPLAIN, Urgency.SOON, _STRAY, f"{_lies(each, base, owner)} {words}", look)
-
-
-def _lies(each: DiskEvidence, base: str, owner: str) -> str:
-    return f"{each.disk.overlay} is called like a backup's overlay, and no guest names it. It lies on {base}, {owner}."
-
-
-def _is_abandoned(each: DiskEvidence) -> bool:
-    overlay, base = Path(each.disk.overlay), Path(each.disk.base)
-    return (
-        each.place in (Place.OVERLAY, Place.READY)
-        and each.overlay_exists
-        and overlay.parent == base.parent
-        and each.switched_by_libvirt
-        and not each.listed_by
-        and not each.base_users
-    )
-
-
 def _away(evidence: GuestEvidence) -> list[DiskEvidence]:
     """The disks that are not wholly on their bases."""
     return [each for each in evidence.disks if each.place is not Place.BASE or each.stored_place is Place.OVERLAY]
@@ -314,10 +220,6 @@ def _away(evidence: GuestEvidence) -> list[DiskEvidence]:
 
 def _names(disks: list[DiskEvidence]) -> str:
     return ", ".join(each.disk.target for each in disks)
-
-
-def _is_running(evidence: GuestEvidence) -> bool:
-    return evidence.power is not PowerState.OFF
 
 
 def _is_out_of_room(evidence: GuestEvidence) -> bool:
@@ -330,13 +232,6 @@ def _urgency(evidence: GuestEvidence) -> Urgency:
 
 def _frozen_too(evidence: GuestEvidence) -> str:
     return " Its file systems are frozen: it stands still until it is thawed." if evidence.frozen else ""
-
-
-def _merge_commands(evidence: GuestEvidence, disks: Iterable[DiskEvidence]) -> tuple[str, ...]:
-    plan = evidence.plan
-    if _is_running(evidence):
-        return tuple(by_hand.merge_running(plan, each.disk) for each in disks)
-    return by_hand.merge_off(plan, [each.disk for each in disks if each.stored_place is not Place.BASE])
 
 
 def _thaw_commands(evidence: GuestEvidence) -> tuple[str, ...]:
