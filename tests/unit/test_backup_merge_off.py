@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,10 @@ from tui.backup.image_lock import barred_to_writers
 from tui.backup.images import ImageError, allocates_nothing, image_info, run_program
 from tui.backup.merge import GuestStoppedError
 from tui.backup.overlays import _missing
-from tui.backup.plan import ImageFormat, PlannedDisk
+from tui.backup.plan import ImageFormat, PlannedDisk, Source
+from tui.backup.session import HostSession, Patience
 from tui.backup.strays import _overlays_beside
-from tui.hosts.port import HostError, HostUnreachableError
+from tui.hosts.port import Host, HostError, HostUnreachableError
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-io") is None, reason="QEMU's tools are not installed")
 
@@ -52,22 +55,28 @@ def test_nobody_writes_to_an_image_while_it_is_barred_and_everybody_reads_it(tmp
     assert run(*write)[0] == 0
 
 
+@asynccontextmanager
+async def opened(path: str) -> AsyncIterator[None]:
+    """Another program has an image open for writing."""
+    pipe = asyncio.subprocess.PIPE
+    writer = await asyncio.create_subprocess_exec("qemu-io", "-f", "qcow2", path, stdin=pipe, stdout=pipe)
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    writer.stdin.write(b"length\n")
+    # Its answer tells that the image is open.
+    while b"4 MiB" not in await writer.stdout.readline():
+        pass
+    yield
+    await writer.communicate(b"quit\n")
+
+
 def test_an_image_that_is_written_to_is_not_barred(tmp_path: Path) -> None:
     disk = pair(tmp_path)
 
     async def while_it_is_open() -> None:
-        pipe = asyncio.subprocess.PIPE
-        argv = ("qemu-io", "-f", "qcow2", disk.overlay)
-        writer = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe)
-        assert writer.stdin is not None
-        assert writer.stdout is not None
-        writer.stdin.write(b"length\n")
-        # Its answer tells that the image is open.
-        while b"4 MiB" not in await writer.stdout.readline():
-            pass
-        with pytest.raises(ImageError, match="writes to the image"), barred_to_writers(disk.overlay):
-            pass
-        await writer.communicate(b"quit\n")
+        async with opened(disk.overlay):
+            with pytest.raises(ImageError, match="writes to the image"), barred_to_writers(disk.overlay):
+                pass
 
     asyncio.run(while_it_is_open())
     with barred_to_writers(disk.overlay):
@@ -89,6 +98,18 @@ def test_an_overlay_keeps_its_data_at_the_first_merge_and_is_empty_after_the_sec
     # Done again, as after a death, it changes nothing.
     asyncio.run(merge_off._commit(disk, "-d"))
     assert reads(disk.base, image_format, "-P 2 1M 64k")
+
+
+def test_an_overlay_is_seen_to_be_empty_though_a_guest_writes_to_its_base(tmp_path: Path) -> None:
+    merged, full = pair(tmp_path), planned("vdb", str(tmp_path / "web.qcow2"))
+    Path(full.overlay).write_bytes(Path(merged.overlay).read_bytes())
+    asyncio.run(merge_off._commit(merged))
+
+    async def while_the_base_is_in_use() -> tuple[bool, bool]:
+        async with opened(merged.base):
+            return await allocates_nothing(merged.overlay), await allocates_nothing(full.overlay)
+
+    assert asyncio.run(while_the_base_is_in_use()) == (True, False)
 
 
 def test_only_the_pair_of_the_plan_is_merged(tmp_path: Path) -> None:
@@ -148,3 +169,19 @@ def test_images_are_merged_without_qemu_only_where_qemu_cannot(
     error: HostError | NeedsRescueError, helped: bool
 ) -> None:
     assert _needs_no_qemu(error) is helped
+
+
+def test_whoever_may_not_open_the_images_is_told_what_to_type() -> None:
+    plan = replace(a_plan(), source=Source.STREAM)
+    session = HostSession(_no_host, plan.uri, Patience())
+    why = HostError("Cannot access storage file", cause="gone.iso")
+    with pytest.raises(NeedsRescueError) as refused:
+        asyncio.run(merge_off.merge_off(session, plan, plan.disks, why, lambda *words, **details: None))
+    assert "gone.iso" in refused.value.cause
+    assert "Be root" in refused.value.next_step
+    assert f"qemu-img commit -f qcow2 {plan.disks[0].overlay}" in refused.value.next_step
+    assert "virsh -c qemu:///system edit 'web 1'" in refused.value.next_step
+
+
+def _no_host(uri: str) -> Host:
+    raise AssertionError(f"{uri} is not asked")
