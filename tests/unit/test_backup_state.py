@@ -17,6 +17,8 @@ from tui.backup.runs import (
     active_run,
     create_run,
     find_run,
+    keep_definitions,
+    kept_definition,
     list_runs,
     note_worker,
     runs_folder,
@@ -166,3 +168,14 @@ def test_an_overlay_that_fills_its_room_is_told_while_the_backup_runs(
     assert state.overlays[0].alarm == alarm
     assert (f"{alarm} %" in headline(state)) == bool(alarm)
     assert overlay_alarm(replace(state, exit_code=EXIT_DONE)) == ""
+
+
+def test_the_guests_definitions_are_kept_with_its_run_for_the_user_alone(run: Run) -> None:
+    assert kept_definition(run) is None
+    keep_definitions(run, "<domain>stored</domain>", "<domain>running</domain>")
+    kept = kept_definition(run)
+    assert kept is not None
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("<domain>stored</domain>", 0o600)
+    assert (run.folder / "vm.live.xml").read_text() == "<domain>running</domain>"
+    # A run is found by its plan, whatever else is in its folder.
+    assert find_run(run.plan.run_id) == run

@@ -26,7 +26,7 @@ from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, keep_kernel, save_record
 from tui.backup.progress import Progress, Step
 from tui.backup.reach_files import overlay_size
-from tui.backup.runs import Run
+from tui.backup.runs import Run, keep_definitions
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
@@ -104,6 +104,7 @@ class Backup:
 
     async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
         record = await inspect(self._session, self._plan, self._reach)
+        keep_definitions(self._run, record.stored_xml, record.live_xml)
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
         await set_mark(self._session, self._plan, RunStage.PLANNED)
         folder = save_record(self._plan, record)

@@ -1,25 +1,29 @@
 """Bringing a whole guest back to its own disks, running or stopped, in both of its definitions.
 
 There is one primitive: with QEMU there, paused is enough, an active commit and a pivot. So a stopped guest is started
-with its processors stopped, merged, and put off again; nothing of it runs meanwhile.
+with its processors stopped, merged, and put off again; nothing of it runs meanwhile. One that cannot be started, or is
+denied the merge, is merged while it is off.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 
 from tui.backup.acts import force_off, resume, start_paused, suspend
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
+from tui.backup.confinement import is_denial
 from tui.backup.errors import NeedsRescueError
 from tui.backup.journal import Entry, RunStage
 from tui.backup.merge import TITLE, GuestStoppedError, Tick, merge_back
+from tui.backup.merge_off import merge_off
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession, Patience
 from tui.backup.tidy import delete_overlay
+from tui.hosts.port import HostError, HostUnreachableError
 from tui.model.guest import PowerState
 
 PAUSED_BY_IO_ERROR = "disk I/O error"
@@ -55,17 +59,19 @@ async def bring_home(
     """
     pause = _Pause()
     settling = asyncio.create_task(pause.wait_for(settle, session, plan, note))
+    merging = _Merging(session, plan, tick, patience, note)
+    remarks: tuple[str, ...] = ()
     try:
-        merged = await _merge_running(session, plan, tick, patience, note)
+        await merging.run()
     except GuestStoppedError:
-        merged = await _merge_stopped(session, plan, reach, tick, patience, note)
+        remarks = await _merge_stopped(merging, reach)
     finally:
         await pause.end(settling, session, plan)
-    remarks = await _mend_stored(session, plan)
+    remarks += await _mend_stored(session, plan)
     view = await read_guest(session, plan.uuid)
     if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR:
         await resume(session, plan.uuid)
-    return Homecoming(merged | frozenset(known), remarks)
+    return Homecoming(frozenset(merging.merged | {*known}), remarks)
 
 
 class _Pause:
@@ -142,42 +148,71 @@ async def delete_overlays(
     return tuple(remarks)
 
 
-async def _merge_running(
-    session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience, note: Note
-) -> frozenset[str]:
-    def announce(disk: PlannedDisk, stored: str) -> None:
-        note(RunStage.PIVOTING, target=disk.target, stored_is_overlay=stored == disk.overlay)
+@dataclass(slots=True)
+class _Merging:
+    """Merging a plan's disks in QEMU; `merged` names those that were seen to leave their overlays."""
 
-    merged: set[str] = set()
-    stuck: list[NeedsRescueError] = []
-    for disk in plan.disks:
-        try:
-            if await merge_back(session, plan, disk, tick, patience, announce):
-                merged.add(disk.target)
-        except GuestStoppedError:
-            raise
-        except NeedsRescueError as error:
-            # The other disks are brought back all the same.
-            stuck.append(error)
-    if stuck:
-        raise stuck[0]
-    return frozenset(merged)
+    session: HostSession
+    plan: BackupPlan
+    tick: Tick
+    patience: Patience
+    note: Note
+    merged: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Merge every disk that can be; raises NeedsRescueError where one cannot, GuestStoppedError included."""
+        stuck: list[NeedsRescueError] = []
+        for disk in self.plan.disks:
+            try:
+                if await merge_back(self.session, self.plan, disk, self.tick, self.patience, self._announce):
+                    self.merged.add(disk.target)
+            except GuestStoppedError:
+                raise
+            except NeedsRescueError as error:
+                # The other disks are brought back all the same.
+                stuck.append(error)
+        if stuck:
+            raise stuck[0]
+
+    def _announce(self, disk: PlannedDisk, stored: str) -> None:
+        self.note(RunStage.PIVOTING, target=disk.target, stored_is_overlay=stored == disk.overlay)
 
 
-async def _merge_stopped(
-    session: HostSession, plan: BackupPlan, reach: Reach, tick: Tick, patience: Patience, note: Note
-) -> frozenset[str]:
+async def _merge_stopped(merging: _Merging, reach: Reach) -> tuple[str, ...]:
+    """Merge a guest that is off; returns what is worth saying."""
+    session, plan = merging.session, merging.plan
     view = await read_guest(session, plan.uuid)
     if all(place_of(view.stored.get(disk.target), disk) is Place.BASE for disk in plan.disks):
-        return frozenset()
+        return ()
     await _refuse_what_cannot_start(session, plan, reach, view)
-    note(RunStage.REVIVING)
-    await start_paused(session, plan.uuid)
+    merging.note(RunStage.REVIVING)
     try:
-        return await _merge_running(session, plan, tick, patience, note)
+        await _merge_revived(merging)
+    except (HostError, NeedsRescueError) as error:
+        if not _needs_no_qemu(error):
+            raise
+        stored = (await read_guest(session, plan.uuid)).stored
+        disks = [disk for disk in plan.disks if place_of(stored.get(disk.target), disk) is Place.OVERLAY]
+        remarks = await merge_off(session, plan, disks, error, merging.note)
+        merging.merged |= {disk.target for disk in disks}
+        return remarks
+    return ()
+
+
+async def _merge_revived(merging: _Merging) -> None:
+    await start_paused(merging.session, merging.plan.uuid)
+    try:
+        await merging.run()
     finally:
         # Only while its processors never ran: a guest that somebody has resumed meanwhile is theirs.
-        await put_off_again(session, plan)
+        await put_off_again(merging.session, merging.plan)
+
+
+def _needs_no_qemu(error: HostError | NeedsRescueError) -> bool:
+    """Whether a guest that is off can be helped without its QEMU: it cannot be started, ended at once, or is denied."""
+    if isinstance(error, HostError):
+        return not isinstance(error, HostUnreachableError)
+    return isinstance(error, GuestStoppedError) or is_denial(error.original)
 
 
 async def put_off_again(session: HostSession, plan: BackupPlan) -> None:

@@ -16,6 +16,8 @@ from tui.backup.plan import ImageFormat
 
 QCOW2_MAGIC = b"QFI\xfb"
 HEADER_BYTES = 104
+TABLE_LIMIT = 32 * 1024 * 1024
+"""Bytes of a qcow2's first table that are read; QEMU itself opens no larger one (QCOW_MAX_L1_SIZE)."""
 _EXTERNAL_DATA = 1 << 2
 """Incompatible feature bit 2 (docs/interop/qcow2.txt): the guest's data is in another file."""
 _OUTPUT_LIMIT = 4 * 1024 * 1024
@@ -40,11 +42,15 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What `qemu-img info` says; `virtual_bytes` is the disk's size, `backing` the path of the image below."""
+    """What `qemu-img info` says; `virtual_bytes` is the disk's size, `backing` the path of the image below.
+
+    `backing_format` is empty where the header does not state it, or it was not asked for.
+    """
 
     format: str
     virtual_bytes: int
     backing: str
+    backing_format: str = ""
 
 
 def parse_header(head: bytes) -> Header | None:
@@ -94,7 +100,8 @@ async def image_info(path: str, image_format: ImageFormat) -> ImageInfo:
         )
     try:
         raw = json.loads(out)
-        return ImageInfo(str(raw["format"]), int(raw["virtual-size"]), str(raw.get("full-backing-filename", "")))
+        below = str(raw.get("full-backing-filename", "")), str(raw.get("backing-filename-format", ""))
+        return ImageInfo(str(raw["format"]), int(raw["virtual-size"]), *below)
     except (ValueError, KeyError, TypeError) as error:
         raise ImageError("qemu-img's description of an image could not be read", cause=path, original=out) from error
 
@@ -124,13 +131,28 @@ async def allocates_nothing(path: str) -> bool:
     if not await asyncio.to_thread(os.path.lexists, path):
         return True
     try:
+        # The map needs the locks of the images below, too, which a guest holds that is back on its base: its table
+        # alone can tell that an overlay is empty then.
+        await image_info(path, ImageFormat.QCOW2)
+        if await asyncio.to_thread(_has_empty_table, path):
+            return True
         async with aclosing(extents(path, ImageFormat.QCOW2)) as found:
             async for extent in found:
                 if extent.depth == 0 and extent.present:
                     return False
-    except ImageError:
+    except (ImageError, OSError):
         return False
     return True
+
+
+def _has_empty_table(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        table = first_table(file.read(HEADER_BYTES))
+        if table is None or table.length > TABLE_LIMIT:
+            return False
+        file.seek(table.offset)
+        content = file.read(table.length)
+    return len(content) == table.length and not any(content)
 
 
 @dataclass(frozen=True, slots=True)

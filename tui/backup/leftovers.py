@@ -72,6 +72,8 @@ class GuestEvidence:
     """One guest with what seems to be left on it; `plan` is the run's own, or made up from the definition.
 
     `is_ours` where a mark, a journal or the names say so; `stage` is the journal's last word, empty without one.
+    `definition` is the file in which the definition was kept, empty where there is none. `is_stray` where there is
+    nothing but an overlay's file; the plan has no UUID then if no guest uses what it lies on.
     """
 
     plan: BackupPlan
@@ -86,6 +88,13 @@ class GuestEvidence:
     frozen: bool = False
     managed_save: bool = False
     is_gone: bool = False
+    definition: str = ""
+    is_stray: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a QEMU, paused included."""
+        return self.power is not PowerState.OFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from shlex import quote
-
+from tui.backup import by_hand
 from tui.backup.chain import Place
+from tui.backup.foreign import foreign, merge_commands, stray
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, RestoreEvidence, Urgency, Way
-from tui.backup.plan import BackupPlan
 from tui.backup.restore.plan import RestoreWay
-from tui.model.guest import PowerState
 
 
 def leftover_of(evidence: GuestEvidence) -> Leftover | None:
     """What the evidence means; None where nothing was left behind."""
     if evidence.worker is not None:
         return _attach(evidence)
+    if evidence.is_stray:
+        return stray(evidence)
     if evidence.is_gone:
         return _gone(evidence)
-    return _ours(evidence) if evidence.is_ours else _foreign(evidence)
+    return _ours(evidence) if evidence.is_ours else foreign(evidence)
 
 
 def restore_leftover(evidence: RestoreEvidence) -> Leftover:
@@ -63,14 +61,20 @@ def _gone(evidence: GuestEvidence) -> Leftover | None:
     if not there:
         return None
     files = ", ".join(disk.overlay for disk in there)
+    start = "start the guest again from the definition that was saved before the backup"
+    if evidence.definition:
+        start = (
+            f"start the guest again from its definition, which was kept in {evidence.definition} (with define instead "
+            "of create, if it is to stay)"
+        )
     return Leftover(
         evidence,
         Way.EXPLAIN,
         Urgency.SOON,
         "The guest is gone, its overlays are not",
-        f"{files} hold what the guest wrote since the snapshot, on top of its disks. Delete nothing. Merge them, or "
-        "start the guest again from the definition that was saved before the backup, with these files as its disks.",
-        tuple(f"qemu-img commit -d {quote(disk.overlay)}" for disk in there),
+        f"{files} hold what the guest wrote since the snapshot, on top of its disks. Delete nothing. Merge them, then "
+        f"{start}. Rescue it afterwards: what is left of the backup is tidied up.",
+        (*(by_hand.merge_file(disk) for disk in there), *by_hand.create(evidence.plan, evidence.definition)),
     )
 
 
@@ -106,7 +110,7 @@ def _changed_since(evidence: GuestEvidence) -> Leftover | None:
 
 
 def _memory_saved(evidence: GuestEvidence) -> Leftover | None:
-    if not _away(evidence) or _is_running(evidence) or not evidence.managed_save:
+    if not _away(evidence) or evidence.is_running or not evidence.managed_save:
         return None
     return Leftover(
         evidence,
@@ -114,7 +118,7 @@ def _memory_saved(evidence: GuestEvidence) -> Leftover | None:
         Urgency.SOON,
         "A backup was left half done, and the guest's memory is saved",
         "The saved memory fits the overlays alone. Start the guest, then rescue it again.",
-        (f"virsh -c {quote(evidence.plan.uri)} start {quote(evidence.plan.guest)}",),
+        (by_hand.virsh(evidence.plan, "start"),),
     )
 
 
@@ -123,11 +127,11 @@ def _overlay_deleted(evidence: GuestEvidence) -> Leftover | None:
     missing = [each.disk.overlay for each in away if each.place is not Place.BASE and not each.overlay_exists]
     if not missing:
         return None
-    if _is_running(evidence):
+    if evidence.is_running:
         title = "MERGE NOW, do not stop the guest"
         words = f"{', '.join(missing)} was deleted while the guest writes to it. It can be saved while QEMU runs."
         words += _frozen_too(evidence)
-        return Leftover(evidence, Way.MERGE, Urgency.NOW, title, words, _merge_commands(evidence.plan, away))
+        return Leftover(evidence, Way.MERGE, Urgency.NOW, title, words, merge_commands(evidence, away))
     title = "The guest's overlay is missing"
     words = f"{', '.join(missing)} is gone, with what was written since the snapshot. Look for it; start nothing."
     return Leftover(evidence, Way.EXPLAIN, Urgency.NOW, title, words)
@@ -136,7 +140,7 @@ def _overlay_deleted(evidence: GuestEvidence) -> Leftover | None:
 def _ready_to_pivot(evidence: GuestEvidence) -> Leftover | None:
     away = _away(evidence)
     ready = all(each.place in (Place.READY, Place.BASE) for each in evidence.disks)
-    if not away or not ready or not _is_running(evidence):
+    if not away or not ready or not evidence.is_running:
         return None
     return Leftover(
         evidence,
@@ -145,7 +149,7 @@ def _ready_to_pivot(evidence: GuestEvidence) -> Leftover | None:
         "A backup died before its last step",
         f"Disk {_names(away)} is merged and waits for the pivot. Every write goes to both files until then."
         f"{_frozen_too(evidence)}",
-        _merge_commands(evidence.plan, away),
+        merge_commands(evidence, away),
     )
 
 
@@ -153,7 +157,10 @@ def _half_merged(evidence: GuestEvidence) -> Leftover | None:
     away = _away(evidence)
     if not away:
         return None
-    off = " It is off: it is started with its processors stopped, merged, and put off again."
+    off = (
+        " It is off: it is started with its processors stopped, merged, and put off again; where it cannot be started, "
+        "qemu-img merges its images."
+    )
     full = " It is paused because there was no room for its writes."
     return Leftover(
         evidence,
@@ -161,9 +168,9 @@ def _half_merged(evidence: GuestEvidence) -> Leftover | None:
         _urgency(evidence),
         "A backup was left half done",
         f"What the guest writes to {_names(away)} goes to an overlay, which grows; nothing is lost as long as nobody "
-        f"deletes it.{'' if _is_running(evidence) else off}{full if _is_out_of_room(evidence) else ''}"
+        f"deletes it.{'' if evidence.is_running else off}{full if _is_out_of_room(evidence) else ''}"
         f"{_frozen_too(evidence)}",
-        _merge_commands(evidence.plan, away),
+        merge_commands(evidence, away),
     )
 
 
@@ -206,38 +213,6 @@ def _untidy(evidence: GuestEvidence) -> Leftover | None:
     )
 
 
-def _foreign(evidence: GuestEvidence) -> Leftover | None:
-    """Without marks of ours: only what a snapshot of libvirt leaves, alone on its base, beside it, and listed nowhere.
-
-    Linked clones and guests of cloud images have the same chains; they lack the stored chain, or share the base.
-    """
-    left = tuple(each for each in evidence.disks if _is_abandoned(each))
-    if not left or any(each.listed_by for each in evidence.disks):
-        return None
-    names = ", ".join(f"{each.disk.target} ({each.disk.overlay})" for each in left)
-    return Leftover(
-        evidence,
-        Way.MERGE_CONFIRMED,
-        Urgency.WHENEVER,
-        "A snapshot without an owner",
-        f"Disk {names} is on an overlay that no snapshot object lists, as a backup leaves it that stopped half way. "
-        "If that is so, it can be merged into its base; if it is a clone of yours, leave it alone.",
-        _merge_commands(evidence.plan, left),
-    )
-
-
-def _is_abandoned(each: DiskEvidence) -> bool:
-    overlay, base = Path(each.disk.overlay), Path(each.disk.base)
-    return (
-        each.place in (Place.OVERLAY, Place.READY)
-        and each.overlay_exists
-        and overlay.parent == base.parent
-        and each.switched_by_libvirt
-        and not each.listed_by
-        and not each.base_users
-    )
-
-
 def _away(evidence: GuestEvidence) -> list[DiskEvidence]:
     """The disks that are not wholly on their bases."""
     return [each for each in evidence.disks if each.place is not Place.BASE or each.stored_place is Place.OVERLAY]
@@ -245,10 +220,6 @@ def _away(evidence: GuestEvidence) -> list[DiskEvidence]:
 
 def _names(disks: list[DiskEvidence]) -> str:
     return ", ".join(each.disk.target for each in disks)
-
-
-def _is_running(evidence: GuestEvidence) -> bool:
-    return evidence.power is not PowerState.OFF
 
 
 def _is_out_of_room(evidence: GuestEvidence) -> bool:
@@ -263,12 +234,7 @@ def _frozen_too(evidence: GuestEvidence) -> str:
     return " Its file systems are frozen: it stands still until it is thawed." if evidence.frozen else ""
 
 
-def _merge_commands(plan: BackupPlan, disks: Iterable[DiskEvidence]) -> tuple[str, ...]:
-    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
-    return tuple(f"{virsh} blockcommit {guest} {each.disk.target} --active --shallow --pivot --wait" for each in disks)
-
-
 def _thaw_commands(evidence: GuestEvidence) -> tuple[str, ...]:
     if not evidence.frozen:
         return ()
-    return (f"virsh -c {quote(evidence.plan.uri)} domfsthaw {quote(evidence.plan.guest)}",)
+    return (by_hand.virsh(evidence.plan, "domfsthaw"),)

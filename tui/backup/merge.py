@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from shlex import quote
 from time import monotonic
 
+from tui.backup.by_hand import merge_running, virsh
 from tui.backup.chain import GuestView, Place, place_of, read_guest
 from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.errors import NeedsRescueError
@@ -24,6 +24,7 @@ TITLE = "The guest could not be brought back to its own disk"
 POLL_S = 1.0
 COMMIT_TRIES = 3
 PIVOT_TRIES = 5
+_OFF_INSTEAD = "Or shut the guest down and rescue it then: qemu-img merges what QEMU may not."
 
 Tick = Callable[[str, int, int, str], None]
 """Takes a disk's target, bytes merged, bytes to merge, and what the merge waits for, empty where it does not."""
@@ -160,7 +161,8 @@ async def _given_up(
     if effort.refusal is not None:
         cause, original = f"{cause}: {effort.refusal.title}", effort.refusal.original
         live = await session.ask(lambda host: host.live_xml(plan.uuid))
-        advice = denial_advice(original, confinement_of(live), disk.base) or advice
+        denied = denial_advice(original, confinement_of(live), disk.base)
+        advice = f"{denied} {_OFF_INSTEAD}" if denied else advice
     return NeedsRescueError(
         TITLE, cause=cause, next_step=f"{advice} {_next_step(plan, disk)}".lstrip(), original=original
     )
@@ -171,9 +173,7 @@ def _rescue(cause: str, plan: BackupPlan, disk: PlannedDisk) -> NeedsRescueError
 
 
 def _next_step(plan: BackupPlan, disk: PlannedDisk) -> str:
-    virsh, guest = f"virsh -c {quote(plan.uri)}", quote(plan.guest)
     return (
         f"Delete nothing: {disk.overlay} holds what the guest wrote since the snapshot, on top of {disk.base}. "
-        f"Start the guest if it is off ({virsh} start {guest}), then merge: "
-        f"{virsh} blockcommit {guest} {disk.target} --active --shallow --pivot --wait"
+        f"Start the guest if it is off ({virsh(plan, 'start')}), then merge: {merge_running(plan, disk)}"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from tui.backup.copying import FileMark, SourceChangedError, create_target, finish_target
-from tui.backup.images import HEADER_BYTES, ImageError, ImageInfo, first_table, parse_header, run_program
+from tui.backup.images import HEADER_BYTES, TABLE_LIMIT, ImageError, ImageInfo, first_table, parse_header, run_program
 from tui.backup.inflow import Inflow
 from tui.backup.landing import Landing
 from tui.backup.meter import Meter
@@ -28,8 +28,6 @@ from tui.settings import PRIVATE_FOLDER
 
 WINDOW = 32 * 1024 * 1024
 """Bytes asked for at once, a multiple of CHUNK: the most that waits in memory where the target is slower."""
-TABLE_LIMIT = 32 * 1024 * 1024
-"""Bytes of a qcow2's first table that are read; QEMU itself opens no larger one (QCOW_MAX_L1_SIZE)."""
 ANSWER_S = 2.0
 """Seconds after which a watcher does without an answer."""
 ROOM_EVERY_S = 5.0

@@ -1,6 +1,9 @@
 """Finishing what a backup left behind: the guest comes home, the copy is proven or void, no file stays.
 
 Every step looks at what is there and may be repeated: a rescue that dies is rescued by the next one.
+
+A copy that was not whole is not finished, though its bases still stand still: nothing proves what was written of it, so
+it would be read anew from its first byte while the overlay goes on growing. A new backup takes as long, and is newer.
 """
 
 from __future__ import annotations
@@ -192,8 +195,9 @@ async def _merge_foreign(session: HostSession, plan: BackupPlan, tick: Tick, pat
     """Merge what another tool left. Its files stay: whether anything else means them is not ours to know."""
     reach = reach_of(session, plan)
     home = await bring_home(session, plan, reach, tick, patience, _unheard)
+    there = [disk.overlay for disk in plan.disks if await reach.exists(disk.overlay)]
     await reach.close()
-    kept = tuple(f"{disk.overlay} is merged and was kept; delete it once you are sure" for disk in plan.disks)
+    kept = tuple(f"{overlay} is merged and was kept; delete it once you are sure" for overlay in there)
     return Rescued(plan.guest, "none: not a backup of this program", (*home.remarks, *kept))
 
 

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 PLAN = "plan.json"
 WORKER = "worker.json"
 LOG = "worker.log"
+DEFINITION, RUNNING_DEFINITION = "vm.xml", "vm.live.xml"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -81,6 +82,21 @@ def create_run(plan: BackupPlan | RestorePlan, stand_in: int | None = None) -> A
     # A run is listed from here on.
     write_new(run.folder / PLAN, plan.to_json())
     return run
+
+
+def keep_definitions(run: Run, stored_xml: str, live_xml: str) -> None:
+    """Keep a guest's definitions, secrets included, with its run: a transient guest's are in no other place.
+
+    Raises OSError.
+    """
+    write_new(run.folder / DEFINITION, stored_xml)
+    write_new(run.folder / RUNNING_DEFINITION, live_xml)
+
+
+def kept_definition(run: Run) -> Path | None:
+    """The file from which a guest that is gone can be started again, on its own disks; None where it was not kept."""
+    path = run.folder / DEFINITION
+    return path if path.is_file() else None
 
 
 def open_run(folder: Path) -> Run:

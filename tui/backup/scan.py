@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -21,15 +21,17 @@ from tui.backup.journal import Entry, RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
 from tui.backup.mark import host_of, run_id_of
 from tui.backup.meaning import leftover_of, restore_leftover
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name, new_run_id
+from tui.backup.overlays import look_at_overlays, visible
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
 from tui.backup.quiesce import is_frozen
 from tui.backup.restore.settle import restore_evidence
-from tui.backup.runs import AnyRun, Run, list_restores, list_runs, worker_pid
+from tui.backup.runs import AnyRun, Run, kept_definition, list_restores, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
-from tui.backup.source import SourceWish, choose_source, passing_reach
+from tui.backup.source import SourceWish, choose_source
+from tui.backup.strays import find_strays
 from tui.backup.users import image_names
 from tui.hosts.lanes import apart
-from tui.hosts.port import Host, HostError, HostUnreachableError, NoSuchDomainError
+from tui.hosts.port import Host, NoSuchDomainError
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
@@ -58,6 +60,16 @@ async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftov
         if leftover is not None:
             found.append(leftover)
     found += await apart(_of_guests_that_are_gone, host, domains, runs, wanted)
+    known = {
+        each.disk.overlay for one in found if isinstance(one.evidence, GuestEvidence) for each in one.evidence.disks
+    }
+    strays = await find_strays(host, named, known)
+    found += [
+        leftover
+        for each in strays
+        if not wanted or wanted & {each.plan.guest, each.plan.uuid}
+        if (leftover := leftover_of(each)) is not None
+    ]
     found += await apart(_of_restores, host.uri, wanted)
     return tuple(sorted(found, key=lambda each: ["now", "soon", "whenever"].index(each.urgency)))
 
@@ -89,7 +101,7 @@ async def _evidence(
     worker, entries, is_open = await asyncio.to_thread(_record_of, run)
     asks_agent = is_ours and worker is None and facts.power is PowerState.RUNNING
     snapshots = await host.snapshot_xmls(facts.uuid)
-    overlays = await _overlays(host, plan, may_ask=is_ours and worker is None)
+    overlays = await look_at_overlays(host, plan, may_ask=is_ours and worker is None)
     live = {disk.target: disk for disk in facts.disks}
     merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored))
     return GuestEvidence(
@@ -111,39 +123,6 @@ async def _evidence(
         frozen=asks_agent and await _is_frozen(host, facts.uuid),
         managed_save=is_ours and facts.power is PowerState.OFF and await host.has_managed_save(facts.uuid),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Overlays:
-    """Targets whose overlay is there, and those whose overlay holds nothing of its own, or is not there."""
-
-    there: frozenset[str]
-    empty: frozenset[str]
-
-
-async def _overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> _Overlays:
-    """Look at the overlays of a plan; with `may_ask`, over the plan's own way where this user sees nothing.
-
-    An overlay that cannot be looked at counts as one that is there and holds something.
-    """
-    everything = frozenset(disk.target for disk in plan.disks)
-    if not may_ask:
-        return _Overlays(await apart(_visible, plan), frozenset())
-    # A pool that this look needs is not the run's: that one's worker may live.
-    reach = passing_reach(host, plan, f"-look-{new_run_id()}")
-    try:
-        there = [disk.target for disk in plan.disks if await reach.exists(disk.overlay)]
-        empty = [disk.target for disk in plan.disks if await reach.holds_nothing(disk.overlay)]
-        await reach.close()
-    except HostUnreachableError:
-        raise
-    except HostError:
-        return _Overlays(everything, frozenset())
-    return _Overlays(frozenset(there), frozenset(empty))
-
-
-def _visible(plan: BackupPlan) -> frozenset[str]:
-    return frozenset(disk.target for disk in plan.disks if os.path.lexists(disk.overlay))
 
 
 def needs_end(run: AnyRun) -> bool:
@@ -169,7 +148,7 @@ def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run 
         (run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}),
         (run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)),
         (run for run in of_guest if needs_end(run)),
-        (run for run in of_guest if _visible(run.plan)),
+        (run for run in of_guest if visible(run.plan)),
     )
     return next(chain.from_iterable(ways), None)
 
@@ -274,7 +253,10 @@ def _of_guests_that_are_gone(
         disks = tuple(
             DiskEvidence(disk, Place.ELSEWHERE, Place.ELSEWHERE, os.path.lexists(disk.overlay)) for disk in plan.disks
         )
-        evidence = GuestEvidence(plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True)
+        kept = kept_definition(run)
+        evidence = GuestEvidence(
+            plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True, definition=str(kept) if kept else ""
+        )
         leftover = leftover_of(evidence)
         if leftover is not None:
             found.append(leftover)

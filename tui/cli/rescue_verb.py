@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tui.backup.errors import explained
-from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
+from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Urgency, Way
 from tui.backup.rescue import RESCUE_PATIENCE, Rescued, rescue
 from tui.backup.runstate import EXIT_DONE, EXIT_RESCUE
 from tui.backup.scan import find_leftovers
@@ -65,7 +65,9 @@ async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str,
     fields = leftover_fields(host, leftover)
     confirmed = wish.confirm if leftover.way is Way.MERGE_CONFIRMED else ""
     if not wish.apply or (leftover.way not in APPLICABLE and not confirmed):
-        return fields | {"open": leftover.way not in (Way.ATTACH, Way.MERGE_CONFIRMED)}
+        # What may well be a clone of the user's own counts only where an image was deleted under it.
+        is_doubtful = leftover.way is Way.MERGE_CONFIRMED and leftover.urgency is Urgency.WHENEVER
+        return fields | {"open": leftover.way is not Way.ATTACH and not is_doubtful}
     try:
         done = await _apply(host, leftover, confirmed, quiet=wish.as_json)
     except (ExplainedError, OSError) as error:

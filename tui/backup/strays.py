@@ -1,0 +1,89 @@
+"""Overlays that nothing but their names tells of: beside the images of guests, unknown to definitions and runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from tui.backup.chain import Place
+from tui.backup.images import ImageError, ImageInfo, allocates_nothing, image_info
+from tui.backup.leftovers import DiskEvidence, GuestEvidence
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
+from tui.backup.runs import list_runs, worker_alive
+from tui.hosts.lanes import apart
+from tui.hosts.port import Host
+from tui.hosts.uris import is_remote
+from tui.model.guest import DomainFacts, PowerState
+
+_PARTS = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)\.([A-Za-z0-9]+)\.qcow2$")
+
+
+async def find_strays(
+    host: Host, named: Mapping[str, frozenset[str]], known: Collection[str]
+) -> tuple[GuestEvidence, ...]:
+    """Every stray overlay of this machine; `named` is what guests call their images, by UUID, `known` other overlays.
+
+    Only looks: read-only, and in the folders of those images alone. Raises HostError.
+    """
+    if is_remote(host.uri):
+        return ()
+    names = frozenset().union(*named.values())
+    found = sorted(await apart(_overlays_beside, names) - names - {*known})
+    if not found:
+        return ()
+    # A backup may have begun since the guests were asked: both are asked again before a file is called a stray.
+    domains = await host.list_domains()
+    in_use = {name for facts in domains for disk in facts.disks for name in (disk.source, *disk.backing)}
+    at_work = await asyncio.to_thread(_overlays_at_work)
+    return tuple([await _evidence(host, domains, named, path) for path in found if path not in in_use | at_work])
+
+
+def _overlays_at_work() -> set[str]:
+    return {disk.overlay for run in list_runs() if worker_alive(run) for disk in run.plan.disks}
+
+
+def _overlays_beside(images: Collection[str]) -> set[str]:
+    """The overlays, by their names, in the folders of images; folders that cannot be looked into have none."""
+    found: set[str] = set()
+    for folder in {os.path.dirname(image) for image in images if image.startswith("/")}:  # noqa: PTH120 - plain strings
+        try:
+            with os.scandir(folder) as entries:
+                found |= {each.path for each in entries if is_overlay_name(each.path) and not each.is_symlink()}
+        except OSError:
+            continue
+    return found
+
+
+async def _evidence(
+    host: Host, domains: Collection[DomainFacts], named: Mapping[str, frozenset[str]], path: str
+) -> GuestEvidence:
+    info = await _look(path)
+    owner = next((facts for facts in domains if info.backing and info.backing in named.get(facts.uuid, ())), None)
+    parts = _PARTS.search(path)
+    stamp, target = parts.groups() if parts is not None else ("", "")
+    image_format = ImageFormat.RAW if info.backing_format == ImageFormat.RAW else ImageFormat.QCOW2
+    disk = PlannedDisk(target, info.backing, image_format, path)
+    plan = BackupPlan(
+        run_id="",
+        stamp=stamp,
+        host=host.name,
+        uri=host.uri,
+        uuid=owner.uuid if owner is not None else "",
+        guest=owner.name if owner is not None else Path(path).name,
+        target="/",
+        disks=(disk,),
+    )
+    place = Place.BASE if owner is not None else Place.ELSEWHERE
+    evidence = DiskEvidence(disk, place, place, overlay_exists=True, is_proven=await allocates_nothing(path))
+    return GuestEvidence(plan, PowerState.UNKNOWN, "", is_ours=True, disks=(evidence,), is_stray=True)
+
+
+async def _look(path: str) -> ImageInfo:
+    """What an overlay lies on; nothing where it cannot be read, or somebody has it open."""
+    try:
+        return await image_info(path, ImageFormat.QCOW2)
+    except ImageError:
+        return ImageInfo("", 0, "")
