@@ -73,9 +73,13 @@ class ResultFolder:
         sync_folder(place.parent)
 
     def void(self, why: str) -> None:
-        """Say in the partial folder that it is no backup; without effect where there is none. Raises OSError."""
-        if self.partial.is_dir() and not (self.partial / VOID).exists():
-            self.write(VOID, f"This is no backup: {why}. It may be deleted.\n")
+        """Say in the folder that it is no backup; without effect where there is none. Raises OSError.
+
+        A name without `.partial` is no proof of the contrary: a seal that hung may have been given afterwards.
+        """
+        for folder in (self.partial, self.final):
+            if folder.is_dir() and not (folder / VOID).exists():
+                write_new(folder / VOID, f"This is no backup: {why}. It may be deleted.\n")
 
     def seal(self) -> None:
         """Take `.partial` off the name, durably; raises OSError."""
