@@ -28,10 +28,11 @@ from tui.backup.leftovers import Way
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.progress import Step
 from tui.backup.runs import Run, cancel, worker_alive
-from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host, HostError
 from tui.lab.laboratory import Laboratory
+from tui.lab.spec import MIB
 
 Written = dict[str, list[int]]
 
@@ -188,6 +189,19 @@ async def test_a_definition_changed_meanwhile_is_mended_or_told(lab: Laboratory,
     assert state.exit_code == EXIT_DONE, log_of(run)
     assert await what_is_wrong(lab, plan, before) == []
     await host.define((await host.stored_xml(plan.uuid, secrets=True)).replace(">2</vcpu>", ">1</vcpu>"))
+
+
+async def test_a_disk_that_is_resized_meanwhile_keeps_its_size_and_is_told(
+    lab: Laboratory, host: Host, target: Path
+) -> None:
+    run, plan, before = await held_run(lab, host, target, "copy-mid")
+    await lab.virsh("blockresize", SPEC.name, "vdb", "52M")
+    state = await let_go(run)
+    assert (state.exit_code, state.error) == (EXIT_LESS, None), log_of(run)
+    assert state.shortfalls == ("vdb was resized meanwhile: 48.0 MiB in this backup, 52.0 MiB in the guest",)
+    assert (await host.block_sizes(plan.uuid, "vdb")).capacity == 52 * MIB
+    assert await what_is_wrong(lab, plan, before) == []
+    assert (await copy_of(plan))[0] == "good"
 
 
 async def test_a_guest_defined_back_onto_its_base_and_stopped_loses_no_overlay(

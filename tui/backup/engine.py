@@ -20,7 +20,7 @@ from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueErro
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
-from tui.backup.manifest import Consistency, FreezeReport
+from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
 from tui.backup.mark import clear_mark, set_mark
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
@@ -37,6 +37,9 @@ from tui.backup.tpm import keep_state
 from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
+from tui.model.quantities import size
+
+SECTOR = 512
 
 
 class Backup:
@@ -62,6 +65,7 @@ class Backup:
         self._progress = Progress(run.folder)
         session.hear_absence(self._progress.waiting)
         self._shortfalls: list[str] = []
+        self._copies: tuple[CopiedDisk, ...] = ()
 
     async def run(self) -> int:
         """Do the backup; returns the exit code, which the journal has too."""
@@ -178,6 +182,7 @@ class Backup:
         except Exception as error:  # noqa: BLE001 - the guest has to come back from its overlays, whatever it was
             return error
         self._shortfalls += remarks
+        self._copies = copies
         return None
 
     async def _end_offline(self, failure: Exception | None) -> int:
@@ -205,6 +210,7 @@ class Backup:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
             with self._progress.during(Step.COMMIT):
+                await self._tell_resized()
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
                 home = await bring_home(
@@ -229,6 +235,22 @@ class Backup:
         if failure is not None:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
+
+    async def _tell_resized(self) -> None:
+        """A disk may be given another size while it is on its overlay: the merge keeps it, the copy has the former."""
+        for copy in self._copies:
+            try:
+                now = await self._capacity(copy.target)
+            except HostError as error:
+                tell_log(error)
+                continue
+            # An image that ends within a sector is rounded up for its guest.
+            if abs(now - copy.virtual_bytes) >= SECTOR:
+                sides = f"{size(copy.virtual_bytes)} in this backup, {size(now)} in the guest"
+                self._shortfalls.append(f"{copy.target} was resized meanwhile: {sides}")
+
+    async def _capacity(self, target: str) -> int:
+        return (await self._session.ask(lambda host: host.block_sizes(self._plan.uuid, target))).capacity
 
     def _tick_commit(self, target: str, done: int, total: int, waiting: str) -> None:
         self._progress.tick(Step.COMMIT, target, done, total, waiting=waiting)
