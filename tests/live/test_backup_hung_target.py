@@ -10,23 +10,26 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.live.backup_fixtures import end_of, laboratory_of_one, log_of, needs_root
+from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.held_run import held_run, let_go, proposal_of
-from tests.live.held_worker import GO, HASTY, argv
+from tests.live.held_worker import GO, HASTY, HELD, argv
 from tests.live.kill_matrix import LOGS, copy_of, rescue_by_hand, until, what_is_wrong, written
 from tui.backup.control import order
 from tui.backup.folder import result_folder
 from tui.backup.follow import read_state
 from tui.backup.jobs import JobWord, job_of
+from tui.backup.journal import RunStage
 from tui.backup.launch import launch
-from tui.backup.plan import BackupPlan
+from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.progress import Step
+from tui.backup.propose import propose
 from tui.backup.restore.catalogue import BackupWord, look_at
 from tui.backup.runs import Run, active_run, cancel, is_active, worker_alive, worker_pid
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE
+from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
-from tui.lab.spec import MIB
+from tui.lab.spec import MIB, GuestSpec
 
 SILENT = "the target does not answer since"
 
@@ -134,6 +137,30 @@ async def test_a_target_frozen_under_a_converted_copy_keeps_no_lock_on_the_guest
     state = await end_of(run)
     assert state.exit_code == EXIT_NOT_DONE, log_of(run)
     await is_home_while_frozen(lab, run, plan, before)
+
+
+async def test_a_target_frozen_under_the_uefi_variables_does_not_keep_the_guest(
+    lab: Laboratory, host: Host, freezable: Path
+) -> None:
+    await lab.add(GuestSpec("uefi1", memory_mib=192, uefi=True))
+    await lab.wait_for_agent("uefi1")
+    try:
+        plan = (await propose(host, await facts_of(host, "uefi1"), freezable, quiesce=QuiescePolicy.REQUIRED)).plan
+        run = launch(plan, argv("snapshot-taken"))
+        await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))
+        freeze(freezable)
+        (run.folder / GO).touch()
+        await until_silence_is_told(run)
+        await order(run, "cancel")
+        state = await end_of(run)
+        assert (state.exit_code, state.stage) == (EXIT_NOT_DONE, RunStage.FAILED), log_of(run)
+        assert state.void
+        assert [disk.source for disk in (await facts_of(host, "uefi1")).disks] == [disk.base for disk in plan.disks]
+        assert await find_leftovers(host) == ()
+        assert not any(Path(disk.overlay).exists() for disk in plan.disks)
+    finally:
+        await lab.virsh("destroy", "uefi1")
+        await lab.virsh("undefine", "uefi1", "--keep-nvram")
 
 
 def _copied(run: Run) -> int:
