@@ -20,7 +20,7 @@ from tui.backup.meter import Meter
 from tui.backup.restore.catalogue import BackupWord, found_in, look_at
 from tui.backup.runs import create_run
 from tui.backup.serving import served
-from tui.backup.target import SilentTargetError, Target
+from tui.backup.target import SilentTargetError, Target, at_once
 from tui.backup.watched import watched
 
 SILENT = "the target does not answer since"
@@ -72,6 +72,25 @@ async def test_what_the_work_meets_is_raised(tmp_path: Path) -> None:
     stopped.set()
     # An answer that is there counts, whatever was ordered meanwhile.
     assert await replace(target, stop=stopped).do(tmp_path.is_dir)
+
+
+def test_a_folder_that_does_not_answer_is_asked_once_by_whoever_cannot_wait(
+    hung: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert at_once(tmp_path.is_dir, tmp_path) is True
+    with pytest.raises(FileNotFoundError):
+        at_once((tmp_path / "nothing").read_bytes, tmp_path)
+    asked: list[str] = []
+
+    def fake_look() -> bool:
+        asked.append("look")
+        return hung.wait()
+
+    monkeypatch.setattr(target_module, "LOOK_S", 0.01)
+    assert at_once(fake_look, Path("/dead")) is None
+    assert at_once(fake_look, Path("/dead")) is None
+    assert asked == ["look"]
+    hung.set()
 
 
 async def test_a_copy_that_hangs_is_told_of_and_given_up(hung: threading.Event) -> None:
@@ -153,6 +172,15 @@ def test_a_seal_that_was_given_after_all_is_marked_as_void(tmp_path: Path) -> No
     folder.seal()
     folder.void("it failed")
     assert "it failed" in (folder.final / VOID).read_text()
+
+
+async def test_a_program_marks_a_folder_as_void_once(tmp_path: Path) -> None:
+    folder = result_folder(a_plan(target=str(tmp_path)))
+    folder.create()
+    for why in ("$(it) 'failed'", "for another reason"):
+        assert await run_program(*folder.void_words(why)) == (0, "", "")
+    assert (folder.partial / VOID).read_text() == "This is no backup: $(it) 'failed'. It may be deleted.\n"
+    assert (folder.partial / VOID).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(("ending", "unmarked"), [("", BackupWord.COMPLETE), (".partial", BackupWord.PARTIAL)])

@@ -6,9 +6,9 @@ Every step looks at what is there and may be repeated: a rescue that dies is res
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from shlex import quote
 
@@ -19,6 +19,7 @@ from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.homecoming import Note, bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
+from tui.backup.images import run_program
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
 from tui.backup.lock import guest_lock
@@ -182,7 +183,7 @@ async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage], 
         if is_worth_proving and await _is_sealed_once_proven(folder, target):
             return f"good: {folder.final}"
         if await target.do(folder.partial.is_dir):
-            await target.do(partial(folder.void, "the backup's process died"))
+            await _mark_as_void(folder, target)
     except (OSError, SilentTargetError) as error:
         say_in_log(f"rescue: {explained(error).title}: {plan.target}")
         if is_worth_proving:
@@ -190,6 +191,12 @@ async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage], 
             return f"not looked at, for its target does not answer; once it does: {verify}"
         note(RunStage.VOID)
     return "void"
+
+
+async def _mark_as_void(folder: ResultFolder, target: Target) -> None:
+    code, _, said = await target.answer(run_program(*folder.void_words("the backup's process died")))
+    if code != 0:
+        raise OSError(errno.EIO, said)
 
 
 async def _is_sealed_once_proven(folder: ResultFolder, target: Target) -> bool:

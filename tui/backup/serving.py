@@ -19,6 +19,7 @@ from tui.backup.plan import ImageFormat, PlannedDisk
 
 SERVER = "qemu-nbd"
 READY_S, POLL_S = 30.0, 0.02
+GREETING = b"NBDMAGIC"
 
 
 @asynccontextmanager
@@ -65,9 +66,14 @@ async def _until_ready(process: asyncio.subprocess.Process, socket: Path, disk: 
 
 
 async def _answers(socket: Path) -> bool:
+    """Whether the server greets: it listens before it has opened the image."""
     try:
-        _, writer = await asyncio.open_unix_connection(str(socket))
+        reader, writer = await asyncio.open_unix_connection(str(socket))
     except (FileNotFoundError, ConnectionRefusedError):
         return False
-    writer.close()
-    return True
+    try:
+        return await reader.read(len(GREETING)) == GREETING
+    except ConnectionResetError:
+        return False
+    finally:
+        writer.close()

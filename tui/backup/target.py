@@ -7,7 +7,9 @@ left behind on a thread of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -22,6 +24,7 @@ T = TypeVar("T")
 SILENT_S = 5.0
 """Seconds after which it is told that an answer is owed."""
 POLL_S = 0.25
+LOOK_S, LOOK_AGAIN_S = 0.5, 30.0
 
 Tell = Callable[[str], None]
 """Hears that the target does not answer, and an empty text once it did."""
@@ -53,6 +56,33 @@ def _unheard(words: str) -> None:
     """Nobody is told."""
 
 
+_silent_until: dict[Path, float] = {}
+"""The monotonic second up to which a folder that did not answer is not asked again."""
+
+
+def at_once(look: Callable[[], T], folder: Path) -> T | None:
+    """What a look into `folder` finds, for those who cannot wait; raises what `look` raises.
+
+    None without an answer within LOOK_S seconds, and from then on for a while.
+    """
+    if monotonic() < _silent_until.get(folder, 0.0):
+        return None
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(look())
+        except BaseException as error:  # noqa: BLE001 - raised by whoever asked
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="look", daemon=True).start()
+    try:
+        return answer.result(LOOK_S)
+    except TimeoutError:
+        _silent_until[folder] = monotonic() + LOOK_AGAIN_S
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The folder that a backup goes into, the event that means stop, and the seconds an answer may take."""
@@ -65,10 +95,17 @@ class Target:
         """The result of `work`, which touches the target, on a thread of its own.
 
         Work is small: of what is left behind, the calls that `work` still has to make are made once the target
-        answers again, unless the process is gone by then. Raises what `work` raises, SilentTargetError, and
-        CancelledBackupError where `stop` is set while the target does not answer: work that goes on comes to its end.
+        answers again, unless the process is gone by then. Raises what `work` and what `answer` raise.
         """
-        task = asyncio.create_task(apart(work))
+        return await self.answer(apart(work), tell)
+
+    async def answer(self, work: Coroutine[None, None, T], tell: Tell = _unheard) -> T:
+        """The result of `work`, which waits for the target elsewhere.
+
+        Raises what `work` raises, SilentTargetError, and CancelledBackupError where `stop` is set while the target does
+        not answer: work that goes on comes to its end.
+        """
+        task = asyncio.create_task(work)
         owed_since, words = monotonic(), ""
         try:
             while not (await asyncio.wait({task}, timeout=POLL_S))[0]:
