@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ MOMENTS = (
 SLOW = 2 * 1024 * 1024
 
 
-def argv(moment: str) -> tuple[str, ...]:
-    return (sys.executable, "-W", "error", "-m", "tests.live.held_worker", "worker", moment)
+def argv(moment: str, verb: str = "worker") -> tuple[str, ...]:
+    return (sys.executable, "-W", "error", "-m", "tests.live.held_worker", verb, moment)
+
+
+HASTY = "hasty-worker"
+"""The verb of a worker that waits three seconds for a target that does not answer."""
 
 
 def launcher_argv(moment: str, plan: Path) -> tuple[str, ...]:
@@ -137,9 +142,11 @@ def _after_await(owner: Any, name: str, act: Callable[[], None], **added: Any) -
 
 
 def main(verb: str, moment: str, path: Path) -> int:
-    if verb == "worker":
+    if verb in ("worker", HASTY):
         hold_at(moment, Hold(path))
-        return asyncio.run(run_worker(path, connect, WATCHDOG, Patience(restart_s=2, watchdog_s=8, room_s=3)))
+        patience = Patience(restart_s=2, watchdog_s=8, room_s=3)
+        patience = replace(patience, target_s=3, last_word_s=3) if verb == HASTY else patience
+        return asyncio.run(run_worker(path, connect, WATCHDOG, patience))
     return launch_and_wait(path, argv(moment))
 
 

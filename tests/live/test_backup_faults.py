@@ -16,7 +16,8 @@ import pytest_asyncio
 from tests.live import held_worker
 from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.backup_process import connect
-from tests.live.held_worker import GO, HELD
+from tests.live.held_run import held_run, let_go, proposal_of
+from tests.live.held_worker import GO
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, rescue_by_hand, run_cell, until, what_is_wrong, written
 from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw
 from tui.backup.checks import Verdict
@@ -26,12 +27,12 @@ from tui.backup.launch import launch
 from tui.backup.leftovers import Way
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.progress import Step
-from tui.backup.propose import Proposal, propose
 from tui.backup.runs import Run, cancel, worker_alive
-from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.scan import find_leftovers
 from tui.hosts.port import Host, HostError
 from tui.lab.laboratory import Laboratory
+from tui.lab.spec import MIB
 
 Written = dict[str, list[int]]
 
@@ -99,27 +100,6 @@ def unlink_overlays(plan: BackupPlan) -> None:
 
 def overlays_exist(plan: BackupPlan) -> bool:
     return all(Path(disk.overlay).exists() for disk in plan.disks)
-
-
-async def proposal_of(host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED) -> Proposal:
-    return await propose(host, await facts_of(host, SPEC.name), target, quiesce=policy)
-
-
-async def held_run(
-    lab: Laboratory, host: Host, target: Path, moment: str
-) -> tuple[Run, BackupPlan, dict[str, list[int]]]:
-    """A backup that stands still at `moment`, and what the guest had written by then."""
-    proposal = await proposal_of(host, target)
-    assert proposal.may_begin, proposal.checks
-    run = launch(proposal.plan, held_worker.argv(moment))
-    await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))
-    assert (run.folder / HELD).exists(), log_of(run)
-    return run, proposal.plan, {log: await written(lab, log) for log in LOGS}
-
-
-async def let_go(run: Run) -> RunState:
-    (run.folder / GO).touch()
-    return await end_of(run)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +189,19 @@ async def test_a_definition_changed_meanwhile_is_mended_or_told(lab: Laboratory,
     assert state.exit_code == EXIT_DONE, log_of(run)
     assert await what_is_wrong(lab, plan, before) == []
     await host.define((await host.stored_xml(plan.uuid, secrets=True)).replace(">2</vcpu>", ">1</vcpu>"))
+
+
+async def test_a_disk_that_is_resized_meanwhile_keeps_its_size_and_is_told(
+    lab: Laboratory, host: Host, target: Path
+) -> None:
+    run, plan, before = await held_run(lab, host, target, "copy-mid")
+    await lab.virsh("blockresize", SPEC.name, "vdb", "52M")
+    state = await let_go(run)
+    assert (state.exit_code, state.error) == (EXIT_LESS, None), log_of(run)
+    assert state.shortfalls == ("vdb was resized meanwhile: 48.0 MiB in this backup, 52.0 MiB in the guest",)
+    assert (await host.block_sizes(plan.uuid, "vdb")).capacity == 52 * MIB
+    assert await what_is_wrong(lab, plan, before) == []
+    assert (await copy_of(plan))[0] == "good"
 
 
 async def test_a_guest_defined_back_onto_its_base_and_stopped_loses_no_overlay(

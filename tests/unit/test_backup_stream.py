@@ -87,7 +87,7 @@ def test_a_download_in_pieces_of_any_size_becomes_the_same_bytes(
         content += piece
     assert inflow.position == len(content)
     digest = inflow.end()
-    finish_target(descriptor, len(content))
+    finish_target(descriptor, len(content), meter)
     os.close(descriptor)
     assert path.read_bytes() == content
     assert digest == hashlib.sha256(content).hexdigest()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from tui.backup.boot_files import to_manifest
@@ -19,6 +20,7 @@ from tui.backup.copying import (
 )
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
+from tui.backup.heartbeat import with_heartbeat
 from tui.backup.images import ImageError, check_image
 from tui.backup.manifest import CopiedDisk, FreezeReport, copied_disk, manifest_json
 from tui.backup.meter import Meter, Throttle
@@ -29,21 +31,27 @@ from tui.backup.reach import ImageLook, OverlaySize, Reach
 from tui.backup.reach_files import on_thread
 from tui.backup.restore_notes import restore_notes
 from tui.backup.room import RESERVE
+from tui.backup.serving import served
+from tui.backup.target import Target
 from tui.backup.tpm import TPM_FOLDER, state_files
 from tui.backup.watched import watched
+from tui.hosts.lanes import apart
+
+PIECE = 2 * 1024 * 1024
+"""Bytes that qemu-img moves at once, at most (qemu-img.c, IO_BUF_SIZE): it rests after each to keep to a rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What copying needs: the plan, the way to the images, where to, whom to tell, and the event that means stop."""
+    """What copying needs: the plan, the way to the images, where to, whom to tell, the rate, and how long to wait."""
 
     plan: BackupPlan
     reach: Reach
     folder: ResultFolder
+    target: Target
     progress: Progress
-    stop: asyncio.Event
-    throttle: Throttle = field(default_factory=Throttle)
-    room_s: float = 600
+    throttle: Throttle
+    room_s: float
 
     async def copy_disks(self) -> tuple[CopiedDisk, ...]:
         """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
@@ -79,13 +87,19 @@ class Capture:
     async def _convert(self, disk: PlannedDisk, target: str, total: int, meter: Meter) -> str:
         scratch = self.folder.partial / f"scratch-{disk.target}"
         opened = await self.reach.opened(disk, scratch, meter)
+        rest_s = PIECE / self.plan.limit_bytes_s if self.plan.limit_bytes_s else 0
         before = meter.done
-        words = convert_words(self.plan, opened, target)
-        await convert(words, lambda share: setattr(meter, "done", before + int(share * total)), meter)
-        await compare(opened.base, opened.format, target, ImageFormat.QCOW2)
-        if await asyncio.to_thread(scratch.is_dir):
-            await asyncio.to_thread(shutil.rmtree, scratch)
-        return await on_thread(disk, hash_file, target, Meter(stop=meter.stop))
+
+        def tick(share: float) -> None:
+            meter.done = before + int(share * total)
+
+        # Copies that were made to be converted are nobody's images.
+        async with nullcontext(opened) if self.reach.converts_copies else served(opened) as source:
+            await with_heartbeat(convert(convert_words(self.plan, source, target), tick, meter), meter, rest_s)
+            await with_heartbeat(compare(source.base, source.format, target, ImageFormat.QCOW2), meter)
+        with meter.asking():
+            await apart(_remove, scratch)
+        return await on_thread(disk, hash_file, target, meter.uncounted())
 
     async def _look(self, path: str, image_format: ImageFormat) -> ImageLook:
         look = await self.reach.look(path, image_format)
@@ -95,16 +109,27 @@ class Capture:
 
     async def _verify(self, disk: PlannedDisk, copy: CopiedDisk) -> tuple[CopiedDisk, str]:
         path = str(self.folder.partial / copy.file)
-        digest = await self._watched(
-            Step.VERIFY, disk, data_bytes(path), lambda meter: on_thread(disk, hash_file, path, meter)
-        )
+        total = await self.target.do(partial(data_bytes, path), self.tell_verify)
+        remark = ""
+
+        async def work(meter: Meter) -> str:
+            nonlocal remark
+            digest = await on_thread(disk, hash_file, path, meter)
+            remark = await with_heartbeat(check_image(path, self.plan.copy_format(disk)), meter)
+            return digest
+
+        digest = await self._watched(Step.VERIFY, disk, total, work)
         if copy.sha256 and digest != copy.sha256:
             raise BackupError(
                 "The copy is not what was read from the disk",
                 cause=f"{copy.file}: {digest} instead of {copy.sha256}",
                 next_step="Check the target's disk and the machine's memory.",
             )
-        return replace(copy, sha256=digest), await check_image(path, self.plan.copy_format(disk))
+        return replace(copy, sha256=digest), remark
+
+    def tell_verify(self, words: str) -> None:
+        """Tell what the last steps before the seal wait for; nothing once they go on."""
+        self.progress.doing(Step.VERIFY, words)
 
     async def _watched(
         self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], Coroutine[None, None, str]]
@@ -119,12 +144,12 @@ class Capture:
                 self.progress.overlay(disk.target, overlay.bytes, overlay.free)
             return self._trouble(disk, overlay)
 
-        digest = await watched(work(meter), meter, look, self.folder.final.parent, self.room_s)
+        digest = await watched(work(meter), meter, look, self.folder.final.parent, self.room_s, self.target.patience_s)
         self.progress.tick(step, disk.target, meter.done, meter.done)
         return digest
 
     def _trouble(self, disk: PlannedDisk, overlay: OverlaySize | None) -> BackupError | None:
-        if self.stop.is_set():
+        if self.target.stop.is_set():
             return CancelledBackupError("The backup was cancelled")
         if overlay is None or overlay.free >= RESERVE:
             return None
@@ -135,22 +160,36 @@ class Capture:
         )
 
 
-def seal(
+def _remove(scratch: Path) -> None:
+    if scratch.is_dir():
+        shutil.rmtree(scratch)
+
+
+async def seal(
     capture: Capture,
     record: GuestRecord,
     copies: tuple[CopiedDisk, ...],
     freeze: FreezeReport,
     remarks: tuple[str, ...],
 ) -> None:
-    """Write what turns the copies into a backup, the sums last; the folder can then be renamed. Raises OSError."""
+    """Write what turns the copies into a backup, the sums last; the folder can then be renamed.
+
+    Each file is a piece of work of its own, so that of a seal that was given up none is begun any more. Raises OSError
+    and BackupError.
+    """
     plan, folder = capture.plan, capture.folder
+
+    async def write(name: str, text: str) -> None:
+        await capture.target.do(partial(folder.write, name, text), capture.tell_verify)
+
     disks = {copy.target: Path(copy.file).name for copy in copies}
-    folder.write("vm.clone.xml", clone_xml(record.stored_xml, disks, has_nvram=record.nvram is not None))
+    await write("vm.clone.xml", clone_xml(record.stored_xml, disks, has_nvram=record.nvram is not None))
     tpm = record.tpm
     if tpm is not None:
-        tpm = replace(tpm, files=tuple(state_files(str(folder.partial / TPM_FOLDER))))
+        names = await capture.target.do(partial(state_files, str(folder.partial / TPM_FOLDER)), capture.tell_verify)
+        tpm = replace(tpm, files=tuple(names))
     notes = restore_notes(plan, folder.final, copies, freeze, record.nvram, tpm, record.boot_files)
-    folder.write("RESTORE.md", notes)
+    await write("RESTORE.md", notes)
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
@@ -161,6 +200,7 @@ def seal(
         "boot_files": to_manifest(record.boot_files),
         "verified": {"sha256": True, "qemu_img_check": True, "remarks": list(remarks)},
     }
-    folder.write("manifest.json", manifest_json(plan, record.versions, freeze, copies, facts))
+    await write("manifest.json", manifest_json(plan, record.versions, freeze, copies, facts))
     known = {copy.file: copy.sha256 for copy in copies} | {each.file: each.sha256 for each in record.boot_files}
-    folder.write("SHA256SUMS", checksums(folder.partial, known))
+    sums = await capture.target.do(partial(checksums, folder.partial, known), capture.tell_verify)
+    await write("SHA256SUMS", sums)

@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -19,6 +20,8 @@ from tui.settings import PRIVATE_FILE
 
 SAMPLE = 64 * 1024 * 1024
 """Bytes that tell how fast an image is read."""
+SLOWEST = 1024 * 1024
+"""Bytes per second below which a target that writes out what it took is as good as silent."""
 _FICLONE = 0x40049409
 """_IOW(0x94, 9, int) of linux/fs.h."""
 _CANNOT_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ETXTBSY, errno.EPERM}
@@ -93,11 +96,12 @@ def copy_file(source: str, target: str, meter: Meter) -> str:
     """
     source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        target_fd = create_target(target)
+        with meter.asking():
+            target_fd = create_target(target)
         try:
             size = os.lseek(source_fd, 0, os.SEEK_END)
             digest = _walk(source_fd, size, meter, target_fd)
-            finish_target(target_fd, size)
+            finish_target(target_fd, size, meter)
         finally:
             os.close(target_fd)
         return digest
@@ -111,11 +115,24 @@ def create_target(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
 
 
-def finish_target(descriptor: int, size: int) -> None:
-    """Give a copy its length, hole at the end included, and have it on the disk; raises OSError."""
-    os.ftruncate(descriptor, size)
-    os.fsync(descriptor)
-    _drop(descriptor)
+def finish_target(descriptor: int, size: int, meter: Meter) -> None:
+    """Give a copy its length, hole at the end included, and have it on the disk; raises OSError.
+
+    A target that took its bytes into memory may be busy for as long as a slow disk needs for all of them.
+    """
+    with meter.asking(unwritten_bytes() / SLOWEST):
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+        _drop(descriptor)
+
+
+def unwritten_bytes() -> int:
+    """Bytes that this machine holds in memory for all its disks together; 0 where the kernel does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Dirty:", "Writeback:")))
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def hash_file(path: str, meter: Meter) -> str:
@@ -123,7 +140,8 @@ def hash_file(path: str, meter: Meter) -> str:
 
     Raises OSError, and CancelledBackupError when `meter.stop` is set.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with meter.asking():
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _drop(descriptor)
         return _walk(descriptor, os.fstat(descriptor).st_size, meter, None)
@@ -161,15 +179,18 @@ def _data_chunks(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _walk(source_fd: int, size: int, meter: Meter, target_fd: int | None) -> str:
+    """Sum up what `source_fd` holds, and write it where there is a target; without one, the source is the target's."""
     source, undropped = DirectFile(source_fd), 0
+    extents = _extents(source_fd, size)
     with Landing(meter, target_fd) as landing:
-        for offset, length, is_data in _extents(source_fd, size):
+        for offset, length, is_data in extents if target_fd is not None else meter.each_asked(extents):
             if not is_data:
                 landing.hole(length)
                 continue
             for start, count in _chunks(offset, length):
                 meter.wait(meter.throttle.pause_s(count, monotonic()))
-                _hand_over(source, landing, start, count)
+                with nullcontext() if target_fd is not None else meter.asking():
+                    _hand_over(source, landing, start, count)
                 undropped += count
                 if undropped >= _DROP_EVERY:
                     undropped = 0

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 
 from tui.agent.errors import AgentError
 from tui.backup.capture import Capture, seal
@@ -19,22 +20,26 @@ from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueErro
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
-from tui.backup.manifest import Consistency, FreezeReport
+from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
 from tui.backup.mark import clear_mark, set_mark
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
 from tui.backup.prepare import GuestRecord, inspect, keep_kernel, save_record
 from tui.backup.progress import Progress, Step
-from tui.backup.reach_files import overlay_size
+from tui.backup.reach_files import file_system, overlay_size
 from tui.backup.runs import Run, keep_definitions
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
 from tui.backup.source import reach_of
+from tui.backup.target import Target, Tell
 from tui.backup.tpm import keep_state
 from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
+from tui.model.quantities import size
+
+SECTOR = 512
 
 
 class Backup:
@@ -55,10 +60,12 @@ class Backup:
         self._watchdog_argv = watchdog_argv
         self._orders = orders
         self._patience = patience
+        self._target = Target(Path(run.plan.target), orders.stop, patience.target_s)
         self._journal = Journal(run.folder)
         self._progress = Progress(run.folder)
         session.hear_absence(self._progress.waiting)
         self._shortfalls: list[str] = []
+        self._copies: tuple[CopiedDisk, ...] = ()
 
     async def run(self) -> int:
         """Do the backup; returns the exit code, which the journal has too."""
@@ -80,11 +87,7 @@ class Backup:
             with self._progress.during(Step.FREEZE):
                 await self._write_out(record)
                 freeze = await self._snapshot(record)
-                # Right after the moment of the snapshot, for the guest's firmware may write to it later.
-                if record.nvram is not None:
-                    folder.keep_file(NVRAM_FILE, record.nvram.path)
-                if record.tpm is not None:
-                    await asyncio.to_thread(keep_state, folder, record.tpm.path)
+                failure = await self._keep_firmware(record, folder)
         except NeedsRescueError as error:
             return self._end_in_rescue(error)
         except IncompleteSnapshotError as error:
@@ -96,19 +99,22 @@ class Backup:
         if failure is None:
             failure = await self._capture(record, folder, freeze)
         if failure is not None:
+            # The journal alone makes it void: the folder is marked once the guest is home, if it can be by then.
             self._note(RunStage.VOID, error=asdict(explained(failure)))
-            self._void(folder, failure)
         if record.off:
             return await self._end_offline(failure)
         return await self._bring_back(failure)
 
     async def _prepare(self) -> tuple[GuestRecord, ResultFolder]:
+        tell = self._teller(Step.PREPARE)
+        # What the checks want to know of it has no deadline.
+        await self._target.do(partial(file_system, self._plan.target), tell)
         record = await inspect(self._session, self._plan, self._reach)
         keep_definitions(self._run, record.stored_xml, record.live_xml)
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
         await set_mark(self._session, self._plan, RunStage.PLANNED)
-        folder = save_record(self._plan, record)
-        record = await keep_kernel(folder, record)
+        folder = await save_record(self._plan, record, self._target, tell)
+        record = await keep_kernel(folder, record, self._target, tell)
         if self._orders.stop.is_set():
             raise CancelledBackupError("The backup was cancelled")
         return record, folder
@@ -119,12 +125,12 @@ class Backup:
             return
         line = self._session.host.work_line(self._plan.uuid)
         try:
-            await write_out(line, self._patience.write_out_s, self._orders.stop, self._tell_freeze)
+            await write_out(line, self._patience.write_out_s, self._orders.stop, self._teller(Step.FREEZE))
         except (AgentError, NotWrittenOutError) as error:
             tell_log(error)
 
-    def _tell_freeze(self, words: str) -> None:
-        self._progress.doing(Step.FREEZE, words)
+    def _teller(self, step: Step) -> Tell:
+        return partial(self._progress.doing, step)
 
     async def _snapshot(self, record: GuestRecord) -> FreezeReport:
         if record.off:
@@ -140,14 +146,29 @@ class Backup:
             self._shortfalls.append("the guest was not frozen")
         return freeze
 
+    async def _keep_firmware(self, record: GuestRecord, folder: ResultFolder) -> Exception | None:
+        """Save what the guest's firmware may write to later, right after the snapshot; returns why not.
+
+        Nothing is raised: whatever it was, the guest has to come back from its overlays.
+        """
+        tell = self._teller(Step.FREEZE)
+        try:
+            if record.nvram is not None:
+                await self._target.do(partial(folder.keep_file, NVRAM_FILE, record.nvram.path), tell)
+            if record.tpm is not None:
+                await self._target.do(partial(keep_state, folder, record.tpm.path), tell)
+        except Exception as error:  # noqa: BLE001 - see above
+            return error
+        return None
+
     async def _capture(self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport) -> Exception | None:
         """Copy, prove, seal; returns why it did not come to that."""
         capture = Capture(
             self._plan,
             self._reach,
             folder,
+            self._target,
             self._progress,
-            self._orders.stop,
             self._orders.throttle,
             self._patience.room_s,
         )
@@ -156,31 +177,41 @@ class Backup:
                 copies = await capture.copy_disks()
             with self._progress.during(Step.VERIFY):
                 copies, remarks = await capture.verify_disks(copies)
-                seal(capture, record, copies, freeze, remarks)
-            self._journal.write(RunStage.COPIED)
-            folder.seal()
+                await seal(capture, record, copies, freeze, remarks)
+                self._journal.write(RunStage.COPIED)
+                await self._target.do(folder.seal, capture.tell_verify)
         except Exception as error:  # noqa: BLE001 - the guest has to come back from its overlays, whatever it was
             return error
         self._shortfalls += remarks
+        self._copies = copies
         return None
 
     async def _end_offline(self, failure: Exception | None) -> int:
         """A guest that was off wrote to nothing but its own disks, whatever it did meanwhile."""
-        await self._take_leave()
+        with self._progress.during(Step.TIDY):
+            await self._take_leave()
+            await self._void(failure)
         if failure is not None:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
-    def _void(self, folder: ResultFolder, failure: Exception) -> None:
+    async def _void(self, failure: Exception | None) -> None:
+        """Mark the folder of a copy that failed; the journal has said so before, and no guest waits for this."""
+        if failure is None:
+            return
+        mark = partial(result_folder(self._plan).void, explained(failure).title)
+        unhurried = replace(self._target, stop=asyncio.Event(), patience_s=self._patience.last_word_s)
         try:
-            folder.void(explained(failure).title)
-        except OSError as error:
+            await unhurried.do(mark, self._teller(Step.TIDY))
+        except (OSError, BackupError) as error:
             tell_log(error)
+            self._shortfalls.append("the copy's folder could not be marked as void; it is no backup all the same")
 
     async def _bring_back(self, failure: Exception | None) -> int:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
             with self._progress.during(Step.COMMIT):
+                await self._tell_resized()
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
                 home = await bring_home(
@@ -198,11 +229,29 @@ class Backup:
             with self._progress.during(Step.TIDY):
                 self._shortfalls += await delete_overlays(self._session, self._plan, self._reach, home.merged)
                 await self._take_leave()
+                await self._void(failure)
         except Exception as error:  # noqa: BLE001 - told with what is where; nothing is deleted
+            await self._void(failure)
             return self._end_in_rescue(error)
         if failure is not None:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
+
+    async def _tell_resized(self) -> None:
+        """A disk may be given another size while it is on its overlay: the merge keeps it, the copy has the former."""
+        for copy in self._copies:
+            try:
+                now = await self._capacity(copy.target)
+            except HostError as error:
+                tell_log(error)
+                continue
+            # An image that ends within a sector is rounded up for its guest.
+            if abs(now - copy.virtual_bytes) >= SECTOR:
+                sides = f"{size(copy.virtual_bytes)} in this backup, {size(now)} in the guest"
+                self._shortfalls.append(f"{copy.target} was resized meanwhile: {sides}")
+
+    async def _capacity(self, target: str) -> int:
+        return (await self._session.ask(lambda host: host.block_sizes(self._plan.uuid, target))).capacity
 
     def _tick_commit(self, target: str, done: int, total: int, waiting: str) -> None:
         self._progress.tick(Step.COMMIT, target, done, total, waiting=waiting)
@@ -227,8 +276,8 @@ class Backup:
             tell_log(error)
 
     async def _end_untouched(self, error: Exception) -> int:
-        self._void(result_folder(self._plan), error)
         await self._take_leave()
+        await self._void(error)
         return self._end(RunStage.FAILED, EXIT_NOT_DONE, error)
 
     def _end_in_rescue(self, error: Exception) -> int:

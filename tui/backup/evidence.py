@@ -27,6 +27,7 @@ from tui.backup.tpm_place import TpmEvidence, look_at_tpm
 from tui.backup.users import image_names
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
+from tui.hosts.lanes import apart
 from tui.hosts.port import Host, HostError, HostUnreachableError
 from tui.hosts.uris import is_remote
 from tui.model.disk import Disk
@@ -113,7 +114,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         facts=facts,
         images=tuple([await _image(host, reach, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
         agent=await _agent(host.probe_line(uuid)) if _asks_agent(plan, facts) else None,
-        target_file_system=await asyncio.to_thread(file_system, plan.target),
+        target_file_system=await apart(file_system, plan.target),
         is_local=is_local(host.uri),
         has_qemu_img=shutil.which("qemu-img") is not None,
         domain_job=await host.domain_job_active(uuid),

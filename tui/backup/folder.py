@@ -73,9 +73,21 @@ class ResultFolder:
         sync_folder(place.parent)
 
     def void(self, why: str) -> None:
-        """Say in the partial folder that it is no backup; without effect where there is none. Raises OSError."""
-        if self.partial.is_dir() and not (self.partial / VOID).exists():
-            self.write(VOID, f"This is no backup: {why}. It may be deleted.\n")
+        """Say in the folder that it is no backup; without effect where there is none. Raises OSError.
+
+        A name without `.partial` is no proof of the contrary: a seal that hung may have been given afterwards.
+        """
+        for folder in (self.partial, self.final):
+            if folder.is_dir() and not (folder / VOID).exists():
+                write_new(folder / VOID, _void_text(why))
+
+    def void_words(self, why: str) -> tuple[str, ...]:
+        """A program that marks the partial folder as void.
+
+        A process that did it itself, and hung, could not end before the target answers; nor could who waits for it.
+        """
+        script = 'umask 077; [ -e "$1" ] || { printf %s "$2" >"$1" && sync "$1"; }'
+        return ("sh", "-c", script, "sh", str(self.partial / VOID), _void_text(why))
 
     def seal(self) -> None:
         """Take `.partial` off the name, durably; raises OSError."""
@@ -83,6 +95,10 @@ class ResultFolder:
             sync_folder(folder)
         self.partial.rename(self.final)
         sync_folder(self.final.parent)
+
+
+def _void_text(why: str) -> str:
+    return f"This is no backup: {why}. It may be deleted.\n"
 
 
 def result_folder(plan: BackupPlan) -> ResultFolder:

@@ -142,7 +142,8 @@ class Landing:
         """Write a piece; on a full target try again until there is room, it is given up, or the order to stop comes."""
         while not self._given_up:
             try:
-                _write(target, piece, offset)
+                with self._meter.asking():
+                    _write(target, piece, offset)
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
+from typing import TypeVar
 
 from tui.backup.errors import CancelledBackupError
+
+T = TypeVar("T")
 
 
 class Throttle:
@@ -33,6 +39,13 @@ class Throttle:
 
 
 @dataclass(slots=True)
+class Debt:
+    """What a backup's target owes: an answer from the monotonic second `since` on, None while it is asked nothing."""
+
+    since: float | None = None
+
+
+@dataclass(slots=True)
 class Meter:
     """Shared between copying threads and their watcher: bytes done, holes skipped, and the order to stop.
 
@@ -44,8 +57,36 @@ class Meter:
     full: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     throttle: Throttle = field(default_factory=Throttle)
+    debt: Debt = field(default_factory=Debt)
+
+    def uncounted(self) -> Meter:
+        """A meter for work that is not part of the bytes to do: the same order to stop, the same target."""
+        return Meter(stop=self.stop, debt=self.debt)
 
     def wait(self, seconds: float) -> None:
         """Let seconds pass; raises CancelledBackupError when the order to stop comes."""
         if self.stop.wait(seconds):
             raise CancelledBackupError("The backup was cancelled")
+
+    def owe(self, slack_s: float | None) -> None:
+        """The target owes an answer from now on, or in `slack_s` seconds; None where it owes nothing any more."""
+        self.debt.since = None if slack_s is None else monotonic() + slack_s
+
+    @contextmanager
+    def asking(self, slack_s: float = 0) -> Iterator[None]:
+        """The target is asked for something for as long as the block; `slack_s` seconds of it are no silence."""
+        self.owe(slack_s)
+        try:
+            yield
+        finally:
+            self.owe(None)
+
+    def each_asked(self, items: Iterable[T]) -> Iterator[T]:
+        """Each of `items`, which are asked of the target one by one."""
+        rest = iter(items)
+        while True:
+            with self.asking():
+                item = next(rest, None)
+            if item is None:
+                return
+            yield item

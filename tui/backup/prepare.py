@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tui.backup.boot_files import BootFile, keep_boot_files
 from tui.backup.checks import Verdict
@@ -16,6 +17,7 @@ from tui.backup.plan import BackupPlan
 from tui.backup.preflight import checks_of, red_list
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession
+from tui.backup.target import Target, Tell
 from tui.backup.tpm import Tpm
 from tui.hosts.port import HostVersions
 from tui.model.guest import PowerState
@@ -72,17 +74,21 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
     )
 
 
-def save_record(plan: BackupPlan, record: GuestRecord) -> ResultFolder:
-    """Make the result's folder and write the definitions into it; raises OSError."""
+async def save_record(plan: BackupPlan, record: GuestRecord, target: Target, tell: Tell) -> ResultFolder:
+    """Make the result's folder and write the definitions into it; raises OSError and BackupError."""
     folder = result_folder(plan)
-    folder.create()
-    folder.write("vm.xml", record.stored_xml)
-    folder.write("vm.live.xml", record.live_xml)
-    for number, xml in enumerate(record.snapshots, start=1):
-        folder.write(f"snapshots/{number:03d}.xml", xml)
+    await target.do(folder.create, tell)
+    texts = {"vm.xml": record.stored_xml, "vm.live.xml": record.live_xml}
+    texts |= {f"snapshots/{number:03d}.xml": xml for number, xml in enumerate(record.snapshots, start=1)}
+    for name, text in texts.items():
+        await target.do(partial(folder.write, name, text), tell)
     return folder
 
 
-async def keep_kernel(folder: ResultFolder, record: GuestRecord) -> GuestRecord:
-    """Copy what the guest starts from besides its disks; returns the record with what came of it. Raises OSError."""
-    return replace(record, boot_files=await asyncio.to_thread(keep_boot_files, folder, record.boot_files))
+async def keep_kernel(folder: ResultFolder, record: GuestRecord, target: Target, tell: Tell) -> GuestRecord:
+    """Copy what the guest starts from besides its disks; returns the record with what came of it.
+
+    Raises OSError and BackupError.
+    """
+    kept = await target.do(partial(keep_boot_files, folder, record.boot_files), tell)
+    return replace(record, boot_files=kept)

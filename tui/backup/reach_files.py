@@ -48,10 +48,7 @@ class FileReach:
 
     async def copy(self, disk: PlannedDisk, target: str, meter: Meter) -> str:
         """Share the base's extents where the file system can, else copy it."""
-        if await asyncio.to_thread(reflink, disk.base, target):
-            # The extents are shared: what is read when it is verified is what was captured.
-            return ""
-        return await on_thread(disk, copy_file, disk.base, target, meter)
+        return await on_thread(disk, _shared_or_copied, disk.base, target, meter)
 
     async def opened(self, disk: PlannedDisk, folder: Path, meter: Meter) -> PlannedDisk:
         """The disk as it is."""
@@ -113,6 +110,14 @@ def _look(path: str, image_format: ImageFormat) -> ImageLook | None:
         group=status.st_gid,
         mode=stat.S_IMODE(status.st_mode),
     )
+
+
+def _shared_or_copied(base: str, target: str, meter: Meter) -> str:
+    with meter.asking():
+        # The extents are shared: what is read when it is verified is what was captured.
+        if reflink(base, target):
+            return ""
+    return copy_file(base, target, meter)
 
 
 def _delete(path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from tui.backup.copying import FileMark, SourceChangedError, create_target, finish_target
+from tui.backup.heartbeat import with_heartbeat
 from tui.backup.images import HEADER_BYTES, TABLE_LIMIT, ImageError, ImageInfo, first_table, parse_header, run_program
 from tui.backup.inflow import Inflow
 from tui.backup.landing import Landing
@@ -19,7 +20,7 @@ from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.backup.reach import Ask, FileSystem, ImageLook, OverlaySize
 from tui.backup.reach_files import file_system
-from tui.hosts.lanes import Lane
+from tui.hosts.lanes import Lane, apart
 from tui.hosts.port import Host, HostError
 from tui.hosts.storage import Storage, Volume
 from tui.hosts.uris import is_remote
@@ -118,7 +119,8 @@ class StreamReach:
 
     async def opened(self, disk: PlannedDisk, folder: Path, meter: Meter) -> PlannedDisk:
         """Copies of the base and of all that it lies on, tied to each other as the images are."""
-        await asyncio.to_thread(folder.mkdir, PRIVATE_FOLDER)
+        with meter.asking():
+            await apart(folder.mkdir, PRIVATE_FOLDER)
         paths = (disk.base, *disk.below)
         copies = tuple(str(folder / f"{disk.target}-{number}") for number in range(len(paths)))
         image_format: str = disk.format
@@ -127,7 +129,7 @@ class StreamReach:
             await self._download(path, copy, meter)
             if number + 1 < len(paths):
                 below = (volume.backing_format, copies[number + 1])
-                await _tie(copy, image_format, *below)
+                await with_heartbeat(_tie(copy, image_format, *below), meter)
                 image_format = volume.backing_format
         return replace(disk, base=copies[0], below=copies[1:])
 
@@ -137,13 +139,14 @@ class StreamReach:
         # waits for it.
         lane = Lane("download", 1)
         try:
-            descriptor = await lane.call(create_target, target)
+            with meter.asking():
+                descriptor = await lane.call(create_target, target)
             inflow = Inflow(Landing(meter, descriptor), meter)
             try:
                 while inflow.position < length:
                     await self._receive_part(path, length, inflow)
                 digest = await lane.call(inflow.end)
-                await lane.call(finish_target, descriptor, length)
+                await lane.call(finish_target, descriptor, length, meter)
             except BaseException:
                 # A download that hangs may still bring pieces: none of them is written any more.
                 inflow.give_up()

@@ -8,16 +8,21 @@ it would be read anew from its first byte while the overlay goes on growing. A n
 
 from __future__ import annotations
 
+import asyncio
+import errno
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import quote
 
 from tui.agent.errors import GuestNotRunningError
 from tui.backup.acts import resume
 from tui.backup.chain import read_guest
 from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError, explained
-from tui.backup.folder import result_folder
-from tui.backup.homecoming import bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
+from tui.backup.folder import ResultFolder, result_folder
+from tui.backup.homecoming import Note, bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
+from tui.backup.images import run_program
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
 from tui.backup.lock import guest_lock
@@ -33,6 +38,7 @@ from tui.backup.runstate import DIED, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.scan import NO_RUN
 from tui.backup.session import HostSession, Patience
 from tui.backup.source import reach_of
+from tui.backup.target import SilentTargetError, Target
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
@@ -122,9 +128,10 @@ async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick:
     except NeedsRescueError as error:
         note(RunStage.FAILED, exit_code=EXIT_RESCUE, error=asdict(explained(error)), shortfalls=remarks)
         raise
-    copy = await _judge_copy(plan, run, {entry.stage for entry in entries})
+    # The mark goes first: the target, which is looked at now, may not answer.
     if plan.run_id != NO_RUN:
         await clear_mark(session, plan, plan.run_id)
+    copy = await _judge_copy(plan, run, {entry.stage for entry in entries}, note, patience)
     good = copy.startswith("good")
     note(
         RunStage.DONE if good else RunStage.FAILED,
@@ -169,26 +176,45 @@ AGENT_S = 5.0
 """Seconds for which a thaw is tried before the disks are brought home."""
 
 
-async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage]) -> str:
+async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage], note: Note, patience: Patience) -> str:
     """Prove the copy of a run that had come so far, else mark it as void; returns what became of it."""
     if run is None:
         return "unknown: its journal is not on this machine"
-    folder = result_folder(plan)
-    if RunStage.VOID not in stages and stages & _WORTH_PROVING:
-        for place in (folder.final, folder.partial):
-            if not place.is_dir():
-                continue
-            try:
-                proof = await prove(place)
-            except BackupError:
-                continue
-            if proof.is_good:
-                if place == folder.partial:
-                    folder.seal()
-                return f"good: {folder.final}"
-    if folder.partial.is_dir():
-        folder.void("the backup's process died")
+    folder, target = result_folder(plan), Target(Path(plan.target), asyncio.Event(), patience.last_word_s)
+    is_worth_proving = RunStage.VOID not in stages and bool(stages & _WORTH_PROVING)
+    try:
+        if is_worth_proving and await _is_sealed_once_proven(folder, target):
+            return f"good: {folder.final}"
+        if await target.do(folder.partial.is_dir):
+            await _mark_as_void(folder, target)
+    except (OSError, SilentTargetError) as error:
+        say_in_log(f"rescue: {explained(error).title}: {plan.target}")
+        if is_worth_proving:
+            verify = f"qga-tui verify {quote(str(folder.final))}"
+            return f"not looked at, for its target does not answer; once it does: {verify}"
+        note(RunStage.VOID)
     return "void"
+
+
+async def _mark_as_void(folder: ResultFolder, target: Target) -> None:
+    code, _, said = await target.answer(run_program(*folder.void_words("the backup's process died")))
+    if code != 0:
+        raise OSError(errno.EIO, said)
+
+
+async def _is_sealed_once_proven(folder: ResultFolder, target: Target) -> bool:
+    for place in (folder.final, folder.partial):
+        if not await target.do(place.is_dir):
+            continue
+        try:
+            proof = await prove(place)
+        except BackupError:
+            continue
+        if proof.is_good:
+            if place == folder.partial:
+                await target.do(folder.seal)
+            return True
+    return False
 
 
 async def _merge_foreign(session: HostSession, plan: BackupPlan, tick: Tick, patience: Patience) -> Rescued:

@@ -44,6 +44,10 @@ class Patience:
     pivot_s: float = 60
     room_s: float = 600
     """For room on a full target; the copy stands still meanwhile and the guest goes on."""
+    target_s: float = 600
+    """For a target that does not answer; the copy stands still meanwhile and the guest goes on."""
+    last_word_s: float = 15
+    """For the same target to take down that a copy is void, once the guest is home: it is void in any case."""
     stop_s: float = 180
     """For a guest that was asked to shut down."""
     late_off_s: float = 60

@@ -12,6 +12,7 @@ from tui.backup.jobs import Job, job_of, list_jobs
 from tui.backup.plan import stamp_words
 from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
+from tui.backup.target import at_once
 from tui.model.text import printable
 
 
@@ -89,9 +90,14 @@ def job_fields(job: Job) -> dict[str, object]:
         "frozen_ms": state.frozen_ms,
         "exit_code": state.exit_code,
         "error": error,
-        "folder": job.find_folder() or None,
+        "folder": _folder_of(job) or None,
         "run_folder": str(job.run.folder),
     }
+
+
+def _folder_of(job: Job) -> str:
+    """Where its copy is; empty where there is none, and where its file system does not answer."""
+    return at_once(job.find_folder, job.state.result.parent) or ""
 
 
 def _tell(job: Job) -> None:
@@ -99,7 +105,7 @@ def _tell(job: Job) -> None:
     plan = job.run.plan
     when = stamp_words(plan.stamp)
     print(printable(f"{plan.run_id}  {when}  {plan.host}/{plan.guest}  {job.word}{worker}: {job.doing}"))
-    if folder := job.find_folder():
+    if folder := _folder_of(job):
         print(printable(f"          {folder}"))
     if job.word == "stranded":
         print(printable(f"          Set it right: qga-tui -c {plan.uri} rescue {plan.guest} --apply"))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tui.backup.errors import BackupError
 from tui.backup.folder import PARTIAL, VOID
+from tui.backup.journal import RunStage, read_journal
 from tui.backup.proof_note import ProofNote, read_note
 from tui.backup.restore import boot_test
 from tui.backup.restore.boot_test import BootNote
@@ -77,7 +78,7 @@ class FoundBackup:
 
 def look_at(folder: Path) -> FoundBackup:
     """What a folder is that no backup is being made in; blocks."""
-    return _described(folder, set())
+    return _described(folder, frozenset(), _given_up())
 
 
 def known_targets(configured: Path | None) -> tuple[Path, ...]:
@@ -113,8 +114,9 @@ async def _search_one(target: Path) -> tuple[Path, tuple[FoundBackup, ...]]:
 def found_in(target: Path) -> tuple[FoundBackup, ...]:
     """The backups in a folder, or the one that it is; blocks. Nothing where it cannot be read or is not there."""
     active = {str(first_state(run.plan).result) + PARTIAL for run in list_runs() if is_active(run)}
+    given_up = _given_up()
     folders = islice(_candidates(Path(os.path.realpath(target)), DEPTH, iter(range(FOLDERS_LIMIT))), FOLDERS_LIMIT)
-    return tuple(_described(folder, active) for folder in folders)
+    return tuple(_described(folder, active, given_up) for folder in folders)
 
 
 def _candidates(folder: Path, depth: int, budget: Iterator[int]) -> Iterator[Path]:
@@ -139,13 +141,20 @@ def _names(folder: Path) -> dict[str, bool]:
         return {}
 
 
-def _described(folder: Path, active: set[str]) -> FoundBackup:
+def _given_up() -> frozenset[str]:
+    """The names of the folders whose copies this user's journals call void: a target that hung took no mark down."""
+    void = (run for run in list_runs() if any(entry.stage is RunStage.VOID for entry in read_journal(run.folder)))
+    return frozenset(first_state(run.plan).result.name for run in void)
+
+
+def _described(folder: Path, active: Collection[str], given_up: Collection[str]) -> FoundBackup:
     match = _NAME.match(folder.name)
     stamp = match[1] if match is not None else ""
     guest, host = folder.parent.name, folder.parent.parent.name
-    if folder.name.endswith(PARTIAL) and not (folder / SUMS).exists():
+    is_given_up = folder.name.removesuffix(PARTIAL) in given_up
+    if is_given_up or (folder.name.endswith(PARTIAL) and not (folder / SUMS).exists()):
         word = BackupWord.RUNNING if str(folder) in active else BackupWord.PARTIAL
-        if os.path.lexists(folder / VOID):
+        if is_given_up or os.path.lexists(folder / VOID):
             word = BackupWord.VOID
         return FoundBackup(folder, word, guest, host, stamp, trouble=_PARTIAL_WORDS[word])
     try:
