@@ -16,6 +16,7 @@ import pytest_asyncio
 from tests.live import held_worker
 from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.kill_matrix import LONG_S, SPEC, copy_of, until
+from tests.live.restoring import restored
 from tests.live.uefi import set_variable, variables
 from tui.backup.folder import result_folder
 from tui.backup.images import run_program
@@ -23,8 +24,10 @@ from tui.backup.launch import launch
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import BackupPlan, QuiescePolicy
 from tui.backup.propose import propose
+from tui.backup.restore.wishes import Wishes
 from tui.backup.runstate import EXIT_DONE, RunState
 from tui.backup.scan import find_leftovers
+from tui.backup.source import SourceWish
 from tui.hosts.port import Host
 from tui.lab.domain import OVMF_VARS
 from tui.lab.laboratory import Laboratory
@@ -65,6 +68,43 @@ async def test_a_guest_that_is_off_is_copied_as_it_is(lab: Laboratory, host: Hos
         _, state = await backed_up(host, target)
         assert state.consistency == "offline"
     finally:
+        await lab.start(SPEC.name)
+        await lab.wait_for_agent(SPEC.name)
+
+
+async def test_a_linked_clone_that_is_off_is_copied_with_what_it_lies_on(
+    lab: Laboratory, host: Host, target: Path
+) -> None:
+    await lab.shell(SPEC.name, "echo below >/below; sync")
+    await lab.virsh("destroy", SPEC.name)
+    cloud = lab.disk(SPEC.name, "vda")
+    top = cloud.with_name("linked.qcow2")
+    kept = await lab.virsh("dumpxml", SPEC.name, "--inactive", "--security-info")
+    made = await run_program("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", cloud.name, str(top))
+    assert made[0] == 0, made
+    shutil.chown(top, cloud.stat().st_uid, cloud.stat().st_gid)
+    second = f"{SPEC.name}-linked"
+    try:
+        await host.define(kept.replace(str(cloud), str(top)))
+        await lab.start(SPEC.name)
+        await lab.wait_for_agent(SPEC.name)
+        await lab.shell(SPEC.name, "echo above >/above; sync")
+        await lab.virsh("destroy", SPEC.name)
+        streamed = await propose(host, await facts_of(host, SPEC.name), target, source=SourceWish.STREAM)
+        assert streamed.may_begin, streamed.checks
+        assert streamed.plan.disks[0].below == (str(cloud),)
+        plan, state = await backed_up(host, target)
+        assert (plan.disks[0].base, plan.disks[0].below) == (str(top), (str(cloud),))
+        await restored(host, state.result, Wishes(name=second))
+        await lab.virsh("start", second)
+        await lab.wait_for_agent(second)
+        assert (await lab.shell(second, "cat /below /above")).output.split() == ["below", "above"]
+        clone = {disk.target: disk for disk in (await facts_of(host, second)).disks}
+        assert clone["vda"].backing == ()
+    finally:
+        await remove(lab, second)
+        await host.define(kept)
+        top.unlink()
         await lab.start(SPEC.name)
         await lab.wait_for_agent(SPEC.name)
 

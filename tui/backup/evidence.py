@@ -210,6 +210,9 @@ async def _look_at(reach: Reach, disk: PlannedDisk) -> tuple[str, int, int, Head
     missing = [path for path, look in zip((disk.base, *disk.below), looks, strict=True) if look is None]
     if base is None or missing:
         return f"there is no {missing[0]}", 0, 0, None
+    last = looks[-1]
+    if disk.below and last is not None and last.header is not None and last.header.has_backing:
+        return f"what {disk.below[-1]} lies on cannot be told", 0, 0, base.header
     virtual = base.header.virtual_bytes if base.header is not None else base.length
     return "", virtual, sum(look.data_bytes for look in looks if look is not None), base.header
 

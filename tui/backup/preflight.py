@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from tui.backup.checks import Check, failed, passed, warned
 from tui.backup.confinement import bars_late_merge
 from tui.backup.evidence import Evidence, ImageEvidence
-from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy, Source
 from tui.backup.preflight_room import room_checks
 from tui.backup.selection import REMOVABLE, choices_of
 from tui.backup.tpm_place import TpmEvidence
@@ -126,8 +127,7 @@ def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
         (header is not None and header.encrypted, "encrypted images are not supported yet", "Leave the disk out."),
         (
             header is not None and header.has_backing != bool(disk.below),
-            "its chain is not the one the definition tells of",
-            "Start the guest anew, so that libvirt reads the chain.",
+            *_chain_words(evidence, disk),
         ),
         (
             image.stored_source not in disk.names and evidence.facts.persistent,
@@ -147,6 +147,19 @@ def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
     if found is not None:
         return failed(title, f"{disk.base}: {found[0]}", found[1])
     return passed(title, f"{disk.base}, {disk.format}, {size(image.data_bytes)} of data")
+
+
+def _chain_words(evidence: Evidence, disk: PlannedDisk) -> tuple[str, str]:
+    """What is wrong with a chain, and what to do: an image tells it of a guest that is off, else libvirt does."""
+    if evidence.facts.power is PowerState.OFF:
+        return (
+            "what it lies on is not what the plan knows of, or cannot be read",
+            f"See what this says: qemu-img info --backing-chain {quote(disk.base)}. Then plan anew.",
+        )
+    return (
+        "its chain is not the one the definition tells of",
+        "Start the guest anew, so that libvirt reads the chain.",
+    )
 
 
 def _other_way(plan: BackupPlan) -> str:

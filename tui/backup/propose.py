@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tui.backup.below import with_chains
 from tui.backup.checks import Check, Verdict
 from tui.backup.copying import reading_rate
 from tui.backup.equivalents import PlanStep, plan_commands
@@ -30,7 +31,7 @@ from tui.backup.selection import choices_of
 from tui.backup.source import SourceWish, choose_source, passing_reach
 from tui.hosts.port import Host
 from tui.model.disk import Disk
-from tui.model.guest import DomainFacts
+from tui.model.guest import DomainFacts, PowerState
 from tui.model.quantities import duration, size
 
 IMAGES = "/var/lib/libvirt/images"
@@ -167,8 +168,8 @@ async def propose(
             next_step="Wait for it to end, or cancel it.",
         )
     plan = await plan_for(host, facts, target, disks, quiesce)
-    way, why = await asyncio.to_thread(choose_source, source, host.uri, plan.disks)
-    plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted, source=way, source_reason=why)
+    plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted)
+    plan = await (_resting if facts.power is PowerState.OFF else _sourced)(host, plan, source)
     reach = passing_reach(host, plan)
     try:
         evidence = await gather(host, plan, reach)
@@ -182,6 +183,27 @@ async def propose(
         red=tuple(red_list(plan, evidence)),
         rate_bytes_s=await asyncio.to_thread(_measured_rate, plan),
     )
+
+
+async def _sourced(host: Host, plan: BackupPlan, wish: SourceWish) -> BackupPlan:
+    """The plan with the way to its images."""
+    way, why = await asyncio.to_thread(choose_source, wish, host.uri, plan.disks)
+    return replace(plan, source=way, source_reason=why)
+
+
+async def _resting(host: Host, plan: BackupPlan, wish: SourceWish) -> BackupPlan:
+    """The same for a guest that is off, whose images tell what they lie on; that may have to be reached another way."""
+    planned = await _sourced(host, plan, wish)
+    for _ in Source:
+        way, reach = planned.source, passing_reach(host, planned)
+        try:
+            chained = await with_chains(replace(planned, disks=plan.disks), reach)
+        finally:
+            await reach.close()
+        planned = await _sourced(host, chained, wish)
+        if planned.source is way:
+            break
+    return planned
 
 
 def _measured_rate(plan: BackupPlan) -> float:

@@ -80,7 +80,7 @@ class StreamReach:
         if image_format is ImageFormat.RAW:
             # Whatever a guest wrote into its first bytes, libvirt's guess at a format among them, is data.
             return ImageInfo(image_format, _length(volume), "")
-        return ImageInfo(volume.format, volume.capacity, volume.backing)
+        return ImageInfo(volume.format, volume.capacity, volume.backing, volume.backing_format)
 
     async def exists(self, path: str) -> bool:
         """What this machine sees itself, where it may look; else what the pool sees."""
