@@ -15,15 +15,17 @@ from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 
 
-async def proposal_of(host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED) -> Proposal:
-    return await propose(host, await facts_of(host, SPEC.name), target, quiesce=policy)
+async def proposal_of(
+    host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED, *, compact: bool = False
+) -> Proposal:
+    return await propose(host, await facts_of(host, SPEC.name), target, quiesce=policy, compact=compact)
 
 
 async def held_run(
-    lab: Laboratory, host: Host, target: Path, moment: str, verb: str = "worker"
+    lab: Laboratory, host: Host, target: Path, moment: str, verb: str = "worker", *, compact: bool = False
 ) -> tuple[Run, BackupPlan, dict[str, list[int]]]:
     """A backup that stands still at `moment`, and what the guest had written by then."""
-    proposal = await proposal_of(host, target)
+    proposal = await proposal_of(host, target, compact=compact)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, held_worker.argv(moment, verb))
     await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))

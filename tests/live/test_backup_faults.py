@@ -136,6 +136,23 @@ async def test_a_full_target_is_waited_for(lab: Laboratory, host: Host, small_ta
 
 
 @needs_root
+async def test_a_full_target_is_waited_for_by_a_converted_copy_too(
+    lab: Laboratory, host: Host, small_target: Path
+) -> None:
+    run, plan, before = await held_run(lab, host, small_target, "snapshot-taken", compact=True)
+    filler = fill(small_target)
+    (run.folder / GO).touch()
+    await until(lambda: read_state(run).ended or any(step.waiting for step in read_state(run).steps))
+    assert read_state(run).exit_code is None, log_of(run)
+    assert overlays_exist(plan)
+    filler.unlink()
+    state = await let_go(run)
+    assert (state.exit_code, state.error, state.shortfalls) == (EXIT_DONE, None, ()), log_of(run)
+    assert await what_is_wrong(lab, plan, before) == []
+    assert (await copy_of(plan))[0] == "good"
+
+
+@needs_root
 async def test_a_target_that_vanishes_ends_the_copy_and_not_the_guest(
     lab: Laboratory, host: Host, small_target: Path
 ) -> None:

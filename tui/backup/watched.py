@@ -44,7 +44,7 @@ async def watched(
         trouble = (
             await look(FULL_WORDS if meter.full else _silence(meter))
             or _full_for_too_long(full_since, target, room_s)
-            or (out_of_patience(target, owed_since, silent_s) if owed_since is not None else None)
+            or (out_of_patience(target, owed_since, silent_s) if owed_since is not None and not meter.full else None)
         )
         if trouble is not None:
             meter.stop.set()
