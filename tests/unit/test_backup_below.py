@@ -50,6 +50,18 @@ async def test_a_chain_is_followed_down_to_an_image_that_stands_alone(tmp_path: 
     assert await below_of(image(tmp_path / "alone.qcow2")) == ()
 
 
+async def test_a_way_with_detours_to_an_image_below_becomes_a_plain_one(tmp_path: Path) -> None:
+    for folder in ("bases/deep", "guests"):
+        (tmp_path / folder).mkdir(parents=True)
+    cloud = image(tmp_path / "bases/cloud.raw", "raw")
+    assert await below_of(image(tmp_path / "guests/top.qcow2", below="../bases/cloud.raw", below_format="raw")) == (
+        str(cloud),
+    )
+    (tmp_path / "guests/link").symlink_to(tmp_path / "bases/deep")
+    linked = image(tmp_path / "guests/linked.qcow2", below="link/../cloud.raw", below_format="raw")
+    assert await below_of(linked) == (str(cloud),)
+
+
 async def test_what_the_definition_tells_is_left_as_it_is(tmp_path: Path) -> None:
     top = image(tmp_path / "top.qcow2", below=str(image(tmp_path / "a.raw", "raw")), below_format="raw")
     plan = plan_of(top)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -38,15 +40,16 @@ async def _with_chain(disk: PlannedDisk, reach: Reach) -> PlannedDisk:
             break
         if not info.backing:
             break
-        image, is_qcow2 = _next(disk, image, info)
+        is_qcow2 = _may_go_on(disk, image, info)
+        image = await asyncio.to_thread(_plain, info.backing)
         below.append(image)
         if len(below) > MOST:
             raise _refusal(disk, f"more than {MOST} images lie below {disk.base}", "Merge some of them first.")
     return replace(disk, below=tuple(below))
 
 
-def _next(disk: PlannedDisk, image: str, info: ImageInfo) -> tuple[str, bool]:
-    """The path of the image below, and whether that may lie on another one."""
+def _may_go_on(disk: PlannedDisk, image: str, info: ImageInfo) -> bool:
+    """Whether the image below may lie on another one; raises BackupError where it is none that can be copied."""
     if not PurePosixPath(info.backing).is_absolute():
         raise _refusal(disk, f"{image} lies on {info.backing}, which is no file", "Leave the disk out.")
     if info.backing_format not in list(ImageFormat):
@@ -56,7 +59,16 @@ def _next(disk: PlannedDisk, image: str, info: ImageInfo) -> tuple[str, bool]:
             f"{image} says {known} of the format of {info.backing}, and guessing at it is not safe",
             f"Write it down, where it is qcow2 or raw: qemu-img rebase -u -F FORMAT -b {info.backing} {image}",
         )
-    return info.backing, info.backing_format == ImageFormat.QCOW2
+    return info.backing_format == ImageFormat.QCOW2
+
+
+def _plain(path: str) -> str:
+    """A path without detours, links in its folders followed where it has any."""
+    plain = os.path.normpath(path)
+    if plain == path or not os.path.lexists(path):
+        return plain
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - a plain string
 
 
 def _refusal(disk: PlannedDisk, cause: str, next_step: str) -> BackupError:
