@@ -18,6 +18,7 @@ from tui.backup.errors import BackupError, explained
 from tui.backup.images import Header
 from tui.backup.mark import run_id_of
 from tui.backup.nvram import nvram_path
+from tui.backup.passed_through import PassedThrough, passed_through
 from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
 from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
@@ -94,6 +95,7 @@ class Evidence:
     nvram_readable: bool = False
     tpm: TpmEvidence | None = None
     boot_files: tuple[BootFile, ...] = ()
+    passed_through: tuple[PassedThrough, ...] = ()
     confinement: Confinement = UNCONFINED
     libvirt: str = ""
 
@@ -130,6 +132,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
             partial(look_at_tpm, host.uri, live, name=facts.name, uuid=uuid, runs=facts.power is not PowerState.OFF)
         ),
         boot_files=await asyncio.to_thread(look_at_boot_files, stored, is_local=is_local(host.uri)),
+        passed_through=await asyncio.to_thread(passed_through, live, is_local=is_local(host.uri)),
         confinement=confinement_of(live),
         libvirt=(await host.versions()).libvirt,
     )

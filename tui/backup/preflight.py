@@ -188,7 +188,7 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
         red["nvram"] = f"{why} {evidence.nvram}"
     if evidence.tpm is not None:
         red |= _red_tpm(evidence.tpm)
-    return red
+    return red | {each.name: each.reason for each in evidence.passed_through}
 
 
 def _red_tpm(tpm: TpmEvidence) -> dict[str, str]:
