@@ -129,6 +129,12 @@ def test_one_obstacle_forbids_the_backup(evidence: Evidence, title: str) -> None
     assert verdicts(evidence).get(title) is Verdict.FAILED
 
 
+def test_a_plan_with_a_freeze_says_what_that_may_do_to_a_guest() -> None:
+    (check,) = (each for each in checks_of(PLAN, WELL) if each.title == "Guest agent")
+    assert check.verdict is Verdict.PASSED
+    assert check.evidence.endswith("makes a few guests hang or crash (--quiesce off does without)")
+
+
 def test_an_agent_that_does_not_answer_forbids_only_what_needs_it() -> None:
     mute = replace(WELL, agent=AgentEvidence(answers=False, problem="Not connected."))
     assert verdicts(mute)["Guest agent"] is Verdict.WARNING

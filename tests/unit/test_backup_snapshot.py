@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from tests.unit.backup_values import a_plan, domain_xml
-from tui.agent.errors import UnansweredError
+from tui.agent.errors import AgentBusyError, CommandFailedError, CommandUnavailableError, UnansweredError
 from tui.backup import snapshot
 from tui.backup.errors import BackupError, NeedsRescueError
-from tui.backup.manifest import Consistency
+from tui.backup.manifest import Consistency, FreezeReport
+from tui.backup.plan import QuiescePolicy
+from tui.backup.runs import Run
 from tui.backup.session import HostSession, Patience
+from tui.backup.watchdog import Watchdog
+from tui.doctor.freezing import passes_by_itself
 from tui.hosts.port import Host, HostError, HostUnreachableError
 from tui.model.guest import Channel, DomainFacts, PowerState
 
@@ -129,6 +135,99 @@ async def test_a_freeze_is_told_for_what_is_known_of_it(
     patience = Patience()
     session = session_with(FakeWorkingHost([(False, ON_OVERLAY)], FakeForgetfulLine(answers)), patience)
     await session.open()
-    report, _, _, thawed = await snapshot._while_frozen(session, PLAN, patience)
-    assert thawed
-    assert (report.consistency, report.remark) == (consistency, remark)
+    tried = await snapshot._while_frozen(session, PLAN, patience)
+    assert tried.thawed
+    assert (tried.report.consistency, tried.report.remark) == (consistency, remark)
+
+
+class FakeRefusingLine:
+    """An agent whose freezes fail with the given words, one after the other, and then succeed."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self._frozen = False
+        self.freezes = 0
+
+    async def send(self, request: str, timeout_s: int) -> str:
+        command = json.loads(request)["execute"]
+        if command == "guest-fsfreeze-status":
+            return json.dumps({"return": "frozen" if self._frozen else "thawed"})
+        if command == "guest-fsfreeze-freeze":
+            self.freezes += 1
+            if self._words:
+                return json.dumps({"error": {"class": "GenericError", "desc": self._words.pop(0)}})
+        self._frozen = command == "guest-fsfreeze-freeze"
+        return json.dumps({"return": 2})
+
+
+class FakeWatchdog:
+    """Stands for the process that thaws in our place: says how many were told of a freeze and of its end."""
+
+    def __init__(self) -> None:
+        self.freezes, self.thaws = 0, 0
+
+    def freezing(self, deadline_s: float) -> None:
+        self.freezes += 1
+
+    async def dismiss(self) -> None:
+        self.thaws += 1
+
+
+async def snapshot_with(
+    line: FakeRefusingLine, monkeypatch: pytest.MonkeyPatch, policy: QuiescePolicy
+) -> tuple[FreezeReport, FakeWatchdog]:
+    dog = FakeWatchdog()
+
+    async def start(argv: object, run: object) -> FakeWatchdog:
+        return dog
+
+    monkeypatch.setattr(Watchdog, "start", start)
+    monkeypatch.setattr(snapshot, "SECOND_TRY_S", 0)
+    patience = Patience()
+    host = FakeWorkingHost([(False, ON_OVERLAY)], line)
+    await host.domain_job_active(PLAN.uuid)
+    session = session_with(host, patience)
+    await session.open()
+    run = Run(Path("/no/run"), replace(PLAN, quiesce=policy))
+    return await snapshot.take_snapshot(session, run, (), paused=False, patience=patience), dog
+
+
+async def test_a_freeze_that_fails_for_a_passing_reason_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = FakeRefusingLine(["couldn't hold writes: fsfreeze is limited up to 10 seconds"])
+    report, dog = await snapshot_with(line, monkeypatch, QuiescePolicy.REQUIRED)
+    assert (report.consistency, report.file_systems, report.remark) == (Consistency.QUIESCED, 2, "")
+    assert (line.freezes, dog.freezes, dog.thaws) == (2, 2, 2)
+
+
+async def test_a_freeze_is_not_tried_a_third_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = FakeRefusingLine(["VSS is busy"] * 3)
+    with pytest.raises(BackupError, match="could not be frozen") as raised:
+        await snapshot_with(line, monkeypatch, QuiescePolicy.REQUIRED)
+    assert line.freezes == 2
+    assert "VSS is busy" in raised.value.cause
+    assert raised.value.next_step == snapshot.MEND_OR_DO_WITHOUT
+
+
+async def test_a_denied_freeze_is_not_repeated_and_tells_of_selinux(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = "failed to open /var/lib/mysql: Permission denied"
+    line = FakeRefusingLine([denied])
+    with pytest.raises(BackupError, match="could not be frozen") as raised:
+        await snapshot_with(line, monkeypatch, QuiescePolicy.REQUIRED)
+    assert line.freezes == 1
+    assert "virt_qemu_ga_read_nonsecurity_files" in raised.value.next_step
+    report, _ = await snapshot_with(FakeRefusingLine([denied]), monkeypatch, QuiescePolicy.PREFERRED)
+    assert report.consistency is Consistency.CRASH
+    assert denied in report.remark
+    assert "virt_qemu_ga_read_nonsecurity_files" in report.remark
+
+
+def test_only_what_may_pass_is_worth_a_second_try() -> None:
+    assert passes_by_itself(AgentBusyError("Busy"))
+    assert passes_by_itself(CommandFailedError("Failed", original="VSS is busy"))
+    for error in (
+        CommandUnavailableError("Blocked", original="disabled"),
+        UnansweredError("No answer"),
+        CommandFailedError("Failed", original="failed to open /x: Permission denied"),
+        BackupError("The guest froze nothing"),
+    ):
+        assert not passes_by_itself(error)

@@ -13,6 +13,7 @@ from tui.backup.preflight_room import room_checks
 from tui.backup.selection import REMOVABLE, choices_of
 from tui.backup.tpm_place import TpmEvidence
 from tui.doctor.causes import Cause
+from tui.doctor.freezing import FREEZE_NOTE
 from tui.doctor.reasons import mend
 from tui.model.guest import PowerState
 from tui.model.quantities import size
@@ -256,7 +257,7 @@ def _agent(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     if agent.frozen:
         yield failed("Guest agent", "the guest is frozen already", mend(Cause.FROZEN))
     elif agent.answers:
-        yield passed("Guest agent", "it answers, the guest is not frozen")
+        yield passed("Guest agent", f"it answers, the guest is not frozen; {FREEZE_NOTE}")
     elif plan.quiesce is QuiescePolicy.REQUIRED:
         yield failed("Guest agent", agent.problem, f"{_sentence(agent.next_step)}Or do without the freeze.")
     else:

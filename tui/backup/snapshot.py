@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from tui.agent.commands import fsfreeze_freeze
@@ -17,16 +19,30 @@ from tui.backup.quiesce import is_frozen, thaw_once, until_thawed
 from tui.backup.runs import Run
 from tui.backup.session import HostSession, Patience
 from tui.backup.watchdog import Watchdog
+from tui.doctor.freezing import freeze_hint, passes_by_itself
 from tui.hosts.port import HostError, HostUnreachableError
 from tui.model.errors import ExplainedError
 
 THAWED_ITSELF = "the guest thawed itself before the snapshot was proven to be taken"
 UNKNOWN_THAW = "it is not known whether the guest was still frozen when the snapshot was taken"
 POLL_S = 1.0
+MEND_OR_DO_WITHOUT = "Mend the agent, or make the backup without a freeze."
+SECOND_TRY_S = 3.0
+"""Seconds from a freeze that failed for a passing reason to the second and last try."""
 
 
 class IncompleteSnapshotError(BackupError):
     """Some disks were switched to their overlays and some were not: there is no one moment to copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try to freeze: what came of it, what the snapshot said, why there was no freeze, whether it is thawed."""
+
+    report: FreezeReport
+    trouble: HostError | None
+    refusal: ExplainedError | None
+    thawed: bool
 
 
 async def take_snapshot(
@@ -41,28 +57,39 @@ async def take_snapshot(
         trouble = await _switch(session, run.plan)
         await prove_switched(session, run.plan, trouble, patience)
         return FreezeReport(Consistency.PAUSED if paused else Consistency.CRASH)
+    tried = await _guarded(session, run, watchdog_argv, patience)
+    if tried.refusal is not None and tried.thawed and passes_by_itself(tried.refusal):
+        _log(tried.refusal)
+        await asyncio.sleep(SECOND_TRY_S)
+        tried = await _guarded(session, run, watchdog_argv, patience)
+    if tried.refusal is not None:
+        return await _without_freeze(session, run.plan, patience, tried.refusal, tried.report.remark)
+    await prove_switched(session, run.plan, tried.trouble, patience)
+    return tried.report
+
+
+async def _guarded(session: HostSession, run: Run, watchdog_argv: Sequence[str], patience: Patience) -> _Try:
+    """Freeze, switch and thaw with a watchdog of the try's own; raises BackupError where the guest is frozen already.
+
+    Without an answer to a first question, or without a watchdog, no freeze is asked for.
+    """
     try:
         # An agent that answers this can be asked to thaw, too.
         frozen_already = await is_frozen(session.host.work_line(run.plan.uuid))
         watchdog = await Watchdog.start(watchdog_argv, run) if not frozen_already else None
     except (AgentError, BackupError) as error:
-        return await _without_freeze(session, run.plan, patience, error)
+        return _Try(FreezeReport(Consistency.CRASH), None, error, thawed=True)
     if watchdog is None:
         raise BackupError("The guest is frozen already", next_step="Thaw it: virsh domfsthaw GUEST.")
     watchdog.freezing(patience.watchdog_s)
-    report, trouble, refusal, thawed = await _while_frozen(session, run.plan, patience)
-    if thawed:
+    tried = await _while_frozen(session, run.plan, patience)
+    if tried.thawed:
         await watchdog.dismiss()
-    if refusal is not None:
-        return await _without_freeze(session, run.plan, patience, refusal, report.remark)
-    await prove_switched(session, run.plan, trouble, patience)
-    return report
+    return tried
 
 
-async def _while_frozen(
-    session: HostSession, plan: BackupPlan, patience: Patience
-) -> tuple[FreezeReport, HostError | None, ExplainedError | None, bool]:
-    """The report, what the snapshot said, why there was no freeze, and whether the guest is proven to be thawed."""
+async def _while_frozen(session: HostSession, plan: BackupPlan, patience: Patience) -> _Try:
+    """Freeze, switch, and thaw until that is proven or takes too long."""
     line = session.host.work_line(plan.uuid)
     trouble: HostError | None = None
     refusal: ExplainedError | None = None
@@ -88,7 +115,7 @@ async def _while_frozen(
     if count > 0 and not still_frozen:
         remark = remark or (UNKNOWN_THAW if still_frozen is None else THAWED_ITSELF)
     consistency = Consistency.QUIESCED if still_frozen else Consistency.CRASH
-    return FreezeReport(consistency, count, frozen_ms, remark), trouble, refusal, thawed
+    return _Try(FreezeReport(consistency, count, frozen_ms, remark), trouble, refusal, thawed)
 
 
 async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> bool:
@@ -107,16 +134,18 @@ async def _without_freeze(
     session: HostSession, plan: BackupPlan, patience: Patience, why: ExplainedError, remark: str = ""
 ) -> FreezeReport:
     """What the plan says to do when the guest cannot be frozen; `remark` is what is to be told besides."""
+    hint = freeze_hint(why)
     if plan.quiesce is QuiescePolicy.REQUIRED:
         raise BackupError(
             "The guest could not be frozen",
             cause="; ".join(filter(None, (why.one_line(), remark))),
-            next_step="Mend the agent, or make the backup without a freeze.",
+            next_step=f"{hint}. Or make the backup without a freeze." if hint else MEND_OR_DO_WITHOUT,
             original=why.original,
         ) from why
     trouble = await _switch(session, plan)
     await prove_switched(session, plan, trouble, patience)
-    return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, (f"not frozen: {why.one_line()}", remark))))
+    words = (f"not frozen: {why.one_line()}", hint, remark)
+    return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, words)))
 
 
 async def _switch(session: HostSession, plan: BackupPlan) -> HostError | None:
