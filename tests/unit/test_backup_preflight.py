@@ -10,7 +10,7 @@ from tui.backup.confinement import Confinement, confinement_of, denial_advice
 from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
 from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source, overlay_beside
-from tui.backup.preflight import RED_TITLE, checks_of
+from tui.backup.preflight import RED_TITLE, checks_of, lacking
 from tui.backup.reach import FileSystem
 from tui.backup.selection import choices_of
 from tui.backup.tpm import Tpm, TpmDevice
@@ -279,6 +279,16 @@ def test_uefi_variables_that_can_be_read_are_kept_and_others_are_missed_by_name(
     (missed,) = [check for check in checks_of(PLAN, replace(WELL, nvram="/nvram/web.fd")) if check.next_step]
     assert missed.verdict is Verdict.FAILED
     assert missed.next_step.endswith("--accept nvram")
+
+
+def test_all_that_is_left_out_is_told_with_its_reason() -> None:
+    plan = replace(PLAN, disks=PLAN.disks[:1], left_out=("vdb", "sda"))
+    evidence = replace(WELL, facts=replace(FACTS, disks=DISKS), nvram="/nvram/web.fd")
+    assert lacking(plan, evidence) == {
+        "vdb": "not chosen",
+        "sda": "a cdrom drive",
+        "nvram": "this user may not read /nvram/web.fd",
+    }
 
 
 def test_the_state_of_a_tpm_is_kept_and_what_goes_without_is_missed_by_name() -> None:

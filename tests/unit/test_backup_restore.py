@@ -57,14 +57,29 @@ def test_no_command_runs_after_one_that_failed_and_a_running_guests_images_stay(
 
 
 def test_the_notes_tell_what_is_missing_and_how_consistent_it_is() -> None:
-    notes = restore_notes(a_plan(), Path("/b"), (a_copy("/i/a"),), FreezeReport(Consistency.CRASH))
-    assert "Disks not in this backup: sda" in notes
+    lacking = ("sda: a cdrom drive", "nvram: this user may not read /nvram/it's\n## heading`x`")
+    notes = restore_notes(a_plan(), Path("/b"), (a_copy("/i/a"),), FreezeReport(Consistency.CRASH), lacking=lacking)
+    said = (
+        "**Not in this backup:**\n\n- sda: a cdrom drive\n- nvram: this user may not read /nvram/it's\ufffd## heading"
+    )
+    assert said in notes
     assert "power cut" in notes
     freeze = FreezeReport(Consistency.CRASH)
     assert (
         "\n## heading"
         not in restore_notes(a_plan(guest=HOSTILE), Path("/b"), (a_copy("/i/a"),), freeze).split("```")[0]
     )
+
+
+def test_the_notes_say_how_checkpoints_that_fit_no_longer_are_forgotten() -> None:
+    words = (a_plan(guest=HOSTILE), Path("/b"), (a_copy("/i/a"),), FreezeReport(Consistency.QUIESCED, 1))
+    notes = restore_notes(*words, checkpoints=("monday",))
+    listing, forgetting = blocks(notes)[-2:]
+    assert "checkpoint-list" in listing
+    shell = 'virsh() { printf "%s\\n" "$@"; }\n' + forgetting.replace("CHECKPOINT=name", "CHECKPOINT='a b'")
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, check=True, text=True)
+    assert done.stdout.endswith(f"checkpoint-delete\n{HOSTILE}\na b\n--metadata\n")
+    assert "checkpoint" not in restore_notes(*words)
 
 
 def test_a_second_guest_has_nothing_of_the_first_one() -> None:

@@ -4,6 +4,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -210,6 +211,32 @@ def test_saved_memory_a_rival_name_and_shared_images_forbid_it(saved: SavedBacku
         replace(now, active_run="0123abcd"),
     ):
         assert failed(found_for(saved, plan, worse))
+
+
+def test_in_place_checkpoints_that_the_images_know_nothing_of_are_named_with_the_way_to_forget_them(
+    saved: SavedBackup,
+) -> None:
+    plan = a_plan(saved, RestoreWay.IN_PLACE)
+    now = replace(well(saved, plan), guest=facts(saved, PowerState.OFF), checkpoints=("monday", "it's tuesday"))
+
+    def told(backup: SavedBackup) -> list[tuple[Verdict, str]]:
+        found = findings_of(backup, plan, Wishes(RestoreWay.IN_PLACE), now)
+        return [(finding.verdict, finding.next_step) for finding in found if finding.title == "Checkpoints"]
+
+    words = "Once it is restored and stays so: "
+    monday, tuesday = (
+        f"virsh -c qemu:///system checkpoint-delete {quote(saved.guest)} {quote(name)} --metadata"
+        for name in now.checkpoints
+    )
+    assert told(saved) == [(Verdict.WARNING, f"{words}{monday} && {tuesday}")]
+    assert told(replace(saved, checkpoints=("monday",))) == [(Verdict.WARNING, words + tuesday)]
+    assert told(replace(saved, checkpoints=now.checkpoints)) == []
+    flattened = replace(saved.disks[0], chain=("/images/cloud.raw",))
+    alone = replace(saved, checkpoints=now.checkpoints, disks=(flattened, *saved.disks[1:]))
+    assert told(alone) == [(Verdict.WARNING, f"{words}{monday} && {tuesday}")]
+    here = replace(now, checkpoints=())
+    titles = [finding.title for finding in findings_of(saved, plan, Wishes(RestoreWay.IN_PLACE), here)]
+    assert "Checkpoints" not in titles
 
 
 def test_places_that_cannot_be_written_to_forbid_it(saved: SavedBackup) -> None:

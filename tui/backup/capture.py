@@ -188,8 +188,8 @@ async def seal(
     if tpm is not None:
         names = await capture.target.do(partial(state_files, str(folder.partial / TPM_FOLDER)), capture.tell_verify)
         tpm = replace(tpm, files=tuple(names))
-    notes = restore_notes(plan, folder.final, copies, freeze, record.nvram, tpm, record.boot_files)
-    await write("RESTORE.md", notes)
+    beside = (record.nvram, tpm, record.boot_files, record.lacking, record.checkpoints)
+    await write("RESTORE.md", restore_notes(plan, folder.final, copies, freeze, *beside))
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,

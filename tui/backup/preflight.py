@@ -192,6 +192,12 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
     return red | {each.name: each.reason for each in evidence.passed_through}
 
 
+def lacking(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
+    """All that is not in the backup: every disk that is left out and the red list, with the reasons."""
+    choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
+    return {choice.disk.target: choice.reason or "not chosen" for choice in choices} | red_list(plan, evidence)
+
+
 def _red_tpm(tpm: TpmEvidence) -> dict[str, str]:
     if tpm.problem:
         return {"tpm": f"the guest's TPM, without which disks sealed to it stay locked: {tpm.problem}"}

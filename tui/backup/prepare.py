@@ -14,7 +14,7 @@ from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
-from tui.backup.preflight import checks_of, red_list
+from tui.backup.preflight import checks_of, lacking, red_list
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession
 from tui.backup.target import Target, Tell
@@ -38,6 +38,9 @@ class GuestRecord:
     nvram: Nvram | None = None
     tpm: Tpm | None = None
     missing: tuple[str, ...] = ()
+    """What the backup is without though it holds something, as it was accepted."""
+    lacking: tuple[str, ...] = ()
+    """The same with the disks that are left out for any reason."""
     boot_files: tuple[BootFile, ...] = ()
 
 
@@ -70,6 +73,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
         nvram=await asyncio.to_thread(look_at_nvram, evidence.nvram) if evidence.nvram_readable else None,
         tpm=evidence.tpm.state if evidence.tpm is not None else None,
         missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
+        lacking=tuple(f"{name}: {reason}" for name, reason in lacking(plan, evidence).items()),
         boot_files=evidence.boot_files,
     )
 

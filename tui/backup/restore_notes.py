@@ -32,11 +32,14 @@ def restore_notes(
     nvram: Nvram | None = None,
     tpm: Tpm | None = None,
     boot_files: tuple[BootFile, ...] = (),
+    lacking: tuple[str, ...] = (),
+    checkpoints: tuple[str, ...] = (),
 ) -> str:
     """The text of RESTORE.md for the backup in `folder`.
 
     `nvram` and `tpm` are where the guest's UEFI variables and its TPM's state were, if kept; `boot_files` are those it
-    starts from besides its disks.
+    starts from besides its disks. `lacking` tells what is not in the backup, each with its reason; `checkpoints` are
+    the names of those that the guest had.
     """
     return "\n".join(
         (
@@ -44,7 +47,7 @@ def restore_notes(
             "",
             f"Guest {_inline(plan.guest)} ({plan.uuid}) of {_inline(plan.uri)}, backed up {plan.stamp}.",
             _MEANING[freeze.consistency],
-            *_left_out(plan),
+            *_lacking(lacking),
             *(("", KERNEL_FIRST) if boot_files else ()),
             "",
             "Run the commands as a user who may write the images and manage the guest (often root), on the host",
@@ -57,16 +60,30 @@ def restore_notes(
             *_second_guest(plan, folder, disks, nvram, tpm),
             "",
             *_in_place(plan, folder, disks, nvram, tpm),
+            *(_checkpoints(plan) if checkpoints else ()),
             "",
             *_kernel(folder, boot_files),
         )
     )
 
 
-def _left_out(plan: BackupPlan) -> tuple[str, ...]:
-    if not plan.left_out:
+def _lacking(lacking: tuple[str, ...]) -> tuple[str, ...]:
+    if not lacking:
         return ()
-    return ("", f"**Disks not in this backup: {', '.join(plan.left_out)}.**")
+    return ("", "**Not in this backup:**", "", *(f"- {_words(each)}" for each in lacking))
+
+
+def _checkpoints(plan: BackupPlan) -> tuple[str, ...]:
+    virsh, guest = _virsh(plan), quote(plan.guest)
+    return (
+        "",
+        "The guest had checkpoints, from which other backups go on. Those that were made after this backup have no",
+        "bitmap in its images, and none has where a disk was copied compact or as a chain. Forget those by name:",
+        "",
+        *_block(f"{virsh} checkpoint-list {guest}"),
+        "",
+        *_block("CHECKPOINT=name", f'{virsh} checkpoint-delete {guest} "$CHECKPOINT" --metadata'),
+    )
 
 
 def _kernel(folder: Path, files: tuple[BootFile, ...]) -> tuple[str, ...]:
@@ -207,4 +224,9 @@ def _chain(*commands: str) -> tuple[str, ...]:
 
 def _inline(text: str) -> str:
     """Foreign text as Markdown code on one line."""
-    return "`" + "".join(c if c.isprintable() and c != "`" else "\ufffd" for c in text) + "`"
+    return f"`{_words(text)}`"
+
+
+def _words(text: str) -> str:
+    """Foreign text on one line that ends no Markdown code."""
+    return "".join(c if c.isprintable() and c != "`" else "\ufffd" for c in text)

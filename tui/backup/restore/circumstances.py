@@ -78,6 +78,7 @@ class Circumstances:
     misfits: tuple[Misfit, ...] = ()
     managed_save: bool = False
     snapshots: int = 0
+    checkpoints: tuple[str, ...] = ()
     standing_on: tuple[str, ...] = ()
     """Images of the guest that lie on top of those that a restore in place replaces."""
     active_run: str = ""
@@ -114,6 +115,7 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         misfits=await _misfits(host, needs, saved, plan) if plan.defines else (),
         managed_save=is_off and await host.has_managed_save(plan.uuid),
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
+        checkpoints=await host.checkpoint_names(plan.uuid) if guest is not None else (),
         standing_on=await _standing_on(present.values() or guest.disks, plan) if guest is not None else (),
         active_run="" if other is None else other.plan.run_id,
         free_slots=free_slots(await host.live_xml(plan.uuid)) if is_given_disks and not is_off else None,

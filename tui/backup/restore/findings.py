@@ -15,6 +15,7 @@ from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
 from tui.backup.preflight_room import MARGIN_BYTES
 from tui.backup.restore.chosen import boot_disk_missing, chosen_in_place
 from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
+from tui.backup.restore.findings_checkpoints import checkpoint_findings
 from tui.backup.restore.findings_tpm import is_place_of_state, tpm_findings
 from tui.backup.restore.naming import NAME_MAX, free_name, images_of, name_among_images, unfit_name
 from tui.backup.restore.plan import (
@@ -129,6 +130,7 @@ def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circum
         yield failed("Images", words, f"Bring it home first: qga-tui rescue {guest.name} --apply")
     if now.snapshots:
         yield warned("Snapshots", f"it has {now.snapshots}, which do not fit the restored images")
+    yield from checkpoint_findings(saved, plan, now)
     elsewhere = [
         f"{disk.target} on {disk.source}"
         for disk in guest.disks
