@@ -19,6 +19,7 @@ for target; do :; done
 echo x >>"$0.tries"
 if [ -e "$0.full" ]; then
     dd if=/dev/zero of="$target" bs=64k count=64 status=none
+    [ ! -e "$0.gone" ] || rm "$target"
     printf '    (40.00/100%%)\\r'
     printf 'qemu-img:' >&2
     sleep 0.2
@@ -96,6 +97,18 @@ async def test_it_begins_anew_once_there_is_more_room_than_it_had_come_to_take(
     assert target.stat().st_mode & 0o777 == 0o600
     assert shares[:2] == [0.4, 0]
     assert shares[-1] == 1
+
+
+async def test_a_file_that_could_not_even_be_begun_stays_its_users_alone(
+    full: FakeFullTarget, words: tuple[str, ...]
+) -> None:
+    full.program.with_name("qemu-img.gone").touch()
+    full.free = 0
+    full.at_look = lambda: full.make_room() if full.looks == 2 else None
+    await convert(words, lambda share: None, Meter())
+    target = Path(words[-1])
+    assert target.read_bytes() == Path(words[-2]).read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 async def test_the_order_to_stop_ends_the_wait(full: FakeFullTarget, words: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from tui.backup.images import run_program
 from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.hosts.lanes import apart
+from tui.settings import PRIVATE_FILE
 
 _PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")
 COROUTINES = 8
@@ -73,6 +74,7 @@ async def _until_there_is_room(target: str, meter: Meter) -> None:
             raise CancelledBackupError("The backup was cancelled")
         await asyncio.sleep(POLL_S)
         free = await apart(_free_bytes, target)
+    await apart(_keep_private, target)
     # Nothing was asked of the target meanwhile: what stood still is no silence of its.
     meter.owe(None)
     meter.full = False
@@ -86,6 +88,11 @@ def _give_back(target: str) -> _Spent:
     except FileNotFoundError:
         taken = 0
     return _Spent(taken, _free_bytes(target))
+
+
+def _keep_private(target: str) -> None:
+    """Make the file again that qemu-img takes away where it cannot begin; its own would be for all to read."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE))
 
 
 def _free_bytes(target: str) -> int:
