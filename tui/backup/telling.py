@@ -29,7 +29,10 @@ STEP_WORDS: dict[Step, str] = {
 }
 
 
-SETTLE_WORDS = "the merge does not gain; to pause the guest until it is done: qga-tui jobs {run} --settle"
+SETTLE_WORDS = (
+    "the merge does not gain; to pause the guest until it is done press p on the backup, "
+    "or run: qga-tui jobs {run} --settle"
+)
 
 
 FAR_S = 7 * 24 * 3600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from dataclasses import dataclass
 
 from tui.backup.control import order
@@ -12,6 +13,7 @@ from tui.backup.jobs import Job, job_of, list_jobs
 from tui.backup.plan import stamp_words
 from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
+from tui.backup.steering import change_rate, settle
 from tui.backup.target import at_once
 from tui.model.text import printable
 
@@ -49,9 +51,10 @@ def _one(wish: JobsWish) -> int:
     if run is None:
         raise BackupError("There is no such backup", cause=wish.run, next_step="See them with: qga-tui jobs")
     if wish.limit_bytes_s is not None:
-        asyncio.run(order(run, f"limit {wish.limit_bytes_s}"))
+        done = asyncio.run(change_rate(run, wish.limit_bytes_s))
+        print(printable(done), file=sys.stderr)
     if wish.settle:
-        asyncio.run(order(run, "settle"))
+        asyncio.run(settle(run))
     if wish.cancel:
         asyncio.run(order(run, "cancel"))
     job = job_of(run)
