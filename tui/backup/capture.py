@@ -193,6 +193,8 @@ async def seal(
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
+        "started": record.started,
+        "snapshot": freeze.taken,
         "checkpoints": list(record.checkpoints),
         "nvram": asdict(record.nvram) if record.nvram is not None else None,
         "tpm": asdict(tpm) if tpm is not None else None,

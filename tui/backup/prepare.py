@@ -11,6 +11,7 @@ from tui.backup.checks import Verdict
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.folder import ResultFolder, result_folder
+from tui.backup.manifest import utc_now
 from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
@@ -39,6 +40,8 @@ class GuestRecord:
     tpm: Tpm | None = None
     missing: tuple[str, ...] = ()
     boot_files: tuple[BootFile, ...] = ()
+    started: str = ""
+    """The UTC second at which the run began."""
 
 
 async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> GuestRecord:
@@ -47,6 +50,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
     Takes the mark of a run that died off the guest first. Raises BackupError where a check fails, and HostError
     and OSError.
     """
+    started = utc_now()
     evidence = await session.ask(lambda host: gather(host, plan, reach))
     failed = [check for check in checks_of(plan, evidence) if check.verdict is Verdict.FAILED]
     if failed:
@@ -71,6 +75,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
         tpm=evidence.tpm.state if evidence.tpm is not None else None,
         missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
         boot_files=evidence.boot_files,
+        started=started,
     )
 
 

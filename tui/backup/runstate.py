@@ -122,7 +122,8 @@ class RunState:
     of the time for which the guest was frozen. `exit_code` is None until the run has ended. `way` is a restore's, None
     for a backup; `outcome` says in a sentence what a restore has led to. `waits_behind` names the guests whose backups
     come first, empty once it is this one's turn. `cancelling_since` is the Unix time in seconds of the order to cancel,
-    None without one and once the run has ended.
+    None without one and once the run has ended. `began`, `snapshot_at` and `finished` are Unix times as well, as far
+    as the journal has them.
     """
 
     run_id: str
@@ -143,6 +144,14 @@ class RunState:
     outcome: str = ""
     waits_behind: str = ""
     cancelling_since: float | None = None
+    began: float | None = None
+    snapshot_at: float | None = None
+    finished: float | None = None
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from its first act to its end, None before that."""
+        return None if self.began is None or self.finished is None else max(self.finished - self.began, 0.0)
 
     @property
     def ended(self) -> bool:
@@ -192,12 +201,14 @@ def restore_steps(plan: RestorePlan) -> tuple[Step, ...]:
 def with_entry(state: RunState, entry: Entry) -> RunState:
     """The state after a line of the journal."""
     details = entry.details
-    state = replace(state, stage=entry.stage, waits_behind="")
+    began = entry.at if state.began is None else state.began
+    state = replace(state, stage=entry.stage, waits_behind="", began=began)
     if entry.stage is RunStage.SNAPSHOT_TAKEN:
         return replace(
             state,
             consistency=str(details.get("consistency", "")),
             frozen_ms=_number(details.get("frozen_ms")) if details.get("file_systems") else None,
+            snapshot_at=entry.at,
         )
     if entry.stage is RunStage.VOID:
         return replace(state, void=True, error=_explained(details.get("error")))
@@ -211,6 +222,7 @@ def with_entry(state: RunState, entry: Entry) -> RunState:
             exit_code=code if isinstance(code, int) else EXIT_RESCUE,
             outcome=str(details.get("outcome", "")),
             cancelling_since=None,
+            finished=entry.at,
         )
         return _with_failed_step(state) if entry.stage is RunStage.FAILED else state
     # A restore that had ended is taken up again to be undone.

@@ -6,7 +6,7 @@ from tui.backup.journal import RunStage
 from tui.backup.progress import Step, StepStatus
 from tui.backup.proof import Reading
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, StepState
-from tui.model.quantities import clock_time, duration, size
+from tui.model.quantities import clock_time, duration, moment, size
 
 STATUS_GLYPHS: dict[StepStatus, str] = {
     StepStatus.PENDING: "·",
@@ -112,6 +112,15 @@ def doing_words(state: RunState) -> str:
     """The step that a run is in, in a few words."""
     running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
     return "starting" if running is None else STEP_WORDS[running.step]
+
+
+def result_facts(state: RunState) -> str:
+    """The disks that a finished backup holds, how long it took, and of when they are; empty for anything else."""
+    if state.way is not None or state.exit_code not in (EXIT_DONE, EXIT_LESS) or state.took_s is None:
+        return ""
+    disks = ", ".join(disk.target for step in state.steps if step.step is Step.COPY for disk in step.disks)
+    of = "" if state.snapshot_at is None else f", as at {moment(state.snapshot_at)}"
+    return f"{disks} in {duration(state.took_s)}{of}"
 
 
 def headline(state: RunState) -> str:

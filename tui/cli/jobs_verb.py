@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tui.backup.control import order
 from tui.backup.errors import BackupError
 from tui.backup.jobs import Job, job_of, list_jobs
+from tui.backup.manifest import utc_words
 from tui.backup.plan import stamp_words
 from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
@@ -91,6 +92,8 @@ def job_fields(job: Job) -> dict[str, object]:
         ],
         "consistency": state.consistency,
         "frozen_ms": state.frozen_ms,
+        "took_s": None if state.took_s is None else round(state.took_s, 1),
+        "snapshot": None if state.snapshot_at is None else utc_words(state.snapshot_at),
         "exit_code": state.exit_code,
         "error": error,
         "folder": _folder_of(job) or None,
