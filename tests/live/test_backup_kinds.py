@@ -92,9 +92,7 @@ async def test_a_transient_guest_is_backed_up_while_it_runs(lab: Laboratory, hos
 
 async def test_a_compact_copy_holds_the_same_in_less(host: Host, target: Path) -> None:
     plan, state = await backed_up(host, target, ("vda", "vdb"), compact=True)
-    manifest = json.loads((state.result / "manifest.json").read_text())
-    assert "" < manifest["started"] <= manifest["snapshot"] <= manifest["finished"]
-    disks = {disk["target"]: disk for disk in manifest["disks"]}
+    disks = {disk["target"]: disk for disk in json.loads((state.result / "manifest.json").read_text())["disks"]}
     assert disks["vdb"]["format"] == "qcow2"
     assert disks["vdb"]["original_format"] == "raw"
     copied = sum((state.result / str(disk["file"])).stat().st_size for disk in disks.values())

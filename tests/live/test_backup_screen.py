@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from tui.app import QgaTui
 from tui.backup.follow import read_state
 from tui.backup.journal import read_journal
 from tui.backup.launch import launch
+from tui.backup.progress import Step
 from tui.backup.propose import propose
 from tui.backup.runs import Run, cancel, worker_alive
 from tui.backup.runstate import EXIT_DONE
@@ -203,6 +205,11 @@ async def test_the_rate_of_a_running_copy_is_changed_by_its_key(lab: Laboratory,
                 await pilot.press("0", "enter")
                 await until(pilot, lambda: "without a limit" in " ".join(n.message for n in app._notifications))
                 await until(pilot, lambda: "done and verified" in shown(app, "#headline"))
+                assert "vda, vdb in " in shown(app, "#outcome")
+            copy = next(step for step in read_state(run).steps if step.step is Step.COPY)
+            manifest = json.loads((read_state(run).result / "manifest.json").read_text())
+            assert copy.skipped == sum(disk["file_bytes"] for disk in manifest["disks"]) - copy.done > 0
+            assert "" < manifest["started"] <= manifest["snapshot"] <= manifest["finished"]
         finally:
             cancel(run, signal.SIGTERM)
             await end_of(run)

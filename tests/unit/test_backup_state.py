@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from tui.backup.runs import (
     worker_pid,
 )
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, OverlayState
-from tui.backup.telling import headline, overlay_alarm
+from tui.backup.telling import headline, overlay_alarm, step_facts
 from tui.cli.backup_verb import JsonTeller, LineTeller
 from tui.cli.jobs_verb import job_fields
 from tui.model.quantities import moment
@@ -58,6 +59,28 @@ def test_a_run_is_folded_from_its_files(run: Run) -> None:
     assert (copy.status, copy.done, copy.total) == (StepStatus.RUNNING, 50, 400)
     assert not state.ended
     assert json.loads(json.dumps(state.to_json()))["steps"][2]["disks"][0]["done"] == 50
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (StepStatus.RUNNING, "50 B of 400 B, 7.5 KiB of holes skipped"),
+        (StepStatus.DONE, "400 B, 7.5 KiB of holes skipped"),
+    ],
+)
+def test_the_holes_that_a_copy_passes_over_are_told(run: Run, status: StepStatus, words: str) -> None:
+    note_worker(run, os.getpid())
+    copy_half(run)
+    with closing(Progress(run.folder)) as progress:
+        progress.tick(Step.COPY, "vda", 50, 100, skipped=7680)
+        progress.tick(Step.VERIFY, "vda", 50, 100, skipped=9)
+        progress.step(Step.COPY, status)
+    state = read_state(run)
+    copy, verify = (next(step for step in state.steps if step.step is wanted) for wanted in (Step.COPY, Step.VERIFY))
+    assert step_facts(state, copy) == words
+    assert "skipped" not in step_facts(state, replace(verify, status=status))
+    told = {step["step"]: step for step in job_fields(job_of(run))["progress"]}  # type: ignore[attr-defined]
+    assert told["copy"]["skipped_bytes"] == 7680
 
 
 def test_a_run_without_its_worker_needs_rescue_once_overlays_may_exist(run: Run) -> None:

@@ -39,6 +39,7 @@ class DiskProgress:
     """Bytes of one disk in one step, with the rate in bytes per second.
 
     `growth` is the rate at which the total grows; `waiting` says what the step waits for, if it does.
+    `skipped` are the bytes of holes that were not copied.
     """
 
     target: str
@@ -47,6 +48,7 @@ class DiskProgress:
     rate: float = 0.0
     growth: float = 0.0
     waiting: str = ""
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ class StepState:
     def total(self) -> int:
         """Bytes to do, as far as known."""
         return sum(disk.total for disk in self.disks)
+
+    @property
+    def skipped(self) -> int:
+        """Bytes of holes that were passed over."""
+        return sum(disk.skipped for disk in self.disks)
 
     @property
     def rate(self) -> float:
@@ -287,6 +294,7 @@ def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:
         _number(line.get("rate")),
         _number(line.get("growth")),
         str(line.get("waiting", "")),
+        int(_number(line.get("skipped"))),
     )
     return replace(step, disks=tuple(told if disk.target == told.target else disk for disk in step.disks))
 

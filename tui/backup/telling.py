@@ -59,8 +59,9 @@ def step_facts(state: RunState, step: StepState) -> str:
     if not step.total or step.status is StepStatus.PENDING:
         return ""
     counted = f"{size(step.done)} of {size(step.total)}"
+    skipped = f", {size(step.skipped)} of holes skipped" if step.skipped and step.step is Step.COPY else ""
     if step.status is StepStatus.DONE:
-        return size(step.total)
+        return size(step.total) + skipped
     if step.status is not StepStatus.RUNNING:
         return counted
     rate = f", {size(step.rate)}/s" if step.rate else ""
@@ -70,7 +71,7 @@ def step_facts(state: RunState, step: StepState) -> str:
         gains = "the merge gains" if step.rate > step.growth else SETTLE_WORDS.format(run=state.run_id)
         rate += f", the guest writes {size(step.growth)}/s: {gains}"
     left = f", {duration(step.eta_s)} left" if step.eta_s is not None else ""
-    return counted + rate + left
+    return counted + rate + left + skipped
 
 
 def overlay_alarm(state: RunState) -> str:

@@ -249,6 +249,7 @@ def _step_fields(state: RunState, place: int) -> dict[str, object]:
         "status": str(step.status),
         "done_bytes": step.done,
         "total_bytes": step.total,
+        "skipped_bytes": step.skipped,
         "rate_bytes_s": round(step.rate),
         "eta_s": None if step.eta_s is None else round(step.eta_s, 1),
         "disks": [{"disk": disk.target, "done_bytes": disk.done, "total_bytes": disk.total} for disk in step.disks],

@@ -85,6 +85,7 @@ def job_fields(job: Job) -> dict[str, object]:
                 "status": str(step.status),
                 "done_bytes": step.done,
                 "total_bytes": step.total,
+                "skipped_bytes": step.skipped,
                 "rate_bytes_s": round(step.rate),
                 "eta_s": None if step.eta_s is None else round(step.eta_s, 1),
             }
