@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,17 +18,23 @@ from tests.live.backup_fixtures import end_of, facts_of
 from tests.live.piloted import go_to, until
 from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
+from tui.backup.follow import read_state
+from tui.backup.journal import read_journal
 from tui.backup.launch import launch
+from tui.backup.progress import Step
 from tui.backup.propose import propose
-from tui.backup.runs import Run, worker_alive
+from tui.backup.runs import Run, cancel, worker_alive
+from tui.backup.runstate import EXIT_DONE
 from tui.backup.scan import find_leftovers
 from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
+from tui.hosts.port import HostError
 from tui.lab.laboratory import Laboratory
 from tui.screens.backup import BackupScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.guests import GuestsScreen
 from tui.screens.jobs import JobsScreen
+from tui.screens.line import LineScreen
 from tui.screens.restore import RestoreScreen
 
 
@@ -117,13 +125,13 @@ async def test_a_target_that_cannot_be_is_refused_before_anything_happens(
 
 
 @asynccontextmanager
-async def held_backup(lab: Laboratory, guest: str, target: Path) -> AsyncIterator[Run]:
-    """A backup of the program's own host that stands still once its copy is whole, until it is let go."""
+async def held_backup(lab: Laboratory, guest: str, target: Path, moment: str = "copied") -> AsyncIterator[Run]:
+    """A backup of the program's own host that stands still, once its copy is whole, until it is let go."""
     (host,) = hosts_for((lab.uri,))
     await host.open()
     try:
         plan = (await propose(host, await facts_of(host, guest), target)).plan
-        run = launch(plan, held_worker.argv("copied"))
+        run = launch(plan, held_worker.argv(moment))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while not (run.folder / held_worker.HELD).exists():  # noqa: ASYNC110 - its file is its only word
@@ -178,6 +186,64 @@ async def test_a_running_backup_is_cancelled_by_its_key(lab: Laboratory, web1: s
         let_go(run)
         await until(pilot, lambda: not worker_alive(run) and bool(app.screen.query_one("#new").display))
         assert not app.screen.query_one("#cancel").display
+
+
+async def test_the_rate_of_a_running_copy_is_changed_by_its_key(lab: Laboratory, web1: str, target: Path) -> None:
+    """At the first rate the copy would take minutes."""
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, target)
+    (host,) = hosts_for((lab.uri,))
+    await host.open()
+    try:
+        plan = (await propose(host, await facts_of(host, web1), target, limit_bytes_s=300_000)).plan
+        run = launch(plan, WORKER_ARGV)
+        try:
+            async with app.run_test(size=(80, 24)) as pilot:
+                await open_backup(pilot, app, web1)
+                await until(pilot, lambda: "is running: copy" in shown(app, "#headline"))
+                await pilot.press("l")
+                await until(pilot, lambda: isinstance(app.screen, LineScreen))
+                await pilot.press("0", "enter")
+                await until(pilot, lambda: "without a limit" in " ".join(n.message for n in app._notifications))
+                await until(pilot, lambda: "done and verified" in shown(app, "#headline"))
+                assert "vda, vdb in " in shown(app, "#outcome")
+            copy = next(step for step in read_state(run).steps if step.step is Step.COPY)
+            manifest = json.loads((read_state(run).result / "manifest.json").read_text())
+            assert copy.skipped == sum(disk["file_bytes"] for disk in manifest["disks"]) - copy.done > 0
+            assert "" < manifest["started"] <= manifest["snapshot"] <= manifest["finished"]
+        finally:
+            cancel(run, signal.SIGTERM)
+            await end_of(run)
+    finally:
+        await host.close()
+
+
+async def test_a_guest_is_paused_for_its_merge_by_the_key_on_its_row(lab: Laboratory, web1: str, target: Path) -> None:
+    app = QgaTui(hosts_for((lab.uri,)), WORKER_ARGV, target)
+    await lab.shell(
+        web1,
+        "rm -f /run/calm; (while [ ! -e /run/calm ]; do dd if=/dev/zero of=/data/busy bs=64k count=64 "
+        "conv=fsync; done) >/dev/null 2>&1 &",
+    )
+    try:
+        async with held_backup(lab, web1, target, "commit-mid") as run, app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("B")
+            await until(
+                pilot, lambda: isinstance(app.screen, JobsScreen) and app.screen.query_one(DataTable).row_count > 0
+            )
+            await until(pilot, lambda: "commit and pivot" in shown(app, "#under-cursor"))
+            let_go(run)
+            await pilot.press("p")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await pilot.press("y")
+            await until(pilot, lambda: any(e.details.get("settling") for e in read_journal(run.folder)))
+            for disk in run.plan.disks:
+                with suppress(HostError):  # the merge may have come to its end meanwhile
+                    await app._hosts[run.plan.host].set_block_job_speed(run.plan.uuid, disk.target, 0)
+            await until(pilot, lambda: read_state(run).ended)
+        assert (await lab.virsh("domstate", web1)).strip() == "running"
+        assert read_state(run).exit_code == EXIT_DONE
+    finally:
+        await lab.shell(web1, "touch /run/calm; rm -f /data/busy")
 
 
 async def test_read_only_mode_shows_a_backup_and_begins_and_ends_none(lab: Laboratory, web1: str, target: Path) -> None:

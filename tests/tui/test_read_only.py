@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tui.app import QgaTui
 from tui.backup.jobs import list_jobs
 from tui.backup.journal import Journal, RunStage
 from tui.backup.meaning import leftover_of
+from tui.backup.progress import Progress, Step, StepStatus
 from tui.backup.restore.catalogue import found_in
 from tui.backup.restore.saved import read_saved
 from tui.backup.runs import create_run, note_worker
@@ -37,6 +39,7 @@ from tui.model.guest import Guest
 from tui.screens.console import ConsoleScreen
 from tui.screens.doctor import DoctorScreen
 from tui.screens.inside import InsideScreen
+from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
 from tui.screens.palette import CommandsProvider
 from tui.screens.verify import VerifyScreen
@@ -109,8 +112,8 @@ async def doctor(desk: Desk) -> None:
     await until(desk.pilot, lambda: bool(desk.app.screen.query_one(OptionList).option_count))
 
 
-def job(*, ended: bool, restores: bool = False) -> Opener:
-    """The screen of a run that ended well, or that this process works on."""
+def job(*, ended: bool, restores: bool = False, merges: bool = False, in_list: bool = False) -> Opener:
+    """The screen of a run that ended well, or that this process works on; or its row in the list of backups."""
 
     async def open_it(desk: Desk) -> None:
         if not list_jobs():
@@ -128,6 +131,13 @@ def job(*, ended: bool, restores: bool = False) -> Opener:
             if not ended:
                 (run.folder / "journal.jsonl").unlink()
                 note_worker(run, os.getpid())
+            if merges:
+                with closing(Progress(run.folder)) as progress:
+                    progress.step(Step.COMMIT, StepStatus.RUNNING)
+        if in_list:
+            await by_keys("B")(desk)
+            await until(desk.pilot, lambda: bool(getattr(desk.app.screen, "_orders", None)))
+            return
         desk.app._backup_flow.open_job(desk.app.fleet, list_jobs()[0])
         await until(desk.pilot, lambda: any(button.display for button in desk.app.screen.query("#run Button, Button")))
         await desk.pilot.pause(0.5)
@@ -170,6 +180,9 @@ SCREENS: dict[str, tuple[Where, Opener]] = {
     "jobs": (Where.JOBS, by_keys("B")),
     "finished backup": (Where.BACKUP, job(ended=True)),
     "running backup": (Where.BACKUP, job(ended=False)),
+    "merging backup": (Where.BACKUP, job(ended=False, merges=True)),
+    "row of a running backup": (Where.JOBS, job(ended=False, in_list=True)),
+    "row of a merging backup": (Where.JOBS, job(ended=False, merges=True, in_list=True)),
     "finished restore": (Where.RESTORE_RUN, job(ended=True, restores=True)),
     "running restore": (Where.RESTORE_RUN, job(ended=False, restores=True)),
     "rescue": (Where.RESCUE, rescue),
@@ -194,7 +207,7 @@ def is_shown(widget: Widget) -> bool:
 
 async def say_yes_to_all(desk: Desk, opened: Screen[Any], open_it: Opener) -> Screen[Any]:
     """Answer whatever came up with yes, then come back; the screen that is tried, made anew where it was left."""
-    for key in ("y", "enter"):
+    for key in ("1" if isinstance(desk.app.screen, LineScreen) else "y", "enter"):
         if desk.app.screen is opened:
             break
         desk.seen.add(type(desk.app.screen))
@@ -262,6 +275,12 @@ async def tried(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, rea
     async def noted_console(*_args: object) -> None:
         acts.append("console")
 
+    async def noted_order(_run: object, line: str) -> None:
+        acts.append(f"order {line}")
+
+    monkeypatch.setattr("tui.backup.steering.order", noted_order)
+    # A signal that does not arrive cancels nothing, so the run takes the other orders too.
+    monkeypatch.setattr("tui.backup.runs.tell_cancelling", lambda _run: None)
     for module in ("tui.app", "tui.screens.doctor"):
         monkeypatch.setattr(f"{module}.open_serial", noted_console)
     where, open_it = SCREENS[name]
@@ -292,6 +311,10 @@ async def test_in_read_only_mode_nothing_that_changes_anything_reaches_a_host(
     [
         ("doctor", "console"),
         ("running backup", "signal 15"),
+        ("running backup", "order limit 1000000"),
+        ("merging backup", "order settle"),
+        ("row of a running backup", "order limit 1000000"),
+        ("row of a merging backup", "order settle"),
         ("running restore", "signal 15"),
         ("finished restore", "process"),
         ("rescue", "process"),

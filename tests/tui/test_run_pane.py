@@ -8,10 +8,11 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from tests.unit.backup_values import STAMP, UUID, a_plan
-from tui.backup.journal import RunStage
+from tui.backup.journal import Entry, RunStage
 from tui.backup.restore.plan import RestoredFile, RestorePlan, RestoreWay
-from tui.backup.runstate import EXIT_DONE, RunState, first_state
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, first_state, with_entry
 from tui.backup.telling import headline
+from tui.model.quantities import moment
 from tui.widgets.run_pane import RunPane, afterwards
 
 
@@ -41,6 +42,20 @@ async def drawn(plan: RestorePlan) -> str:
     async with app.run_test(size=(160, 24)) as pilot:
         await pilot.pause()
         return str(app.query_one("#outcome", Static).render())
+
+
+@pytest.mark.parametrize(("exit_code", "is_told"), [(EXIT_DONE, True), (EXIT_LESS, True), (EXIT_NOT_DONE, False)])
+async def test_a_finished_backup_tells_its_disks_its_time_and_its_moment(exit_code: int, is_told: bool) -> None:
+    state = first_state(a_plan())
+    for at, stage in ((1000.0, RunStage.PLANNED), (1010.0, RunStage.SNAPSHOT_TAKEN)):
+        state = with_entry(state, Entry(at, stage))
+    stage = RunStage.DONE if is_told else RunStage.FAILED
+    state = with_entry(state, Entry(1192.0, stage, {"exit_code": exit_code}))
+    app = PaneApp(state)
+    async with app.run_test(size=(160, 24)) as pilot:
+        await pilot.pause()
+        said = str(app.query_one("#outcome", Static).render())
+    assert (f"vda, vdb in 3 min 12 s, as at {moment(1010.0)}" in said) is is_told
 
 
 async def test_what_comes_before_the_parts_are_there_is_drawn_with_them() -> None:

@@ -11,6 +11,8 @@ FAKE_ERRAND = """
 import pathlib, sys
 folder = pathlib.Path(sys.argv[1])
 (folder / "begun").touch()
+for percent in (10, 40):
+    print(f"doing: merging vda: {percent} %", file=sys.stderr, flush=True)
 (folder / "gate").read_text()
 print("not thawed: no answer", file=sys.stderr, flush=True)
 print("[]", flush=True)

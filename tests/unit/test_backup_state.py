@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from tests.unit.backup_values import a_plan
 from tui.backup.errors import BackupError, explained
 from tui.backup.follow import follow, read_state
-from tui.backup.journal import Journal, RunStage
+from tui.backup.jobs import job_of
+from tui.backup.journal import JOURNAL, Journal, RunStage
 from tui.backup.launch import launch
 from tui.backup.lock import guest_lock
 from tui.backup.progress import Progress, RateMeter, Step, StepStatus
@@ -26,7 +28,10 @@ from tui.backup.runs import (
     worker_pid,
 )
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, OverlayState
-from tui.backup.telling import headline, overlay_alarm
+from tui.backup.telling import headline, overlay_alarm, step_facts
+from tui.cli.backup_verb import JsonTeller, LineTeller
+from tui.cli.jobs_verb import job_fields
+from tui.model.quantities import moment
 
 
 @pytest.fixture
@@ -56,6 +61,28 @@ def test_a_run_is_folded_from_its_files(run: Run) -> None:
     assert json.loads(json.dumps(state.to_json()))["steps"][2]["disks"][0]["done"] == 50
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (StepStatus.RUNNING, "50 B of 400 B, 7.5 KiB of holes skipped"),
+        (StepStatus.DONE, "400 B, 7.5 KiB of holes skipped"),
+    ],
+)
+def test_the_holes_that_a_copy_passes_over_are_told(run: Run, status: StepStatus, words: str) -> None:
+    note_worker(run, os.getpid())
+    copy_half(run)
+    with closing(Progress(run.folder)) as progress:
+        progress.tick(Step.COPY, "vda", 50, 100, skipped=7680)
+        progress.tick(Step.VERIFY, "vda", 50, 100, skipped=9)
+        progress.step(Step.COPY, status)
+    state = read_state(run)
+    copy, verify = (next(step for step in state.steps if step.step is wanted) for wanted in (Step.COPY, Step.VERIFY))
+    assert step_facts(state, copy) == words
+    assert "skipped" not in step_facts(state, replace(verify, status=status))
+    told = {step["step"]: step for step in job_fields(job_of(run))["progress"]}  # type: ignore[attr-defined]
+    assert told["copy"]["skipped_bytes"] == 7680
+
+
 def test_a_run_without_its_worker_needs_rescue_once_overlays_may_exist(run: Run) -> None:
     assert read_state(run).exit_code == EXIT_NOT_DONE
     Journal(run.folder).write(RunStage.PLANNED)
@@ -83,6 +110,22 @@ async def test_a_follower_sees_the_end_and_stops(run: Run) -> None:
     states = [state async for state in follow(run)]
     assert states[-1].exit_code == EXIT_DONE
     assert states[-1].ended
+
+
+def test_the_command_line_tells_how_long_it_took_and_of_when_the_copy_is(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ((1000.0, RunStage.PLANNED), (1010.0, RunStage.SNAPSHOT_TAKEN), (1192.0, RunStage.DONE))
+    told_of_each = {"exit_code": EXIT_DONE}
+    journal = [json.dumps({"at": at, "stage": stage, "details": told_of_each}) for at, stage in lines]
+    (run.folder / JOURNAL).write_text("\n".join([*journal, ""]))
+    state = read_state(run)
+    LineTeller().end(state)
+    assert f"vda, vdb in 3 min 12 s, as at {moment(1010.0)}\n" in capsys.readouterr().out
+    JsonTeller().end(state)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["took_s"], told["snapshot"]) == (192.0, "1970-01-01T00:16:50+00:00")
+    assert job_fields(job_of(run)).items() >= {"took_s": 192.0, "snapshot": told["snapshot"]}.items()
 
 
 def test_a_failure_keeps_its_words(run: Run) -> None:

@@ -138,14 +138,14 @@ class Capture:
         meter = Meter(throttle=self.throttle)
 
         async def look(waiting: str) -> BackupError | None:
-            self.progress.tick(step, disk.target, meter.done, total, waiting=waiting)
+            self.progress.tick(step, disk.target, meter.done, total, waiting=waiting, skipped=meter.skipped)
             overlay = await self.reach.overlay_size(disk)
             if overlay is not None:
                 self.progress.overlay(disk.target, overlay.bytes, overlay.free)
             return self._trouble(disk, overlay)
 
         digest = await watched(work(meter), meter, look, self.folder.final.parent, self.room_s, self.target.patience_s)
-        self.progress.tick(step, disk.target, meter.done, meter.done)
+        self.progress.tick(step, disk.target, meter.done, meter.done, skipped=meter.skipped)
         return digest
 
     def _trouble(self, disk: PlannedDisk, overlay: OverlaySize | None) -> BackupError | None:
@@ -193,6 +193,8 @@ async def seal(
     facts = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "autostart": record.autostart,
+        "started": record.started,
+        "snapshot": freeze.taken,
         "checkpoints": list(record.checkpoints),
         "nvram": asdict(record.nvram) if record.nvram is not None else None,
         "tpm": asdict(tpm) if tpm is not None else None,

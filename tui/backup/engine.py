@@ -20,7 +20,7 @@ from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueErro
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
-from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
+from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport, utc_now
 from tui.backup.mark import clear_mark, set_mark
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy
@@ -134,11 +134,12 @@ class Backup:
 
     async def _snapshot(self, record: GuestRecord) -> FreezeReport:
         if record.off:
-            offline = FreezeReport(Consistency.OFFLINE)
+            offline = FreezeReport(Consistency.OFFLINE, taken=utc_now())
             self._note(RunStage.SNAPSHOT_TAKEN, **asdict(offline))
             return offline
         self._journal.write(RunStage.FREEZING)
         freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, record.paused, self._patience)
+        freeze = replace(freeze, taken=utc_now())
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
         if freeze.remark:
             self._shortfalls.append(freeze.remark)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from tui.settings import PRIVATE_FILE, private_folder, state_folder
 
 SAID_LIMIT = 64 * 1024
 """Bytes of its complaints that are told; the log has them all."""
+
+DOING = "doing: "
+"""What a line of the log begins with that tells how far an errand is, and complains of nothing."""
+LISTEN_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,14 @@ def errand_log(run_id: str) -> Path:
     return folder / LOG if folder.is_dir() else private_folder(state_folder()) / "rescue.log"
 
 
-async def run_errand(argv: Sequence[str], log: Path) -> Errand:
-    """Run `argv` to its end, with `log` for its complaints; raises OSError where it cannot be started.
+def _unheard(_: str) -> None:
+    """Nobody wants to know how far it is."""
 
-    No pipe leads to it: whoever gives up waiting, or ends, is not missed.
+
+async def run_errand(argv: Sequence[str], log: Path, hear: Callable[[str], None] = _unheard) -> Errand:
+    """Run `argv` to its end, with `log` for its complaints; `hear` is told how far it is.
+
+    No pipe leads to it: whoever gives up waiting, or ends, is not missed. Raises OSError where it cannot be started.
     """
     with ExitStack() as held:
         answer = held.enter_context(tempfile.TemporaryFile())
@@ -47,10 +56,29 @@ async def run_errand(argv: Sequence[str], log: Path) -> Errand:
         begin = os.fstat(complaints.fileno()).st_size
         process = _start(argv, answer, complaints)
         # The thread reaps it, too, where nobody waits for this any more.
-        code = await apart(process.wait)
+        ended = asyncio.ensure_future(apart(process.wait))
+        try:
+            while not ended.done():
+                await asyncio.wait({ended}, timeout=LISTEN_EVERY_S)
+                if told := _doings(_said(complaints, begin)):
+                    hear(told[-1])
+        finally:
+            ended.cancel()
         answer.seek(0)
-        complaints.seek(begin)
-        return Errand(code, _text(answer.read()), _text(complaints.read(SAID_LIMIT)))
+        said = _said(complaints, begin)
+        without = "".join(line for line in said.splitlines(keepends=True) if not line.startswith(DOING))
+        return Errand(ended.result(), _text(answer.read()), without)
+
+
+def _said(complaints: IO[bytes], begin: int) -> str:
+    complaints.seek(begin)
+    return _text(complaints.read(SAID_LIMIT))
+
+
+def _doings(said: str) -> list[str]:
+    """How far it was, from the lines that are whole."""
+    whole = said[: said.rfind("\n") + 1]
+    return [line.removeprefix(DOING) for line in whole.splitlines() if line.startswith(DOING)]
 
 
 def _start(argv: Sequence[str], answer: IO[bytes], complaints: IO[bytes]) -> subprocess.Popen[bytes]:

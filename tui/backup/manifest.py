@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from tui import __version__
@@ -31,12 +33,16 @@ class Consistency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FreezeReport:
-    """How the freeze went; times in milliseconds, `frozen_ms` an upper bound of what the guest felt."""
+    """How the freeze went; times in milliseconds, `frozen_ms` an upper bound of what the guest felt.
+
+    `taken` is the UTC second at which the snapshot was there.
+    """
 
     consistency: Consistency
     file_systems: int = 0
     frozen_ms: float = 0.0
     remark: str = ""
+    taken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,16 @@ class CopiedDisk:
     owner: int
     group: int
     mode: str
+
+
+def utc_words(at: float) -> str:
+    """A Unix time in seconds as the manifest tells it: 2026-11-22T21:43:00+00:00."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def utc_now() -> str:
+    """The current second in the same words."""
+    return utc_words(time.time())
 
 
 def copied_disk(

@@ -11,6 +11,7 @@ from tui.backup.checks import Verdict
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.folder import ResultFolder, result_folder
+from tui.backup.manifest import utc_now
 from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
@@ -42,6 +43,8 @@ class GuestRecord:
     lacking: tuple[str, ...] = ()
     """The same with the disks that are left out for any reason."""
     boot_files: tuple[BootFile, ...] = ()
+    started: str = ""
+    """The UTC second at which the run began."""
 
 
 async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> GuestRecord:
@@ -50,6 +53,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
     Takes the mark of a run that died off the guest first. Raises BackupError where a check fails, and HostError
     and OSError.
     """
+    started = utc_now()
     evidence = await session.ask(lambda host: gather(host, plan, reach))
     failed = [check for check in checks_of(plan, evidence) if check.verdict is Verdict.FAILED]
     if failed:
@@ -75,6 +79,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
         missing=tuple(f"{name}: {reason}" for name, reason in red_list(plan, evidence).items()),
         lacking=tuple(f"{name}: {reason}" for name, reason in lacking(plan, evidence).items()),
         boot_files=evidence.boot_files,
+        started=started,
     )
 
 

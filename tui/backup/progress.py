@@ -107,15 +107,17 @@ class Progress:
         if self._during is not None:
             self.doing(self._during, words)
 
-    def tick(self, step: Step, disk: str, done: int, total: int, *, waiting: str = "") -> None:
+    def tick(self, step: Step, disk: str, done: int, total: int, *, waiting: str = "", skipped: int = 0) -> None:
         """Tell how many bytes of a disk are done; `total` is never told below `done`.
 
+        `skipped` are the bytes of holes that were passed over so far.
         `growth` is how fast the total grows, which for a commit is what the guest writes meanwhile.
         """
         now = time.monotonic()
         rate = self._rate((step, disk, "done"), now, done)
         growth = self._rate((step, disk, "total"), now, total)
-        self._line(step=step, disk=disk, done=done, total=max(total, done), rate=rate, growth=growth, waiting=waiting)
+        told = {"done": done, "total": max(total, done), "skipped": skipped, "rate": rate, "growth": growth}
+        self._line(step=step, disk=disk, **told, waiting=waiting)
 
     def overlay(self, disk: str, size: int, free: int) -> None:
         """Tell how large the overlay of a disk has grown, and how much room is left beside it, in bytes."""

@@ -29,7 +29,7 @@ from tui.backup.lock import guest_lock
 from tui.backup.mark import clear_mark
 from tui.backup.merge import Tick
 from tui.backup.plan import BackupPlan
-from tui.backup.proof import prove
+from tui.backup.proof import Tell, prove, unheard
 from tui.backup.quiesce import thaw_once, until_thawed
 from tui.backup.restore.plan import RestorePlan
 from tui.backup.restore.settle import settle_restore
@@ -65,10 +65,17 @@ class Rescued:
 
 
 async def rescue(
-    session: HostSession, leftover: Leftover, tick: Tick, *, confirmed: str = "", patience: Patience = RESCUE_PATIENCE
+    session: HostSession,
+    leftover: Leftover,
+    tick: Tick,
+    *,
+    confirmed: str = "",
+    patience: Patience = RESCUE_PATIENCE,
+    hear_proof: Tell = unheard,
 ) -> Rescued:
     """Go the one safe way; `confirmed` is the guest's name as the user typed it, where nothing marks it as ours.
 
+    `tick` hears how far a merge is, `hear_proof` how far the copy is read.
     Raises BackupError where it is not to be done, NeedsRescueError where it did not succeed, and HostError.
     """
     if isinstance(leftover.evidence, RestoreEvidence):
@@ -90,7 +97,7 @@ async def rescue(
             raise BackupError("A backup of this guest is running", next_step="Wait for it to end, or cancel it.")
         if not leftover.evidence.is_ours:
             return await _merge_foreign(session, plan, tick, patience)
-        return await _settle(session, plan, run, tick, patience)
+        return await _settle(session, plan, run, tick, patience, hear_proof)
 
 
 async def _settle_restore(session: HostSession, leftover: Leftover, plan: RestorePlan) -> Rescued:
@@ -101,7 +108,9 @@ async def _settle_restore(session: HostSession, leftover: Leftover, plan: Restor
         return Rescued(plan.guest, "untouched", outcome=await settle_restore(session, run))
 
 
-async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick: Tick, patience: Patience) -> Rescued:
+async def _settle(
+    session: HostSession, plan: BackupPlan, run: Run | None, tick: Tick, patience: Patience, hear_proof: Tell
+) -> Rescued:
     journal = Journal(run.folder) if run is not None else None
     entries = read_journal(run.folder) if run is not None else ()
 
@@ -131,7 +140,7 @@ async def _settle(session: HostSession, plan: BackupPlan, run: Run | None, tick:
     # The mark goes first: the target, which is looked at now, may not answer.
     if plan.run_id != NO_RUN:
         await clear_mark(session, plan, plan.run_id)
-    copy = await _judge_copy(plan, run, {entry.stage for entry in entries}, note, patience)
+    copy = await _judge_copy(plan, run, {entry.stage for entry in entries}, note, patience, hear_proof)
     good = copy.startswith("good")
     note(
         RunStage.DONE if good else RunStage.FAILED,
@@ -176,14 +185,16 @@ AGENT_S = 5.0
 """Seconds for which a thaw is tried before the disks are brought home."""
 
 
-async def _judge_copy(plan: BackupPlan, run: Run | None, stages: set[RunStage], note: Note, patience: Patience) -> str:
+async def _judge_copy(
+    plan: BackupPlan, run: Run | None, stages: set[RunStage], note: Note, patience: Patience, hear_proof: Tell
+) -> str:
     """Prove the copy of a run that had come so far, else mark it as void; returns what became of it."""
     if run is None:
         return "unknown: its journal is not on this machine"
     folder, target = result_folder(plan), Target(Path(plan.target), asyncio.Event(), patience.last_word_s)
     is_worth_proving = RunStage.VOID not in stages and bool(stages & _WORTH_PROVING)
     try:
-        if is_worth_proving and await _is_sealed_once_proven(folder, target):
+        if is_worth_proving and await _is_sealed_once_proven(folder, target, hear_proof):
             return f"good: {folder.final}"
         if await target.do(folder.partial.is_dir):
             await _mark_as_void(folder, target)
@@ -202,12 +213,12 @@ async def _mark_as_void(folder: ResultFolder, target: Target) -> None:
         raise OSError(errno.EIO, said)
 
 
-async def _is_sealed_once_proven(folder: ResultFolder, target: Target) -> bool:
+async def _is_sealed_once_proven(folder: ResultFolder, target: Target, hear_proof: Tell) -> bool:
     for place in (folder.final, folder.partial):
         if not await target.do(place.is_dir):
             continue
         try:
-            proof = await prove(place)
+            proof = await prove(place, hear_proof)
         except BackupError:
             continue
         if proof.is_good:

@@ -39,6 +39,7 @@ class DiskProgress:
     """Bytes of one disk in one step, with the rate in bytes per second.
 
     `growth` is the rate at which the total grows; `waiting` says what the step waits for, if it does.
+    `skipped` are the bytes of holes that were not copied.
     """
 
     target: str
@@ -47,6 +48,7 @@ class DiskProgress:
     rate: float = 0.0
     growth: float = 0.0
     waiting: str = ""
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ class StepState:
         return sum(disk.total for disk in self.disks)
 
     @property
+    def skipped(self) -> int:
+        """Bytes of holes that were passed over."""
+        return sum(disk.skipped for disk in self.disks)
+
+    @property
     def rate(self) -> float:
         """Bytes per second over the last seconds, of the disks that are not done."""
         return sum(disk.rate for disk in self.disks if disk.done < disk.total)
@@ -122,7 +129,8 @@ class RunState:
     of the time for which the guest was frozen. `exit_code` is None until the run has ended. `way` is a restore's, None
     for a backup; `outcome` says in a sentence what a restore has led to. `waits_behind` names the guests whose backups
     come first, empty once it is this one's turn. `cancelling_since` is the Unix time in seconds of the order to cancel,
-    None without one and once the run has ended.
+    None without one and once the run has ended. `began`, `snapshot_at` and `finished` are Unix times as well, as far
+    as the journal has them.
     """
 
     run_id: str
@@ -143,6 +151,14 @@ class RunState:
     outcome: str = ""
     waits_behind: str = ""
     cancelling_since: float | None = None
+    began: float | None = None
+    snapshot_at: float | None = None
+    finished: float | None = None
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from its first act to its end, None before that."""
+        return None if self.began is None or self.finished is None else max(self.finished - self.began, 0.0)
 
     @property
     def ended(self) -> bool:
@@ -192,12 +208,14 @@ def restore_steps(plan: RestorePlan) -> tuple[Step, ...]:
 def with_entry(state: RunState, entry: Entry) -> RunState:
     """The state after a line of the journal."""
     details = entry.details
-    state = replace(state, stage=entry.stage, waits_behind="")
+    began = entry.at if state.began is None else state.began
+    state = replace(state, stage=entry.stage, waits_behind="", began=began)
     if entry.stage is RunStage.SNAPSHOT_TAKEN:
         return replace(
             state,
             consistency=str(details.get("consistency", "")),
             frozen_ms=_number(details.get("frozen_ms")) if details.get("file_systems") else None,
+            snapshot_at=entry.at,
         )
     if entry.stage is RunStage.VOID:
         return replace(state, void=True, error=_explained(details.get("error")))
@@ -211,6 +229,7 @@ def with_entry(state: RunState, entry: Entry) -> RunState:
             exit_code=code if isinstance(code, int) else EXIT_RESCUE,
             outcome=str(details.get("outcome", "")),
             cancelling_since=None,
+            finished=entry.at,
         )
         return _with_failed_step(state) if entry.stage is RunStage.FAILED else state
     # A restore that had ended is taken up again to be undone.
@@ -275,6 +294,7 @@ def _stepped(step: StepState, line: Mapping[str, object]) -> StepState:
         _number(line.get("rate")),
         _number(line.get("growth")),
         str(line.get("waiting", "")),
+        int(_number(line.get("skipped"))),
     )
     return replace(step, disks=tuple(told if disk.target == told.target else disk for disk in step.disks))
 

@@ -6,7 +6,7 @@ from tui.backup.journal import RunStage
 from tui.backup.progress import Step, StepStatus
 from tui.backup.proof import Reading
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, StepState
-from tui.model.quantities import clock_time, duration, size
+from tui.model.quantities import clock_time, duration, moment, size
 
 STATUS_GLYPHS: dict[StepStatus, str] = {
     StepStatus.PENDING: "·",
@@ -29,7 +29,10 @@ STEP_WORDS: dict[Step, str] = {
 }
 
 
-SETTLE_WORDS = "the merge does not gain; to pause the guest until it is done: qga-tui jobs {run} --settle"
+SETTLE_WORDS = (
+    "the merge does not gain; to pause the guest until it is done press p on the backup, "
+    "or run: qga-tui jobs {run} --settle"
+)
 
 
 FAR_S = 7 * 24 * 3600
@@ -56,8 +59,9 @@ def step_facts(state: RunState, step: StepState) -> str:
     if not step.total or step.status is StepStatus.PENDING:
         return ""
     counted = f"{size(step.done)} of {size(step.total)}"
+    skipped = f", {size(step.skipped)} of holes skipped" if step.skipped and step.step is Step.COPY else ""
     if step.status is StepStatus.DONE:
-        return size(step.total)
+        return size(step.total) + skipped
     if step.status is not StepStatus.RUNNING:
         return counted
     rate = f", {size(step.rate)}/s" if step.rate else ""
@@ -67,7 +71,7 @@ def step_facts(state: RunState, step: StepState) -> str:
         gains = "the merge gains" if step.rate > step.growth else SETTLE_WORDS.format(run=state.run_id)
         rate += f", the guest writes {size(step.growth)}/s: {gains}"
     left = f", {duration(step.eta_s)} left" if step.eta_s is not None else ""
-    return counted + rate + left
+    return counted + rate + left + skipped
 
 
 def overlay_alarm(state: RunState) -> str:
@@ -109,6 +113,15 @@ def doing_words(state: RunState) -> str:
     """The step that a run is in, in a few words."""
     running = next((step for step in state.steps if step.status is StepStatus.RUNNING), None)
     return "starting" if running is None else STEP_WORDS[running.step]
+
+
+def result_facts(state: RunState) -> str:
+    """The disks that a finished backup holds, how long it took, and of when they are; empty for anything else."""
+    if state.way is not None or state.exit_code not in (EXIT_DONE, EXIT_LESS) or state.took_s is None:
+        return ""
+    disks = ", ".join(disk.target for step in state.steps if step.step is Step.COPY for disk in step.disks)
+    of = "" if state.snapshot_at is None else f", as at {moment(state.snapshot_at)}"
+    return f"{disks} in {duration(state.took_s)}{of}"
 
 
 def headline(state: RunState) -> str:

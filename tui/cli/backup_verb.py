@@ -18,6 +18,7 @@ from tui.backup.checks import Check, Verdict
 from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.follow import follow
+from tui.backup.manifest import utc_words
 from tui.backup.plan import QuiescePolicy
 from tui.backup.progress import StepStatus
 from tui.backup.propose import Proposal, propose
@@ -26,7 +27,7 @@ from tui.backup.reach_files import file_system
 from tui.backup.restore.wishes import Finding
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, RunState
 from tui.backup.source import SourceWish
-from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alarm, step_facts
+from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alarm, result_facts, step_facts
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
@@ -232,6 +233,8 @@ class JsonTeller:
             "frozen_ms": state.frozen_ms,
             "shortfalls": list(state.shortfalls),
             "outcome": state.outcome,
+            "took_s": None if state.took_s is None else round(state.took_s, 1),
+            "snapshot": None if state.snapshot_at is None else utc_words(state.snapshot_at),
             "error": error,
             "folder": str(state.result) if state.result.is_dir() else None,
         }
@@ -246,6 +249,7 @@ def _step_fields(state: RunState, place: int) -> dict[str, object]:
         "status": str(step.status),
         "done_bytes": step.done,
         "total_bytes": step.total,
+        "skipped_bytes": step.skipped,
         "rate_bytes_s": round(step.rate),
         "eta_s": None if step.eta_s is None else round(step.eta_s, 1),
         "disks": [{"disk": disk.target, "done_bytes": disk.done, "total_bytes": disk.total} for disk in step.disks],
@@ -282,5 +286,7 @@ class LineTeller:
         for shortfall in state.shortfalls:
             print(f"qga-tui: {printable(shortfall)}", file=sys.stderr)
         print(printable(headline(state)), flush=True)
+        if facts := result_facts(state):
+            print(printable(facts), flush=True)
         if state.way is None and state.result.is_dir():
             print(printable(str(state.result)), flush=True)

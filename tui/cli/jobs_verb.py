@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from dataclasses import dataclass
 
 from tui.backup.control import order
 from tui.backup.errors import BackupError
 from tui.backup.jobs import Job, job_of, list_jobs
+from tui.backup.manifest import utc_words
 from tui.backup.plan import stamp_words
 from tui.backup.runs import find_any_run
 from tui.backup.runstate import EXIT_DONE
+from tui.backup.steering import change_rate, settle
 from tui.backup.target import at_once
 from tui.model.text import printable
 
@@ -49,9 +52,10 @@ def _one(wish: JobsWish) -> int:
     if run is None:
         raise BackupError("There is no such backup", cause=wish.run, next_step="See them with: qga-tui jobs")
     if wish.limit_bytes_s is not None:
-        asyncio.run(order(run, f"limit {wish.limit_bytes_s}"))
+        done = asyncio.run(change_rate(run, wish.limit_bytes_s))
+        print(printable(done), file=sys.stderr)
     if wish.settle:
-        asyncio.run(order(run, "settle"))
+        asyncio.run(settle(run))
     if wish.cancel:
         asyncio.run(order(run, "cancel"))
     job = job_of(run)
@@ -81,6 +85,7 @@ def job_fields(job: Job) -> dict[str, object]:
                 "status": str(step.status),
                 "done_bytes": step.done,
                 "total_bytes": step.total,
+                "skipped_bytes": step.skipped,
                 "rate_bytes_s": round(step.rate),
                 "eta_s": None if step.eta_s is None else round(step.eta_s, 1),
             }
@@ -88,6 +93,8 @@ def job_fields(job: Job) -> dict[str, object]:
         ],
         "consistency": state.consistency,
         "frozen_ms": state.frozen_ms,
+        "took_s": None if state.took_s is None else round(state.took_s, 1),
+        "snapshot": None if state.snapshot_at is None else utc_words(state.snapshot_at),
         "exit_code": state.exit_code,
         "error": error,
         "folder": _folder_of(job) or None,

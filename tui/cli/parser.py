@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeAlias
 
 from tui import __version__
+from tui.model.quantities import a_number, a_rate
 
 OWN_FAILURE = 2
 """Exit code for wrong usage and for failures of the program's own."""
@@ -280,27 +280,15 @@ def _pair(text: str) -> str:
     return text
 
 
-def _number(text: str) -> float:
-    """The number that was typed; not-a-number, which no range holds, for anything else."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def _megabytes(text: str) -> int:
-    """Bytes per second, 0 for no bound: a rate that would round to 0 is refused."""
-    value = _number(text)
-    if not 0 <= value < 10**6:
-        raise argparse.ArgumentTypeError(f"not a rate in MB/s: {text}")
-    rate = int(value * 1_000_000)
-    if value and not rate:
-        raise argparse.ArgumentTypeError(f"less than one byte per second: {text}")
-    return rate
+    try:
+        return a_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:
-    value = _number(text)
+    value = a_number(text)
     if not 0 < value < 10**7:
         raise argparse.ArgumentTypeError(f"not a number of seconds: {text}")
     return value

@@ -7,8 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tui.backup.ending import say_in_log
+from tui.backup.errand import DOING
 from tui.backup.errors import explained
 from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Urgency, Way
+from tui.backup.proof import Reading
 from tui.backup.rescue import RESCUE_PATIENCE, Rescued, rescue
 from tui.backup.runstate import EXIT_DONE, EXIT_RESCUE
 from tui.backup.scan import find_leftovers
@@ -83,19 +86,39 @@ async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str,
 
 
 async def _apply(host: Host, leftover: Leftover, confirmed: str, *, quiet: bool) -> Rescued:
-    last: dict[str, int] = {}
-
-    def tick(target: str, done: int, total: int, waiting: str) -> None:
-        percent = done * 100 // total if total else 0
-        if not quiet and percent // 10 != last.get(target, -1) // 10:
-            print(printable(f"  merging {target}: {percent} %"), flush=True)
-        last[target] = percent
-
+    teller = _Teller(quiet=quiet)
     session = HostSession(connect, host.uri, RESCUE_PATIENCE)
     try:
-        return await rescue(session, leftover, tick, confirmed=confirmed)
+        return await rescue(session, leftover, teller.tick, confirmed=confirmed, hear_proof=teller.read)
     finally:
         await session.close()
+
+
+class _Teller:
+    """How far a rescue is: now and then a line; in quiet each percent in the log, for whoever sent us on the errand."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._told: dict[str, tuple[int, str]] = {}
+
+    def tick(self, target: str, done: int, total: int, waiting: str) -> None:
+        """How far the merge of a disk is, and what it waits for."""
+        self._tell(f"merging {target}", done * 100 // total if total else 0, waiting)
+
+    def read(self, reading: Reading) -> None:
+        """How far the proof of the copy is."""
+        self._tell(f"reading {reading.file}", reading.done * 100 // reading.total if reading.total else 0, "")
+
+    def _tell(self, what: str, percent: int, waiting: str) -> None:
+        now = (percent if self._quiet else percent // 10, waiting)
+        if now == self._told.get(what):
+            return
+        self._told[what] = now
+        words = f"{what}: {percent} %{f', waiting: {waiting}' if waiting else ''}"
+        if self._quiet:
+            say_in_log(f"{DOING}{words}")
+        else:
+            print(printable(f"  {words}"), flush=True)
 
 
 def leftover_fields(host: Host, leftover: Leftover) -> dict[str, object]:

@@ -27,6 +27,7 @@ from tui.model.guest import Guest
 from tui.model.text import printable
 from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of
+from tui.screens.steering import ORDERS, ask_for_rate, ask_to_settle, orders_for
 from tui.screens.target import TargetScreen
 from tui.widgets.bindings import is_refused
 from tui.widgets.changing_button import ChangingButton
@@ -158,12 +159,12 @@ class BackupScreen(TargetScreen):
         if is_left(self):
             return
         has_just_ended = state.ended and (self._state is None or not self._state.ended)
-        before, self._state = self._may_cancel, state
-        if before != self._may_cancel:
+        before, self._state = orders_for(self._state), state
+        if before != orders_for(state):
             self.refresh_bindings()
         self.query_one(RunPane).show(state)
         self.query_one("#restore").display = self._saved is not None
-        self.query_one("#cancel").display = self._may_cancel
+        self.query_one("#cancel").display = "cancel" in orders_for(state)
         self.query_one("#new").display = state.ended
         if has_just_ended:
             self._focus_what_comes_next()
@@ -177,24 +178,29 @@ class BackupScreen(TargetScreen):
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
         """Ask whether to end the backup that is shown."""
-        if self._run is not None and self._state is not None and self._may_cancel:
+        if self._run is not None and self._state is not None and "cancel" in orders_for(self._state):
             ask_to_cancel(self.app, self._run, waits=bool(self._state.waits_behind))
 
+    def action_limit(self) -> None:
+        """Ask for another rate of the copy."""
+        if self._run is not None and "limit" in orders_for(self._state):
+            ask_for_rate(self.app, self._run)
+
+    def action_settle(self) -> None:
+        """Ask whether to pause the guest until its disks are merged."""
+        if self._run is not None and "settle" in orders_for(self._state):
+            ask_to_settle(self.app, self._run)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A run that is shown can be cancelled until it has ended, and restored afterwards."""
-        if action not in ("cancel", "restore"):
+        """A run that is shown takes orders until it has ended, and can be restored afterwards."""
+        if action not in ORDERS and action != "restore":
             return True
         if not self.is_mounted or self.query_one(ContentSwitcher).current != "run" or self._state is None:
             return False
         if action == "restore":
             return self._saved is not None
         refused = is_refused(Where.BACKUP, action, read_only=self.read_only)
-        return self._may_cancel and (None if refused else True)
-
-    @property
-    def _may_cancel(self) -> bool:
-        """Whether the run goes on and was not cancelled yet."""
-        return self._state is not None and not self._state.ended and self._state.cancelling_since is None
+        return action in orders_for(self._state) and (None if refused else True)
 
     @on(Button.Pressed, "#restore")
     @work(exclusive=True, group="restore")

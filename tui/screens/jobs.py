@@ -26,6 +26,7 @@ from tui.hosts.lanes import apart
 from tui.model.text import printable
 from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of
+from tui.screens.steering import ORDERS, ask_for_rate, ask_to_settle, orders_for
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.few_lines import FewLines
 from tui.widgets.key_line import KeyLine
@@ -85,7 +86,7 @@ class JobsScreen(Screen[None]):
         self._rows: list[Job | tuple[str, Leftover]] = []
         self._drawn: list[tuple[str, ...]] = []
         self._saved: Path | None = None
-        self._goes_on = False
+        self._orders: frozenset[str] = frozenset()
         self._is_narrow = False
         self._folders: dict[str, str] = {}
         self._asked: set[str] = set()
@@ -176,9 +177,9 @@ class JobsScreen(Screen[None]):
             texts = (Text(printable(row[1].explanation)), Text("enter shows what can be done", "dim"))
         self.query_one("#under-cursor", FewLines).show(*texts)
         saved = row.saved if isinstance(row, Job) else None
-        goes_on = isinstance(row, Job) and not row.state.ended and row.word is not JobWord.CANCELLING
-        if (saved, goes_on) != (self._saved, self._goes_on):
-            self._saved, self._goes_on = saved, goes_on
+        orders = orders_for(row.state) if isinstance(row, Job) else frozenset()
+        if (saved, orders) != (self._saved, self._orders):
+            self._saved, self._orders = saved, orders
             self.refresh_bindings()
 
     def _folder_words(self, job: Job) -> str:
@@ -218,10 +219,10 @@ class JobsScreen(Screen[None]):
             self.post_message(self.RescueWanted(*row))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Restoring is offered on finished backups, cancelling on others; that is disabled in read-only mode."""
+        """Restoring is offered on finished backups, orders on others; those are disabled in read-only mode."""
         if action == "restore":
             return self._saved is not None
-        if action == "cancel" and not self._goes_on:
+        if action in ORDERS and action not in self._orders:
             return False
         return None if is_refused(Where.JOBS, action, read_only=self._read_only) else True
 
@@ -234,8 +235,20 @@ class JobsScreen(Screen[None]):
     def action_cancel(self) -> None:
         """Ask whether to end the run under the cursor."""
         row = self._row()
-        if isinstance(row, Job) and self._goes_on:
+        if isinstance(row, Job) and "cancel" in self._orders:
             ask_to_cancel(self.app, row.run, waits=row.word is JobWord.WAITING)
+
+    def action_limit(self) -> None:
+        """Ask for another rate of the copy under the cursor."""
+        row = self._row()
+        if isinstance(row, Job) and "limit" in self._orders:
+            ask_for_rate(self.app, row.run)
+
+    def action_settle(self) -> None:
+        """Ask whether to pause the guest of the backup under the cursor until its disks are merged."""
+        row = self._row()
+        if isinstance(row, Job) and "settle" in self._orders:
+            ask_to_settle(self.app, row.run)
 
     def action_down(self) -> None:
         """One row down."""

@@ -21,6 +21,7 @@ from tui.screens.jobs import URGENCY_TONES
 from tui.widgets.bindings import bindings
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
+from tui.widgets.presence import is_left
 from tui.widgets.tones import styles_of
 
 WAY_WORDS: dict[Way, str] = {
@@ -98,11 +99,15 @@ class RescueScreen(Screen[bool]):
         confirm = ("--confirm", typed) if self._leftover.way is Way.MERGE_CONFIRMED else ()
         argv = (*self._argv, "-c", plan.uri, "rescue", plan.uuid, "--apply", "--json", *confirm)
         try:
-            ended = await run_errand(argv, errand_log(plan.run_id))
+            ended = await run_errand(argv, errand_log(plan.run_id), self._tell_doing)
         except OSError as error:
             self._say(f"The rescue could not be started: {error}", "error")
         else:
             self._tell(ended.answer, ended.said)
+
+    def _tell_doing(self, words: str) -> None:
+        if not is_left(self):
+            self._say(f"{words}\nThis goes on when you leave the screen.", "muted")
 
     def _tell(self, out: str, err: str) -> None:
         try:

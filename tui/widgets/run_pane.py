@@ -12,7 +12,7 @@ from textual.widgets import Static
 from tui.backup.journal import RunStage
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
-from tui.backup.telling import headline, overlay_facts
+from tui.backup.telling import headline, overlay_facts, result_facts
 from tui.model.text import printable
 from tui.widgets.step_bars import StepBars
 from tui.widgets.tones import styles_of
@@ -99,6 +99,8 @@ def _outcome(state: RunState, next_words: str, styles: dict[str, str]) -> Text:
 def _append_result(text: Text, state: RunState, next_words: str, styles: dict[str, str]) -> None:
     if state.way is None:
         text.append(f"\nSaved in {printable(str(state.result))}\n", styles["success"])
+        if facts := result_facts(state):
+            text.append(f"{printable(facts)}\n")
         text.append("How to restore: R, here or in the list of guests, or RESTORE.md in that folder.\n", "dim")
     elif state.stage is not RunStage.UNDONE:
         lines = "\n".join(printable(line) for line in next_words.splitlines())

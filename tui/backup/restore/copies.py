@@ -45,12 +45,14 @@ class Copies:
         meter = Meter(throttle=self.orders.throttle)
 
         async def look(waiting: str) -> BackupError | None:
-            self.progress.tick(Step.COPY, file.name, meter.done, file.data_bytes, waiting=waiting)
+            self.progress.tick(
+                Step.COPY, file.name, meter.done, file.data_bytes, waiting=waiting, skipped=meter.skipped
+            )
             return CancelledBackupError("The restore was cancelled") if self.orders.stop.is_set() else None
 
         work = self._convert(file, source, meter) if file.is_converted else self._exactly(file, source, meter)
         await watched(work, meter, look, Path(file.to).parent, self.room_s)
-        self.progress.tick(Step.COPY, file.name, meter.done, meter.done)
+        self.progress.tick(Step.COPY, file.name, meter.done, meter.done, skipped=meter.skipped)
 
     async def _exactly(self, file: RestoredFile, source: str, meter: Meter) -> None:
         with closing(Lane(f"copy-{file.name}", 1)) as lane:
