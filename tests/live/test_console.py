@@ -17,7 +17,8 @@ from tui.agent.exec_model import CommandLine, ExecRequest, Stream
 from tui.console.audit import Target
 from tui.console.cli_exec import Job, exec_to_streams
 from tui.console.local_file import pieces_of
-from tui.console.many import ManyGuest, ManyRun, RunState
+from tui.console.many import ManyGuest, ManyRun
+from tui.console.many_rows import RunState
 from tui.console.session import Session, SessionBusyError
 from tui.console.session_facts import CommandEnded, CommandStarted, OutputArrived, SessionFact
 from tui.console.shells import Shell

@@ -13,7 +13,8 @@ from tests.live.watched import PATIENCE_S
 from tui.agent.exec_model import ExecPace, Stream
 from tui.agent.transport import Transport
 from tui.console.audit import Target, audit_path
-from tui.console.many import ManyGuest, ManyRun, RunState
+from tui.console.many import ManyGuest, ManyRun
+from tui.console.many_rows import RunState
 from tui.console.running import RunningCommands
 from tui.console.session import Session
 from tui.console.session_facts import CommandStarted, OutputArrived, SessionFact
