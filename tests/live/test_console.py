@@ -234,3 +234,12 @@ async def test_an_error_of_our_own_ends_the_command_in_words_and_not_the_program
     await run.run()
     assert run.rows[0].state is RunState.FAILED
     assert "RuntimeError: of our own" in run.rows[0].words
+
+
+async def test_a_program_that_may_not_be_executed_leads_to_the_doctor(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    session.run("/etc/passwd")
+    await session.idle()
+    *_, end, advice = session.scrollback.transcript.since()
+    assert end.text.startswith("exit 126 after ")
+    assert "D in the guest list tells" in advice.text

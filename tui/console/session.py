@@ -39,7 +39,7 @@ from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question
 from tui.console.tidying import Tidying
-from tui.console.wording import failure_in_words, sweep_in_words
+from tui.console.wording import advice_on, failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
@@ -272,6 +272,9 @@ class Session:
                 if event.end is not End.EXITED:
                     self._profile = None
                 self.scrollback.end(record, event)
+                advice = "" if self.is_windows else advice_on(event)
+                if advice:
+                    self.scrollback.say(record, advice)
 
     def _keep(self, lasting: Lasting) -> None:
         if lasting != self._lasting:
