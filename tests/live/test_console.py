@@ -243,3 +243,15 @@ async def test_a_program_that_may_not_be_executed_leads_to_the_doctor(agent: Hos
     *_, end, advice = session.scrollback.transcript.since()
     assert end.text.startswith("exit 126 after ")
     assert "D in the guest list tells" in advice.text
+
+
+async def test_a_ready_made_question_is_read_by_a_shell_though_lines_are_run_as_programs(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    session.use_shell(Shell.PROGRAM)
+    session.run("echo one; echo two")
+    await session.idle()
+    session.run("echo one; echo two", by_guests_shell=True)
+    await session.idle()
+    texts = [str(entry.text) for entry in session.scrollback.transcript.since() if isinstance(entry, OutputLine)]
+    assert texts == ["one; echo two", "one", "two"]
+    assert session.shell is Shell.PROGRAM

@@ -195,7 +195,7 @@ class _Sink:
 
 
 class _LineSink(_Sink):
-    """Text for a terminal, whole lines with a prefix each: colours stay, all that could steer it goes."""
+    """Text for a terminal, whole lines with a prefix each: colours go, as does all else that could steer it."""
 
     def __init__(self, stream: BinaryIO, charset: Charset, prefix: str) -> None:
         super().__init__(stream)
