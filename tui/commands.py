@@ -183,7 +183,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "console.save", Where.CONSOLE, ("ctrl+s",), "Save", "Save the transcript, or the last output as it came", False
     ),
-    Command("many.open", Where.MANY, ("enter",), "Open", "Show one guest's output, or the list again"),
+    Command(
+        "many.open", Where.MANY, ("enter",), "Open", "Show a guest's output or a group's guests, or close them again"
+    ),
     Command("many.cancel", Where.MANY, ("ctrl+c",), "Cancel all", "End the command in all guests"),
     Command("many.group", Where.MANY, ("g",), "Group", "Group the guests by what came out, or list each"),
     Command("many.back", Where.MANY, ("escape",), "Back", "Back; asks first while the command runs"),

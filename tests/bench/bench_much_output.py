@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.headless_lab import headless_lab
+from tui.agent.exec_model import Stream
 from tui.app import QgaTui
 from tui.cli.app_verb import spare_the_loaded
 from tui.cli.connect import hosts_for
@@ -98,7 +99,7 @@ async def much_output(uri: str) -> None:
         if record is None or record.finished is None:
             raise AssertionError("the command did not end")
         received = hashlib.sha256()
-        async for piece in session.scrollback.output_of(record):
+        async for piece in session.scrollback.output_of(record, Stream.STDOUT):
             received.update(piece)
         size = record.finished.out_bytes
         session.run("df -k /tmp | tail -1 | awk '{print $3}'")

@@ -7,7 +7,8 @@ import base64
 import time
 
 from tui.console.audit import Target
-from tui.console.many import ManyGuest, ManyRun, RunState
+from tui.console.many import ManyGuest, ManyRun
+from tui.console.many_rows import RunState
 from tui.console.session import Session
 from tui.console.transcript import OutputLine, Transcript
 from tui.hosts.libvirt_host import LibvirtHost

@@ -17,7 +17,8 @@ from tui.agent.exec_model import CommandLine, ExecRequest, Stream
 from tui.console.audit import Target
 from tui.console.cli_exec import Job, exec_to_streams
 from tui.console.local_file import pieces_of
-from tui.console.many import ManyGuest, ManyRun, RunState
+from tui.console.many import ManyGuest, ManyRun
+from tui.console.many_rows import RunState
 from tui.console.session import Session, SessionBusyError
 from tui.console.session_facts import CommandEnded, CommandStarted, OutputArrived, SessionFact
 from tui.console.shells import Shell
@@ -233,3 +234,24 @@ async def test_an_error_of_our_own_ends_the_command_in_words_and_not_the_program
     await run.run()
     assert run.rows[0].state is RunState.FAILED
     assert "RuntimeError: of our own" in run.rows[0].words
+
+
+async def test_a_program_that_may_not_be_executed_leads_to_the_doctor(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    session.run("/etc/passwd")
+    await session.idle()
+    *_, end, advice = session.scrollback.transcript.since()
+    assert end.text.startswith("exit 126 after ")
+    assert "D in the guest list tells" in advice.text
+
+
+async def test_a_ready_made_question_is_read_by_a_shell_though_lines_are_run_as_programs(agent: HostAgent) -> None:
+    session = Session(agent.line, pace=QUICK)
+    session.use_shell(Shell.PROGRAM)
+    session.run("echo one; echo two")
+    await session.idle()
+    session.run("echo one; echo two", by_guests_shell=True)
+    await session.idle()
+    texts = [str(entry.text) for entry in session.scrollback.transcript.since() if isinstance(entry, OutputLine)]
+    assert texts == ["one; echo two", "one", "two"]
+    assert session.shell is Shell.PROGRAM

@@ -19,7 +19,8 @@ from tui.agent.exec import run
 from tui.agent.exec_ahead import make_ready, release
 from tui.agent.exec_model import End, ExecEvent, Finished, Started
 from tui.console.audit import Target, audit_path, run_audited
-from tui.console.many import ManyGuest, ManyRun, RunState
+from tui.console.many import ManyGuest, ManyRun
+from tui.console.many_rows import RunState
 from tui.model.guest import GuestId
 
 WRITE, FLUSH, CLOSE, EXEC = "guest-file-write", "guest-file-flush", "guest-file-close", '"path": "setsid"'

@@ -7,18 +7,19 @@ from collections.abc import Callable
 from typing import cast
 
 from tui.agent.errors import HostGoneError
+from tui.agent.transport import Transport
 from tui.hosts.port import Host, NoSuchDomainError
 from tui.model.events import HostEvent
 from tui.model.guest import DomainFacts
 
 
-class FakeDeadLine:
+class FakeDeadLine(Transport):
     """Stands for a line to an agent whose connection is gone."""
 
     def __init__(self) -> None:
         self.requests = 0
 
-    async def send(self, _request: str, _timeout_s: int) -> str:
+    async def send(self, request: str, timeout_s: int) -> str:
         """Fail as such a line does."""
         self.requests += 1
         raise HostGoneError("The connection to libvirt was lost")

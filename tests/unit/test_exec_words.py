@@ -8,7 +8,7 @@ from tui.agent.exec_model import CmdLine, CommandLine, End, ExecPace, ExecReques
 from tui.agent.exec_watch import Escalation
 from tui.agent.profile import GuestProfile
 from tui.console.shells import Shell, default_shell, request_for_line, setting_of
-from tui.console.wording import end_in_words
+from tui.console.wording import advice_on, end_in_words
 
 INFO = AgentInfo("7.2.22", frozenset(), frozenset())
 
@@ -33,6 +33,12 @@ def finished(**facts: object) -> Finished:
 )
 def test_every_end_has_its_words(facts: dict[str, object], words: str) -> None:
     assert end_in_words(finished(**facts), 123) == words
+
+
+@pytest.mark.parametrize("facts", [{"exit_code": 127}, {"exit_code": 126, "end": End.TIMED_OUT}, {"signal": 126}])
+def test_only_a_plain_exit_126_is_advised_about(facts: dict[str, object]) -> None:
+    assert "may not be executed" in advice_on(finished(exit_code=126))
+    assert advice_on(finished(**facts)) == ""
 
 
 def test_a_command_without_a_pid_did_not_begin() -> None:

@@ -53,3 +53,17 @@ def test_an_error_that_knows_its_next_step_keeps_it() -> None:
     error = errors.NotConnectedError("no", next_step="Do this.")
     assert explain(error) is error
     assert explain(errors.NotConnectedError("no")).next_step == mend(Cause.PORT_CLOSED)
+
+
+def test_a_program_that_the_guest_denies_leads_to_the_doctor() -> None:
+    refusal = (
+        "internal error: unable to execute QEMU agent command 'guest-exec': Failed to execute child process \"/x\" "
+    )
+    denied = agent_error(1, 0, f"{refusal}(Permission denied)")
+    assert type(denied) is errors.CommandFailedError
+    assert explain(denied).next_step.startswith(
+        "See in the guest whether that file may be executed. If it may, let the"
+    )
+    assert explain(agent_error(1, 0, f"{refusal}(No such file or directory)")).next_step == ""
+    unreadable = "internal error: unable to execute QEMU agent command 'guest-file-open': open: Permission denied"
+    assert explain(agent_error(1, 0, unreadable)).next_step == ""

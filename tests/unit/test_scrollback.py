@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tui.agent.exec_model import End, Finished, Output, Stream
+from tui.console import scrollback as kept_scrollback
 from tui.console.charset import Charset
 from tui.console.saving import LEGEND, save_transcript, text_to_copy
 from tui.console.scrollback import Scrollback
@@ -84,3 +85,24 @@ async def test_the_last_output_line_is_found_however_much_came_after_it() -> Non
     for _ in range(LINES):
         scrollback.say(None, "words of ours")
     assert scrollback.last_line == "/tmp"
+
+
+async def test_bytes_of_one_stream_come_without_those_of_the_other() -> None:
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    record = scrollback.begin("tar c /etc")
+    for stream, data in ((Stream.STDOUT, b"\x1f\x8b"), (Stream.STDERR, b"tar: a warning\n"), (Stream.STDOUT, b"\x08")):
+        await scrollback.take(record, Output(stream, data))
+    assert [piece async for piece in scrollback.output_of(record, Stream.STDOUT)] == [b"\x1f\x8b", b"\x08"]
+    assert [piece async for piece in scrollback.output_of(record, Stream.STDERR)] == [b"tar: a warning\n"]
+
+
+async def test_bytes_that_are_no_longer_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_scrollback, "KEPT_BYTES", 10)
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    record = scrollback.begin("cat")
+    for data in (b"a" * 10, b"b" * 10, b"c" * 10):
+        await scrollback.take(record, Output(Stream.STDOUT, data))
+    output = scrollback.output_of(record, Stream.STDOUT)
+    kept = b"".join([piece async for piece in output])
+    assert kept.endswith(b"c" * 10)
+    assert output.lost == 30 - len(kept) > 0

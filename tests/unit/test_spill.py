@@ -80,7 +80,7 @@ async def test_a_scrollback_without_a_disk_says_so_once_and_goes_on() -> None:
     (said,) = (entry.text for entry in entries if isinstance(entry, NoticeLine))
     assert said.startswith("The disk takes no more output: Not a directory.")
     assert "no longer kept" in said
-    assert b"".join([piece async for piece in scrollback.output_of(record)]) == b"line\n" * 3 * BLOCK
+    assert b"".join([piece async for piece in scrollback.output_of(record, Stream.STDOUT)]) == b"line\n" * 3 * BLOCK
 
 
 def test_of_a_closed_transcript_nothing_is_kept_and_nothing_is_raised() -> None:

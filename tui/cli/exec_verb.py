@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
 from tui.cli.connect import UnknownGuestError, find_guest, hosts_for
+from tui.cli.standings import Standings
 from tui.console.audit import Target, audit_is_wanted
 from tui.console.charset import AUTO, Charset
 from tui.console.cli_exec import CANCELLED, Job, exec_to_json, exec_to_streams
@@ -114,11 +115,15 @@ async def _run(uris: Sequence[str], options: ExecOptions) -> int:
 async def _in_one(host: Host, facts: DomainFacts, options: ExecOptions, request: ExecRequest, charset: Charset) -> int:
     line = host.work_line(facts.uuid)
     job = Job(request, _standard_input() if options.reads_stdin else None, charset, _target(host, facts))
-    if options.as_json:
-        told, code = await exec_to_json(line, job, facts.name)
-        print(json.dumps(told))
-    else:
-        code = await exec_to_streams(line, job, sys.stdout.buffer, sys.stderr.buffer)
+    standings = Standings([(host, facts)], lambda _name, words: _say(words))
+    async with standings.followed():
+        with standings.during(host, facts) as standing:
+            job = replace(job, standing=standing)
+            if options.as_json:
+                told, code = await exec_to_json(line, job, facts.name)
+                print(json.dumps(told))
+            else:
+                code = await exec_to_streams(line, job, sys.stdout.buffer, sys.stderr.buffer)
     await _sweep(line)
     return code
 
@@ -128,18 +133,24 @@ async def _in_many(
 ) -> int:
     turns = asyncio.Semaphore(AT_ONCE)
     given = await _gathered(_standard_input()) if options.reads_stdin else None
+    standings = Standings(guests, lambda name, words: _say(f"{name}: {words}"))
 
     async def one(host: Host, facts: DomainFacts) -> int:
         job = Job(request, None if given is None else _once(given), charset, _target(host, facts))
         async with turns:
-            if options.as_json:
-                told, code = await exec_to_json(host.work_line(facts.uuid), job, facts.name)
-                print(json.dumps(told), flush=True)
-                return code
-            out: tuple[BinaryIO, BinaryIO] = (sys.stdout.buffer, sys.stderr.buffer)
-            return await exec_to_streams(host.work_line(facts.uuid), job, *out, prefix=f"{facts.name}: ")
+            with standings.during(host, facts) as standing:
+                return await outcome(host, facts, replace(job, standing=standing))
 
-    return max(await asyncio.gather(*(one(host, facts) for host, facts in guests)))
+    async def outcome(host: Host, facts: DomainFacts, job: Job) -> int:
+        if options.as_json:
+            result, code = await exec_to_json(host.work_line(facts.uuid), job, facts.name)
+            print(json.dumps(result), flush=True)
+            return code
+        out: tuple[BinaryIO, BinaryIO] = (sys.stdout.buffer, sys.stderr.buffer)
+        return await exec_to_streams(host.work_line(facts.uuid), job, *out, prefix=f"{facts.name}: ")
+
+    async with standings.followed():
+        return max(await asyncio.gather(*(one(host, facts) for host, facts in guests)))
 
 
 async def _matching(hosts: Sequence[Host], pattern: str) -> list[tuple[Host, DomainFacts]]:
@@ -162,6 +173,10 @@ def _target(host: Host, facts: DomainFacts) -> Target | None:
     return Target(host.uri, facts.name, facts.uuid) if audit_is_wanted() else None
 
 
+def _say(words: str) -> None:
+    print(f"qga-tui: {printable(words)}", file=sys.stderr)
+
+
 async def _sweep(line: Transport) -> None:
     """Remove what crashed runs left; the command's result stands, whatever becomes of this."""
     try:
@@ -169,7 +184,7 @@ async def _sweep(line: Transport) -> None:
     except ExplainedError:
         return
     if swept.did_something:
-        print(f"qga-tui: {sweep_in_words(swept)}", file=sys.stderr)
+        _say(sweep_in_words(swept))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

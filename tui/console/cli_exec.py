@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from tui.agent.exec import DEFAULT_PACE
 from tui.agent.exec_model import End, ExecEvent, ExecPace, ExecRequest, Finished, Notice, Output, Started, Stream
+from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
@@ -32,7 +33,8 @@ _SIGNAL_BASE = 128
 class Job:
     """What is run for the command line, and how: `target` None keeps it out of the log of commands.
 
-    `charset` is made the guest's own where its output is to be text.
+    `charset` is made the guest's own where its output is to be text. `standing` is that of the guest, changed by
+    whoever hears of it.
     """
 
     request: ExecRequest
@@ -41,10 +43,19 @@ class Job:
     target: Target | None = None
     profile: GuestProfile | None = None
     pace: ExecPace = DEFAULT_PACE
+    standing: Standing | None = None
 
     def events(self, transport: Transport) -> AsyncGenerator[ExecEvent, None]:
         """The course of it."""
-        return run_audited(transport, self.request, self.target, stdin=self.stdin, profile=self.profile, pace=self.pace)
+        return run_audited(
+            transport,
+            self.request,
+            self.target,
+            stdin=self.stdin,
+            profile=self.profile,
+            pace=self.pace,
+            standing=self.standing,
+        )
 
 
 async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stderr: BinaryIO, prefix: str = "") -> int:
@@ -184,7 +195,7 @@ class _Sink:
 
 
 class _LineSink(_Sink):
-    """Text for a terminal, whole lines with a prefix each: colours stay, all that could steer it goes."""
+    """Text for a terminal, whole lines with a prefix each: colours go, as does all else that could steer it."""
 
     def __init__(self, stream: BinaryIO, charset: Charset, prefix: str) -> None:
         super().__init__(stream)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from tui.agent.exec import DEFAULT_PACE
-from tui.agent.exec_model import End, ExecEvent, ExecPace, Finished, Output, Started
+from tui.agent.exec_model import End, ExecEvent, ExecPace, Finished, Notice, Output, Started
 from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
 from tui.console.charset import Charset
+from tui.console.guest_news import GuestStory
+from tui.console.many_rows import NO_LINE, Group, Row, RunState, grouped
 from tui.console.oem import likely_charset
 from tui.console.record import Reader
 from tui.console.running import RunningCommands
@@ -24,8 +26,8 @@ from tui.console.transcript import Entry, NoticeLine, OutputLine, Transcript, sh
 from tui.console.wording import end_in_words, failure_in_words, kept_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
-from tui.model.guest import GuestId
-from tui.model.text import Shown, without_colours
+from tui.model.guest import Guest, GuestId
+from tui.model.text import without_colours
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 8
@@ -33,46 +35,7 @@ AT_ONCE = 8
 KEPT_BYTES = 32 * 1024 * 1024
 """Bytes of one guest's output that are kept to be looked at."""
 
-
-NO_LINE = Shown("")
-
-
-class RunState(StrEnum):
-    """How far one guest is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    """It ended badly, or could not be run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One guest: `exit_code` and `signal` as in `Finished`; `words` tell its end, or why there was none.
-
-    `digest` is that of all its output, so that equal ones can be grouped.
-    """
-
-    name: str
-    state: RunState = RunState.WAITING
-    exit_code: int | None = None
-    signal: int | None = None
-    last_line: Shown = NO_LINE
-    seconds: float = 0.0
-    words: str = ""
-    digest: str = ""
-    out_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Guests whose output and exit code are the same."""
-
-    names: tuple[str, ...]
-    state: RunState
-    exit_code: int | None
-    last_line: Shown
+BINARY_ADVICE = "run the command in this guest's console to save it as a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +67,7 @@ class ManyRun:
         self.rows = [Row(guest.target.name) for guest in guests]
         self.transcripts = [Transcript(KEPT_BYTES) for _ in guests]
         self._guests = tuple(guests)
+        self._stories = [GuestStory() for _ in guests]
         self._logs = logs
         self._changed = changed
         self._running = running or RunningCommands(lambda commands: None)
@@ -122,7 +86,7 @@ class ManyRun:
     @property
     def is_over(self) -> bool:
         """Whether no guest is left to be waited for."""
-        return all(row.state in {RunState.DONE, RunState.FAILED} for row in self.rows)
+        return all(row.is_over for row in self.rows)
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -131,33 +95,31 @@ class ManyRun:
 
     def groups(self) -> tuple[Group, ...]:
         """The guests that are over, grouped by what came out; failures first, then the larger groups."""
-        found: dict[tuple[RunState, int | None, str, str], list[Row]] = {}
-        for row in self.rows:
-            if row.state in {RunState.DONE, RunState.FAILED}:
-                reason = row.words if row.exit_code is None else ""
-                found.setdefault((row.state, row.exit_code, row.digest, reason), []).append(row)
-        groups = [
-            Group(tuple(row.name for row in rows), rows[0].state, rows[0].exit_code, rows[0].last_line)
-            for rows in found.values()
-        ]
-        return tuple(sorted(groups, key=lambda group: (group.state is not RunState.FAILED, -len(group.names))))
+        return grouped(self.rows)
+
+    def guests_changed(self, guests: Mapping[GuestId, Guest]) -> None:
+        """Take all guests as their hypervisors show them now: commands are told what becomes of theirs."""
+        for place, (guest, story) in enumerate(zip(self._guests, self._stories, strict=True)):
+            words = story.take(guests.get(guest.id))
+            if words and self.rows[place].state is RunState.RUNNING:
+                self._tell(place, words)
 
     async def _run_one(self, place: int) -> None:
         guest = self._guests[place]
         async with self._turns:
             if self._cancel.is_set():
-                self._set(place, state=RunState.FAILED, words="cancelled before it began")
+                self._fail(place, "cancelled before it began")
                 return
-            self._set(place, state=RunState.RUNNING)
+            self._set(place, state=RunState.RUNNING, begun_at=time.monotonic())
             try:
                 with self._running.during(guest.id, self.line):
                     await self._follow(place, guest)
             except ExplainedError as error:
                 advised = await advise(guest.line, error)
-                self._set(place, state=RunState.FAILED, words=advised.one_line())
+                self._fail(place, advised.one_line())
             except Exception as error:
                 logger.exception("a command could not be followed")
-                self._set(place, state=RunState.FAILED, words=failure_in_words(error))
+                self._fail(place, failure_in_words(error))
 
     async def _follow(self, place: int, guest: ManyGuest) -> None:
         profile = await read_profile(guest.line)
@@ -171,6 +133,7 @@ class ManyRun:
             profile=profile,
             cancel=self._cancel,
             pace=self._pace,
+            standing=self._stories[place].begin_run(),
         )
         follower = _Follower(place, charset, self.transcripts[place])
         async with aclosing(events):
@@ -184,7 +147,9 @@ class ManyRun:
             case Output():
                 follower.take(event)
                 size = self.rows[place].out_bytes + len(event.data)
-                self._set(place, last_line=follower.last_line, out_bytes=size)
+                self._set(place, last_line=follower.last_line, out_bytes=size, words="")
+            case Notice(text=text):
+                self._tell(place, text)
             case Finished():
                 follower.end()
                 is_good = event.end is End.EXITED and event.exit_code == 0 and not event.truncated
@@ -195,9 +160,17 @@ class ManyRun:
                     signal=event.signal,
                     seconds=event.duration_s,
                     words=end_in_words(event, follower.pid),
+                    reason=end_in_words(event, follower.pid, timed=False),
                     digest=follower.digest,
                     last_line=follower.last_line,
                 )
+
+    def _tell(self, place: int, words: str) -> None:
+        self.transcripts[place].append(NoticeLine(0, shown_line(words)))
+        self._set(place, words=words)
+
+    def _fail(self, place: int, words: str) -> None:
+        self._set(place, state=RunState.FAILED, words=words, reason=words)
 
     def _set(self, place: int, **changes: object) -> None:
         self.rows[place] = replace(self.rows[place], **changes)  # type: ignore[arg-type]
@@ -209,8 +182,8 @@ class _Follower:
 
     def __init__(self, place: int, charset: Charset, transcript: Transcript) -> None:
         self.pid = 0
-        self.last_line = Shown("")
-        self._reader = Reader(place, charset)
+        self.last_line = NO_LINE
+        self._reader = Reader(place, charset, BINARY_ADVICE)
         self._transcript = transcript
         self._hashes = {stream: hashlib.sha256() for stream in ("stdout", "stderr")}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 from tui.agent.exec_model import Finished, Stream
@@ -34,24 +35,45 @@ class CommandRecord:
     items: list[Chunk | Entry] = field(default_factory=list)
     finished: Finished | None = None
     is_binary: bool = False
-    lost_from_disk: bool = False
 
-    def pieces(self, spill: Spill) -> Iterator[bytes]:
-        """The bytes of both streams in the order in which they came; what the disk no longer holds is left out."""
-        for item in self.items:
-            if isinstance(item, Chunk):
+    def has_written(self, stream: Stream) -> bool:
+        """Whether anything came of it on the stream."""
+        return any(isinstance(item, Chunk) and item.stream is stream for item in self.items)
+
+
+class KeptBytes:
+    """What a command wrote to one stream, to be gone through once.
+
+    `lost` counts the bytes met on the way that were no longer kept: the oldest, which are left out.
+    """
+
+    def __init__(self, record: CommandRecord, stream: Stream, spill: Spill) -> None:
+        self.lost = 0
+        self._record = record
+        self._stream = stream
+        self._spill = spill
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """A piece after the other, giving way to keys between them."""
+        for item in self._record.items:
+            if isinstance(item, Chunk) and item.stream is self._stream:
                 try:
-                    yield spill.get(item.place)
+                    piece = self._spill.get(item.place)
                 except KeyError:
-                    self.lost_from_disk = True
+                    self.lost += item.place.length
+                    continue
+                yield piece
+                await asyncio.sleep(0)
 
 
 class Reader:
     """A command's two streams on their way to entries."""
 
-    def __init__(self, number: int, charset: Charset) -> None:
+    def __init__(self, number: int, charset: Charset, binary_advice: str = "save it as a file to look at it") -> None:
+        """`binary_advice` says what to do about a stream that is no text."""
         self._number = number
         self._streams = {stream: TextStream(charset) for stream in Stream}
+        self._binary_advice = binary_advice
         self._told: set[Stream] = set()
 
     @property
@@ -78,7 +100,7 @@ class Reader:
         entries: list[Entry] = [OutputLine(self._number, stream, line) for line in lines]
         if self._streams[stream].is_binary and stream not in self._told:
             self._told.add(stream)
-            words = f"{stream} is no text and is not shown; save it as a file to look at it."
+            words = f"{stream} is no text and is not shown; {self._binary_advice}."
             entries.append(NoticeLine(self._number, printable(words)))
         return entries
 

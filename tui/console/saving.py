@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 
 from tui import settings
@@ -76,7 +76,7 @@ async def save_transcript(transcript: Transcript, guest: str, folder: Path | Non
     return await save_bytes(lines(), guest, "txt", folder)
 
 
-async def save_bytes(pieces: AsyncIterator[bytes], guest: str, ending: str, folder: Path | None = None) -> Path:
+async def save_bytes(pieces: AsyncIterable[bytes], guest: str, ending: str, folder: Path | None = None) -> Path:
     """Write bytes into a new private file and return it; raises OSError."""
     folder = settings.private_folder(folder or transcripts_folder())
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in guest)[:60].lstrip(".") or "guest"

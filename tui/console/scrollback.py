@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
-from tui.agent.exec_model import End, Finished, Output
+from tui.agent.exec_model import End, Finished, Output, Stream
 from tui.console.charset import Charset
-from tui.console.record import SLICE, Chunk, CommandRecord, Reader, entries_of
+from tui.console.record import SLICE, Chunk, CommandRecord, KeptBytes, Reader, entries_of
 from tui.console.session_facts import OutputArrived, ReadAnew, SessionFact, StatusChanged
 from tui.console.spill import Spill
 from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
@@ -110,9 +110,9 @@ class Scrollback:
         self._tell(StatusChanged())
         await self.settle()
 
-    def output_of(self, record: CommandRecord) -> AsyncIterator[bytes]:
-        """The bytes of a command in the order in which they came, both streams."""
-        return _slices(record, self._spill)
+    def output_of(self, record: CommandRecord, stream: Stream) -> KeptBytes:
+        """The bytes that a command wrote to one stream, as they came."""
+        return KeptBytes(record, stream, self._spill)
 
     async def _read_anew(self) -> None:
         fresh, charset = Transcript(), self.charset
@@ -131,9 +131,3 @@ class Scrollback:
         self.transcript.extend(entries)
         if record is not None:
             record.items.extend(entries)
-
-
-async def _slices(record: CommandRecord, spill: Spill) -> AsyncIterator[bytes]:
-    for piece in record.pieces(spill):
-        yield piece
-        await asyncio.sleep(0)

@@ -39,7 +39,7 @@ from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question
 from tui.console.tidying import Tidying
-from tui.console.wording import failure_in_words, sweep_in_words
+from tui.console.wording import advice_on, failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
@@ -119,10 +119,18 @@ class Session:
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._prepare(), name="console prepared")
 
-    def run(self, line: str, *, stdin: AsyncIterator[bytes] | None = None, takes_input: bool = False) -> None:
+    def run(
+        self,
+        line: str,
+        *,
+        stdin: AsyncIterator[bytes] | None = None,
+        takes_input: bool = False,
+        by_guests_shell: bool = False,
+    ) -> None:
         """Start a typed line; its course comes as facts. Raises SessionBusyError while another one runs.
 
-        `stdin` is handed to it, or with `takes_input` what `type_in` is given.
+        `stdin` is handed to it, or with `takes_input` what `type_in` is given. `by_guests_shell` lets the guest's own
+        shell read the line, whichever was chosen.
         """
         if self.is_running:
             raise SessionBusyError(
@@ -132,7 +140,8 @@ class Session:
         self._cancel = asyncio.Event()
         self._typed = asyncio.Queue() if takes_input else None
         source = _typed_pieces(self._typed) if self._typed is not None else stdin
-        following = self._follow(record, source, self._story.begin_run())
+        chosen = None if by_guests_shell else self.shell
+        following = self._follow(record, source, self._story.begin_run(), chosen)
         self._task = asyncio.create_task(following, name=f"command {record.number}")
 
     def type_in(self, text: str | None) -> None:
@@ -213,11 +222,13 @@ class Session:
         if self._keeps_ahead and not self.is_running:
             self._ahead.want(self.cwd)
 
-    async def _follow(self, record: CommandRecord, stdin: AsyncIterator[bytes] | None, standing: Standing) -> None:
+    async def _follow(
+        self, record: CommandRecord, stdin: AsyncIterator[bytes] | None, standing: Standing, chosen: Shell | None
+    ) -> None:
         try:
             await self._tidying.surroundings_known.wait()
             profile = await self._met()
-            shell = self.shell or default_shell(profile)
+            shell = chosen or default_shell(profile)
             question = folder_question(record.line, shell)
             request = self._lasting.request(question or record.line, shell)
             events = run_audited(
@@ -272,6 +283,9 @@ class Session:
                 if event.end is not End.EXITED:
                     self._profile = None
                 self.scrollback.end(record, event)
+                advice = "" if self.is_windows else advice_on(event)
+                if advice:
+                    self.scrollback.say(record, advice)
 
     def _keep(self, lasting: Lasting) -> None:
         if lasting != self._lasting:

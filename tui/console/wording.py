@@ -7,12 +7,16 @@ import signal
 from tui.agent.exec_model import End, Finished
 from tui.agent.leftovers import Sweep
 
+NOT_EXECUTABLE = 126
+"""The exit code of POSIX shells for a program that was found and could not be executed."""
 
-def end_in_words(finished: Finished, pid: int) -> str:
+
+def end_in_words(finished: Finished, pid: int, *, timed: bool = True) -> str:
     """One line, raw: `exit 7 after 3.2 s`, `killed by SIGTERM after 3.2 s`, `may still run in the guest (pid 9): …`.
 
-    `pid` is 0 where the command was not started.
+    `pid` is 0 where the command was not started. Without `timed`, how long it took is left out.
     """
+    after = f" after {finished.duration_s:.1f} s" if timed else ""
     if finished.end is End.CANCELLED and not pid:
         return f"{finished.end} before it began"
     if finished.may_still_run:
@@ -20,10 +24,20 @@ def end_in_words(finished: Finished, pid: int) -> str:
     elif finished.end is End.LOST:
         words = f"its end was not seen: {finished.reason}"
     elif finished.end is End.EXITED:
-        words = f"{_verdict(finished)} after {finished.duration_s:.1f} s"
+        words = f"{_verdict(finished)}{after}"
     else:
-        words = f"{finished.end} after {finished.duration_s:.1f} s: {_verdict(finished)}"
+        words = f"{finished.end}{after}: {_verdict(finished)}"
     return f"{words}; there was more output, which is lost" if finished.truncated else words
+
+
+def advice_on(finished: Finished) -> str:
+    """What helps against the end of a command of a POSIX guest where its exit code alone tells, else nothing."""
+    if finished.end is not End.EXITED or finished.exit_code != NOT_EXECUTABLE:
+        return ""
+    return (
+        "126 is said of a program that was found and may not be executed: see its mode in the guest. "
+        "Where that allows it, D in the guest list tells what does not."
+    )
 
 
 def failure_in_words(error: Exception) -> str:

@@ -82,6 +82,11 @@ _CAUSE_BEHIND_SILENCE: dict[Silence, Cause] = {
 ATTACH = "Attach the channel: live where the guest has a virtio-serial controller, else for its next power cycle."
 """Which of the two it is, the list does not know."""
 WAIT = "Wait: it may still be booting. If it stays so, install or start its agent."
+MAY_NOT_START = (
+    "See in the guest whether that file may be executed. If it may, let the doctor look: it tries a harmless program, "
+    "and names what may keep the system from starting any."
+)
+"""Which of the two it is, only a trial can tell."""
 
 _CAUSE_BEHIND_ERROR: dict[type[errors.AgentError], Cause] = {
     errors.GuestNotRunningError: Cause.OFF,
@@ -137,6 +142,8 @@ def explain(error: ExplainedError, system: System = UNKNOWN_SYSTEM, *, frozen: b
         step = mend(Cause.FROZEN) if frozen else _unavailable(error.original or error.cause, system)
     elif error.next_step or not isinstance(error, errors.AgentError):
         return error
+    elif "execute child process" in error.original and "Permission denied" in error.original:
+        step = MAY_NOT_START
     else:
         cause = _CAUSE_BEHIND_ERROR.get(type(error))
         step = "" if cause is None else mend(cause)

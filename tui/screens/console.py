@@ -117,14 +117,14 @@ class ConsoleScreen(ScrollbackScreen):
             prompt.value = ""
             self.run_line(event.value.strip())
 
-    def run_line(self, line: str) -> None:
-        """Run a line in the guest, with the input that was chosen for it."""
+    def run_line(self, line: str, *, by_guests_shell: bool = False) -> None:
+        """Run a line in the guest, with the input that was chosen for it; see `Session.run`."""
         if self._session.is_running:
             self.say("A command is still running; ctrl+c ends it.")
             return
         self._began = time.monotonic()
         stdin = pieces_of(self._file) if self._input == FROM_FILE and self._file is not None else None
-        self._session.run(line, stdin=stdin, takes_input=self._input == TYPED)
+        self._session.run(line, stdin=stdin, takes_input=self._input == TYPED, by_guests_shell=by_guests_shell)
         if self._input == FROM_FILE:
             self._input = NOTHING
         self.view.follow()
@@ -214,7 +214,7 @@ class ConsoleScreen(ScrollbackScreen):
         chosen = await self.app.push_screen_wait(PickScreen("Ready-made questions", among(list(offered))))
         if chosen is not None:
             self._history.add(offered[chosen])
-            self.run_line(offered[chosen])
+            self.run_line(offered[chosen], by_guests_shell=True)
 
     @work
     async def action_shell(self) -> None:

@@ -10,7 +10,7 @@ from textual.app import App
 from tui.console.audit import Target, audit_is_wanted
 from tui.console.consoles import Consoles
 from tui.console.history import History
-from tui.console.many import ManyGuest
+from tui.console.many import ManyGuest, ManyRun
 from tui.console.running import RunningCommands
 from tui.hosts.port import Host
 from tui.model.guest import Guest, GuestId
@@ -31,6 +31,8 @@ class ConsoleFlow:
         self._hosts = hosts
         self._running = RunningCommands(changed)
         self._consoles = Consoles(self._running)
+        self._guests: Mapping[GuestId, Guest] = {}
+        self._many: list[ManyRun] = []
 
     def screen_of(self, guest: Guest) -> ConsoleScreen:
         """The guest's console, as it was left."""
@@ -41,14 +43,22 @@ class ConsoleFlow:
 
     def guests_changed(self, guests: Mapping[GuestId, Guest]) -> None:
         """Commands hear what becomes of their guests, whether they are looked at or not."""
+        self._guests = guests
         self._consoles.guests_changed(guests)
+        self._many = [run for run in self._many if not run.is_over]
+        for run in self._many:
+            run.guests_changed(guests)
 
     def open_many(self, guests: Sequence[Guest]) -> None:
         """One command in all these guests, after a question."""
         chosen = [
             ManyGuest(guest.id, self._host(guest).work_line(guest.id.uuid), self._target(guest)) for guest in guests
         ]
-        self._app.run_worker(run_in_many(self._app, chosen, self._running), name="many guests")
+        self._app.run_worker(run_in_many(self._app, chosen, self._running, self._begun), name="many guests")
+
+    def _begun(self, run: ManyRun) -> None:
+        run.guests_changed(self._guests)
+        self._many.append(run)
 
     async def leave(self) -> None:
         """Leave nothing of ours waiting in guests; one that does not answer now is swept by its next console."""

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from tui.commands import Where
-from tui.console.many import ManyRun, Row, RunState
+from tui.console.many import ManyRun
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
+from tui.widgets.many_text import TONES, ManyLine, lines_each, lines_grouped, summary
 from tui.widgets.output_view import OutputView
 from tui.widgets.tones import styles_of
 
 REPAINT_S = 0.1
-GLYPHS = {RunState.WAITING: "…", RunState.RUNNING: "▸", RunState.DONE: "✓", RunState.FAILED: "✗"}
-TONES = {
-    RunState.WAITING: "muted",
-    RunState.RUNNING: "primary",
-    RunState.DONE: "success",
-    RunState.FAILED: "error",
-}
-FIXED_CELLS = 44
-"""Cells of all columns but the last line's, with their padding."""
+COLUMNS = (("", 1), ("GUEST", 16), ("RESULT", 12), ("TIME", 6))
+"""Titles and cells of all columns but the last line's."""
+PADDING = 2
+"""Cells of the table around each column."""
+LEAST_OF_LAST = 10
 
 
 class ManyScreen(Screen[None]):
@@ -37,14 +36,19 @@ class ManyScreen(Screen[None]):
 
     WHERE = Where.MANY
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.MANY, priority=True)
-    HELP = "One command in several guests. ✗ marks every guest in which it did not end with exit 0."
+    HELP = (
+        "One command in several guests. ✗ marks every guest in which it did not end with exit 0. Grouped, guests with "
+        "the same output and the same end stand in one line: enter lists them."
+    )
 
     def __init__(self, run: ManyRun) -> None:
         super().__init__()
         self._run = run
         self._grouped = False
         self._opened: int | None = None
-        self._shown: list[tuple[str, ...]] = []
+        self._unfolded: frozenset[int] = frozenset()
+        self._lines: list[ManyLine] = []
+        self._has_new_width = False
 
     def compose(self) -> ComposeResult:
         """Summary, rows, one guest's output."""
@@ -68,76 +72,71 @@ class ManyScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Give the last line what is left of the width."""
-        self._shown.clear()
+        self._has_new_width = True
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
-        self._draw_summary()
+        rows, now = self._run.rows, time.monotonic()
+        lines = lines_grouped(rows, self._unfolded, now) if self._grouped else lines_each(rows, now)
+        styles = styles_of(self.app.theme_variables)
         if self._opened is not None:
             self.query_one(OutputView).grown(())
-            return
-        rows = self._group_cells() if self._grouped else [_cells(row) for row in self._run.rows]
-        if rows == self._shown:
-            return
+        elif lines != self._lines or self._has_new_width:
+            self._fill(lines, styles)
+        room = self.size.width - 2
+        self.query_one("#summary", Static).update(summary(self._run.line, rows, room, styles))
+        self._draw_detail()
+
+    def _fill(self, lines: list[ManyLine], styles: Mapping[str, str]) -> None:
+        """Show other lines, with the cursor on the guests on which it was."""
         table = self.query_one("#rows", DataTable)
-        cursor = table.cursor_row
+        cursor = _found_again(self._under_cursor, lines, table.cursor_row)
         table.clear(columns=True)
-        width = max(10, self.size.width - FIXED_CELLS)
-        for title, cells in (("", 1), ("GUEST", 16), ("RESULT", 12), ("TIME", 6), ("LAST LINE", width)):
+        room = self.size.width - sum(cells + PADDING for _, cells in COLUMNS) - PADDING
+        for title, cells in (*COLUMNS, ("LAST LINE", max(LEAST_OF_LAST, room))):
             table.add_column(title, width=cells)
-        styles = styles_of(self.app.theme_variables)
-        for row in rows:
-            style = styles[TONES[RunState(row[0])]]
-            marks = (GLYPHS[RunState(row[0])], *row[1:])
-            table.add_row(*(Text(printable(cell), style if place != 4 else "") for place, cell in enumerate(marks)))
-        table.move_cursor(row=min(cursor, len(rows) - 1))
-        self._shown = rows
-
-    def _group_cells(self) -> list[tuple[str, ...]]:
-        cells = [
-            (
-                str(group.state),
-                f"{len(group.names)}: {', '.join(group.names)}",
-                _result(group.exit_code, None, group.state),
-                "",
-                str(group.last_line),
+        for line in lines:
+            style, last = styles[TONES[line.state]], len(line.cells) - 1
+            table.add_row(
+                *(
+                    Text(printable(cell), "" if place == last else style, no_wrap=True, overflow="ellipsis")
+                    for place, cell in enumerate(line.cells)
+                )
             )
-            for group in self._run.groups()
-        ]
-        return cells + [_cells(row) for row in self._run.rows if row.state in {RunState.WAITING, RunState.RUNNING}]
+        self._lines, self._has_new_width = lines, False
+        table.move_cursor(row=cursor)
 
-    def _draw_summary(self) -> None:
-        counts = {state: sum(row.state is state for row in self._run.rows) for state in RunState}
-        styles = styles_of(self.app.theme_variables)
-        line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{printable(self._run.line, 60)}  ", "bold")
-        for state in (RunState.FAILED, RunState.RUNNING, RunState.WAITING, RunState.DONE):
-            if counts[state]:
-                line.append(f"{GLYPHS[state]} {counts[state]} {state}  ", styles[TONES[state]])
-        self.query_one("#summary", Static).update(line)
-        self.query_one("#detail", Static).update(self._detail())
+    @property
+    def _under_cursor(self) -> ManyLine | None:
+        cursor = self.query_one("#rows", DataTable).cursor_row
+        return self._lines[cursor] if 0 <= cursor < len(self._lines) else None
 
-    def _detail(self) -> Text:
-        if self._grouped and self._opened is None:
-            return Text("Guests whose output and exit code are the same stand in one row.", "dim")
-        place = self._opened if self._opened is not None else self.query_one("#rows", DataTable).cursor_row
-        if not 0 <= place < len(self._run.rows):
-            return Text()
-        row = self._run.rows[place]
-        return Text(printable(f"{row.name}: {row.words or row.state}"), overflow="ellipsis")
+    @on(DataTable.RowHighlighted)
+    def _draw_detail(self) -> None:
+        opened = self._opened
+        line = self._under_cursor if opened is None else lines_each(self._run.rows, 0.0)[opened]
+        self.query_one("#detail", Static).update(Text(printable(line.said) if line is not None else ""))
 
     def action_open(self) -> None:
-        """Show one guest's output, or the rows again."""
-        table, view = self.query_one("#rows", DataTable), self.query_one(OutputView)
-        if self._opened is None and not self._grouped and table.row_count:
-            self._opened = table.cursor_row
-            view.show(self._run.transcripts[self._opened])
-        else:
-            self._opened = None
-        view.display = self._opened is not None
-        table.display = self._opened is None
-        (view if self._opened is not None else table).focus()
+        """Show one guest's output or a group's guests, or close them again."""
+        line = self._under_cursor
+        if self._opened is not None:
+            self._show(None)
+        elif line is not None and line.is_group:
+            kept = self._unfolded.difference(line.places)
+            self._unfolded = kept if kept != self._unfolded else kept | {line.places[0]}
+        elif line is not None:
+            self._show(line.places[0])
         self._draw()
+
+    def _show(self, place: int | None) -> None:
+        """Show the output of the guest at that place, None for the rows."""
+        table, view = self.query_one("#rows", DataTable), self.query_one(OutputView)
+        self._opened = place
+        if place is not None:
+            view.show(self._run.transcripts[place])
+        view.display, table.display = place is not None, place is None
+        (view if place is not None else table).focus()
 
     def action_group(self) -> None:
         """Group by what came out, or list each."""
@@ -169,13 +168,11 @@ class ManyScreen(Screen[None]):
         self.dismiss()
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    time = f"{row.seconds:.1f} s" if row.seconds else ""
-    last = str(row.last_line) or (row.words if row.state is RunState.FAILED else "")
-    return (str(row.state), row.name, _result(row.exit_code, row.signal, row.state), time, last)
-
-
-def _result(exit_code: int | None, signal: int | None, state: RunState) -> str:
-    if signal is not None:
-        return f"signal {signal}"
-    return str(state) if exit_code is None else f"exit {exit_code}"
+def _found_again(line: ManyLine | None, lines: Sequence[ManyLine], otherwise: int) -> int:
+    """Where the guests of a line stand among other lines: as one more of its kind, else wherever they are."""
+    if line is not None:
+        holding = [number for number, other in enumerate(lines) if line.places[0] in other.places]
+        alike = [number for number in holding if lines[number].is_group is line.is_group]
+        if alike or holding:
+            return (alike or holding)[0]
+    return max(0, min(otherwise, len(lines) - 1))

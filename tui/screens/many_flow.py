@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import App
 
@@ -15,8 +15,13 @@ from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
 
 
-async def run_in_many(app: App[None], guests: Sequence[ManyGuest], running: RunningCommands) -> None:
-    """Ask for the line and whether it is meant for these guests, then run it in all of them, telling `running`."""
+async def run_in_many(
+    app: App[None], guests: Sequence[ManyGuest], running: RunningCommands, begun: Callable[[ManyRun], None]
+) -> None:
+    """Ask for the line and whether it is meant for these guests, then run it in all of them, telling `running`.
+
+    `begun` is handed the run before its first command.
+    """
     count = f"{len(guests)} guest{'s' if len(guests) != 1 else ''}"
     line = await app.push_screen_wait(LineScreen(printable(f"A command for {count}, run by each guest's own shell:")))
     if not line or not line.strip():
@@ -26,4 +31,6 @@ async def run_in_many(app: App[None], guests: Sequence[ManyGuest], running: Runn
         printable(f"Run  {line}  in {count}?"), printable(names), yes=printable("Run"), no=printable("Leave it")
     )
     if await app.push_screen_wait(confirm):
-        app.push_screen(ManyScreen(ManyRun(line, guests, logs=audit_is_wanted(), running=running)))
+        run = ManyRun(line, guests, logs=audit_is_wanted(), running=running)
+        begun(run)
+        app.push_screen(ManyScreen(run))

@@ -6,6 +6,7 @@ from textual import work
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from tui.agent.exec_model import Stream
 from tui.console import saving, search
 from tui.console.scrollback import Scrollback
 from tui.model.text import printable
@@ -13,7 +14,11 @@ from tui.screens.pick import PickScreen, among
 from tui.widgets import clipboard
 from tui.widgets.output_view import OutputView
 
-LAST_OUTPUT, EVERYTHING, AS_IT_CAME = "the last command's output", "everything", "the last output, bytes as they came"
+LAST_OUTPUT, EVERYTHING = "the last command's output", "everything"
+AS_IT_CAME = {
+    "the last command's standard output, bytes as they came": Stream.STDOUT,
+    "the last command's standard error, bytes as they came": Stream.STDERR,
+}
 
 
 class ScrollbackScreen(Screen[None]):
@@ -80,16 +85,25 @@ class ScrollbackScreen(Screen[None]):
     @work
     async def action_save(self) -> None:
         """Save output as a file."""
-        chosen = await self.app.push_screen_wait(PickScreen("Save", among([EVERYTHING, AS_IT_CAME])))
         record = self.scrollback.last
+        streams = [words for words, stream in AS_IT_CAME.items() if record is not None and record.has_written(stream)]
+        chosen = await self.app.push_screen_wait(PickScreen("Save", among([EVERYTHING, *streams])))
+        lost = 0
         try:
             if chosen == EVERYTHING:
                 path = await saving.save_transcript(self.scrollback.transcript, self._name_in_files)
-            elif chosen == AS_IT_CAME and record is not None:
-                path = await saving.save_bytes(self.scrollback.output_of(record), self._name_in_files, "bin")
+            elif chosen in AS_IT_CAME and record is not None:
+                stream = AS_IT_CAME[chosen]
+                output = self.scrollback.output_of(record, stream)
+                path = await saving.save_bytes(output, self._name_in_files, f"{stream}.bin")
+                lost = output.lost
             else:
                 return
         except OSError as error:
             self.say(f"Not saved: {error}", "error")
             return
-        self.say(f"Saved {path.stat().st_size:,} bytes as {path}", "information")
+        saved = f"Saved {path.stat().st_size:,} bytes as {path}"
+        if lost:
+            self.say(f"{saved}. The file is not whole: the oldest {lost:,} bytes were no longer kept.", "warning")
+        else:
+            self.say(saved, "information")
