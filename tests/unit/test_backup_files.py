@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from shlex import quote
 
@@ -29,7 +30,7 @@ from tui.backup.images import (
 from tui.backup.inside.raw_view import _bytes_of_data
 from tui.backup.journal import Journal, RunStage, read_journal
 from tui.backup.landing import CHUNK, HOLE
-from tui.backup.meter import Meter
+from tui.backup.meter import Meter, Throttle
 from tui.backup.plan import ImageFormat
 from tui.backup.runs import process_mark
 
@@ -280,3 +281,18 @@ async def test_a_program_whose_answer_nobody_waits_for_is_ended(tmp_path: Path) 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert process_mark(int(begun.read_text())) is None
+
+
+def test_a_higher_rate_counts_at_once_though_a_piece_waits_for_its_turn(tmp_path: Path) -> None:
+    make_sparse(tmp_path / "image", {0: b"x" * (2 * CHUNK)}, 2 * CHUNK)
+    meter = Meter(throttle=Throttle(1))
+    copying = threading.Thread(
+        target=copy_file, args=(str(tmp_path / "image"), str(tmp_path / "copy"), meter), daemon=True
+    )
+    copying.start()
+    while not (tmp_path / "copy").exists():
+        meter.wait(0.01)
+    meter.throttle.set(0)
+    copying.join(60)
+    assert not copying.is_alive()
+    assert (tmp_path / "copy").stat().st_size == 2 * CHUNK

@@ -188,7 +188,7 @@ def _walk(source_fd: int, size: int, meter: Meter, target_fd: int | None) -> str
                 landing.hole(length)
                 continue
             for start, count in _chunks(offset, length):
-                meter.wait(meter.throttle.pause_s(count, monotonic()))
+                meter.pace(count)
                 with nullcontext() if target_fd is not None else meter.asking():
                     _hand_over(source, landing, start, count)
                 undropped += count

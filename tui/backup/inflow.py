@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from tui.backup.landing import CHUNK, Landing
 from tui.backup.meter import Meter
 
@@ -54,5 +52,5 @@ class Inflow:
             return
         buffer, count = self._buffer, self._filled
         self._buffer, self._filled = None, 0
-        self._meter.wait(self._meter.throttle.pause_s(count, monotonic()))
+        self._meter.pace(count)
         self._landing.data(buffer, count, self.position - count)

@@ -13,6 +13,9 @@ from tui.backup.errors import CancelledBackupError
 
 T = TypeVar("T")
 
+PACE_LOOK_S = 0.5
+"""Seconds after which a waiting thread looks for another rate."""
+
 
 class Throttle:
     """A rate that copying threads keep to, changed at any time from another thread; 0 is unlimited."""
@@ -62,6 +65,17 @@ class Meter:
     def uncounted(self) -> Meter:
         """A meter for work that is not part of the bytes to do: the same order to stop, the same target."""
         return Meter(stop=self.stop, debt=self.debt)
+
+    def pace(self, count: int) -> None:
+        """Let the time pass that the rate wants before `count` bytes, less where another rate is set meanwhile.
+
+        Raises CancelledBackupError when the order to stop comes.
+        """
+        rate = self.throttle.bytes_s
+        until = monotonic() + self.throttle.pause_s(count, monotonic())
+        self.wait(0)
+        while (left := until - monotonic()) > 0 and self.throttle.bytes_s == rate:
+            self.wait(min(left, PACE_LOOK_S))
 
     def wait(self, seconds: float) -> None:
         """Let seconds pass; raises CancelledBackupError when the order to stop comes."""
