@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
 from tests.headless_lab import headless_lab
 from tests.live.piloted import go_to, until
@@ -29,7 +29,7 @@ from tui.screens.restores import RestoresScreen
 from tui.screens.verify import VerifyScreen
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
-SIZE, SMALL = (96, 26), (80, 24)
+SIZE, SMALL, SMALLEST = (96, 26), (80, 24), (60, 20)
 COMMAND = "uname -sr; df -h / | tail -1; ls /nowhere; for i in 1 2 3; do echo step $i; sleep 1; done"
 
 
@@ -54,20 +54,7 @@ async def take_all(uri: str, target: Path) -> None:
         save(app, "doctor")
         await pilot.press("escape")
 
-        await go_to(pilot, app, "web1")
-        await pilot.press("x")
-        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
-        app.screen.query_one("#prompt", Input).value = COMMAND
-        await pilot.press("enter")
-        await pilot.pause(3)
-        save(app, "console")
-        await pilot.pause(4)
-        app.screen.query_one("#prompt", Input).value = "cd /etc && ls -l passwd nothing"
-        await pilot.press("enter")
-        await pilot.pause(3)
-        save(app, "console-failed")
-        await pilot.press("escape")
-        await take_many(app, pilot)
+        await take_commands(app, pilot)
 
         await go_to(pilot, app, "db1")
         await pilot.press("b")
@@ -80,6 +67,32 @@ async def take_all(uri: str, target: Path) -> None:
         await until(pilot, lambda: bool(app.screen.query_one("#new", Button).display) and _saved(target))
         await pilot.pause(1)
         save(app, "backup")
+
+
+async def take_small(uri: str, size: tuple[int, int]) -> None:
+    """The console and many guests in a smaller terminal."""
+    app = QgaTui(hosts_for((uri,)))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: _answering(app) == 3)
+        await take_commands(app, pilot, f"-{size[0]}x{size[1]}")
+
+
+async def take_commands(app: QgaTui, pilot: Pilot[None], ending: str = "") -> None:
+    """A console while a command runs and after one that failed, then one command in all guests."""
+    await go_to(pilot, app, "web1")
+    await pilot.press("x")
+    await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+    app.screen.query_one("#prompt", Input).value = COMMAND
+    await pilot.press("enter")
+    await pilot.pause(3)
+    save(app, f"console{ending}")
+    await pilot.pause(4)
+    app.screen.query_one("#prompt", Input).value = "cd /etc && ls -l passwd nothing"
+    await pilot.press("enter")
+    await pilot.pause(3)
+    save(app, f"console-failed{ending}")
+    await pilot.press("escape")
+    await take_many(app, pilot, ending)
 
 
 async def take_restores(uri: str, target: Path) -> None:
@@ -129,8 +142,8 @@ def _damage(target: Path) -> None:
         file.write(b"damage")
 
 
-async def take_many(app: QgaTui, pilot: Pilot[None]) -> None:
-    """One command in all guests."""
+async def take_many(app: QgaTui, pilot: Pilot[None], ending: str) -> None:
+    """One command in all guests, each in a row, then grouped."""
     await pilot.press("a", "e")
     await until(pilot, lambda: isinstance(app.screen, LineScreen))
     app.screen.query_one(Input).value = "hostname; date +%F"
@@ -139,8 +152,12 @@ async def take_many(app: QgaTui, pilot: Pilot[None]) -> None:
     await pilot.press("y")
     await until(pilot, lambda: isinstance(app.screen, ManyScreen))
     await pilot.pause(6)
-    save(app, "many")
-    await pilot.press("escape", "n")
+    save(app, f"many{ending}")
+    await until(pilot, lambda: "running" not in str(app.screen.query_one("#summary", Static).render()))
+    await pilot.press("g", "up", "up", "up")
+    await pilot.pause(1)
+    save(app, f"many-grouped{ending}")
+    await pilot.press("escape")
 
 
 def _answering(app: QgaTui) -> int:
@@ -155,6 +172,8 @@ def main() -> None:
     """Take all pictures."""
     with headless_lab() as uri, tempfile.TemporaryDirectory(prefix="qga-tui-") as target:
         asyncio.run(take_all(uri, Path(target)))
+        for size in (SMALL, SMALLEST):
+            asyncio.run(take_small(uri, size))
         asyncio.run(take_restores(uri, Path(target)))
 
 
