@@ -63,7 +63,7 @@ class HostAgent:
 
     def windows_leftovers(self) -> list[Path]:
         """What the look-alike has in its temporary folder: a path of Windows is one name there."""
-        return list(self.folder.glob(r"C:\\Windows\\Temp\\*"))
+        return [path for path in self.folder.iterdir() if path.name.startswith("C:\\Windows\\Temp\\")]
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ async def test_input_that_is_waited_for_does_not_hold_a_cancel_up(win: HostAgent
     assert win.windows_leftovers() == []
 
 
-async def test_what_a_dead_run_left_is_swept(win: HostAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_dead_run_left_is_swept(win: HostAgent) -> None:
     profile = await read_profile(win.line)
     name = run_folder_name().rpartition("-")[0]
     own = win.folder / rf"C:\Windows\Temp\{run_folder_name()}.00"
