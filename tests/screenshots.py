@@ -157,7 +157,7 @@ async def take_many(app: QgaTui, pilot: Pilot[None], ending: str) -> None:
     await pilot.press("g", "up", "up", "up")
     await pilot.pause(1)
     save(app, f"many-grouped{ending}")
-    await pilot.press("escape")
+    await pilot.press("escape", "n")
 
 
 def _answering(app: QgaTui) -> int:
