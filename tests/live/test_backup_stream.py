@@ -307,7 +307,7 @@ async def test_a_stranger_whose_worker_was_killed_sets_it_right(lab: Laboratory,
     await stranger.kill(run)
     code, said = await stranger.run("rescue", "--json", "--apply")
     assert code == 0, said
-    (told,) = json.loads(said)
+    (told,) = json.loads(said[said.index("[\n") :])
     assert (told["way"], told["copy"]) == ("merge", "void")
     await assert_untouched(lab, plan, before)
 

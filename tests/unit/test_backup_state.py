@@ -64,8 +64,8 @@ def test_a_run_is_folded_from_its_files(run: Run) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (StepStatus.RUNNING, "50 B of 400 B, 7.5 KiB of holes skipped"),
-        (StepStatus.DONE, "400 B, 7.5 KiB of holes skipped"),
+        (StepStatus.RUNNING, "50 B of 400 B, 7.5 KiB of holes"),
+        (StepStatus.DONE, "400 B, 7.5 KiB of holes"),
     ],
 )
 def test_the_holes_that_a_copy_passes_over_are_told(run: Run, status: StepStatus, words: str) -> None:

@@ -59,7 +59,7 @@ def step_facts(state: RunState, step: StepState) -> str:
     if not step.total or step.status is StepStatus.PENDING:
         return ""
     counted = f"{size(step.done)} of {size(step.total)}"
-    skipped = f", {size(step.skipped)} of holes skipped" if step.skipped and step.step is Step.COPY else ""
+    skipped = f", {size(step.skipped)} of holes" if step.skipped and step.step is Step.COPY else ""
     if step.status is StepStatus.DONE:
         return size(step.total) + skipped
     if step.status is not StepStatus.RUNNING:
