@@ -7,7 +7,7 @@ import json
 import os
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ _EXTERNAL_DATA = 1 << 2
 """Incompatible feature bit 2 (docs/interop/qcow2.txt): the guest's data is in another file."""
 _OUTPUT_LIMIT = 4 * 1024 * 1024
 _PIECE = 64 * 1024
+LETTING_GO_S = 2.0
+"""Seconds in which a killed program has to be gone; one that hangs in the kernel is left behind."""
 _LEAKS_ONLY, _NOT_SUPPORTED = 3, 63
 """Exit codes of `qemu-img check`: clusters leaked and nothing worse; the format knows no check."""
 
@@ -235,7 +237,10 @@ async def _running(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
         if process.returncode is None:
             # Given up by whoever waited: it must not hold the lock of an image any longer.
             process.kill()
-            await process.wait()
+            # Nor must it hold up whoever gave it up, where it hangs in the kernel and cannot be killed.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LETTING_GO_S):
+                    await process.wait()
 
 
 async def _kept(stream: asyncio.StreamReader | None) -> bytes:
