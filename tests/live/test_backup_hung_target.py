@@ -1,5 +1,6 @@
 """A backup's target that stops answering, made with a frozen file system: the guest comes home, thawed or not."""
 
+import asyncio
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,7 @@ import pytest_asyncio
 from tests.live.backup_fixtures import end_of, facts_of, laboratory_of_one, log_of, needs_root
 from tests.live.held_run import held_run, let_go, proposal_of
 from tests.live.held_worker import GO, HASTY, HELD, argv
-from tests.live.kill_matrix import LOGS, copy_of, rescue_by_hand, until, what_is_wrong, written
+from tests.live.kill_matrix import LOGS, LONG_S, copy_of, rescue_by_hand, until, what_is_wrong, written
 from tui.backup.control import order
 from tui.backup.folder import result_folder
 from tui.backup.follow import read_state
@@ -70,6 +71,12 @@ async def until_silence_is_told(run: Run) -> None:
     assert job_of(run).word is JobWord.RUNNING
 
 
+async def rescue_while_frozen(lab: Laboratory) -> tuple[int, str]:
+    """A rescue that waited for the target would wait for the end of this test, which thaws it."""
+    async with asyncio.timeout(LONG_S):
+        return await rescue_by_hand(lab)
+
+
 async def is_home_while_frozen(lab: Laboratory, run: Run, plan: BackupPlan, before: dict[str, list[int]]) -> None:
     """The run is over for everybody, and nothing of it is left but a folder that nobody can write to."""
     assert not is_active(run)
@@ -78,7 +85,7 @@ async def is_home_while_frozen(lab: Laboratory, run: Run, plan: BackupPlan, befo
     assert job_of(run).pid is None
     assert await what_is_wrong(lab, plan, before) == []
     assert look_at(result_folder(plan).partial).word is BackupWord.VOID
-    code, said = await rescue_by_hand(lab)
+    code, said = await rescue_while_frozen(lab)
     assert (code, said.strip()) == (0, "Nothing was left behind.")
 
 
@@ -199,6 +206,6 @@ async def test_the_guest_of_a_dead_backup_is_rescued_while_its_target_is_frozen(
     assert cancel(run, signal.SIGKILL)
     await until(lambda: not worker_alive(run))
     freeze(freezable)
-    code, said = await rescue_by_hand(lab)
+    code, said = await rescue_while_frozen(lab)
     assert code == 0, said
     await is_home_while_frozen(lab, run, plan, before)
