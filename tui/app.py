@@ -15,11 +15,11 @@ from textual.reactive import reactive
 from tui.backup.attention import at_work, running_backups
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
-from tui.commands import Where
 from tui.fleet.fleet import Fleet
 from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.guest import Guest, GuestId
 from tui.screens.backup_flow import BackupFlow
 from tui.screens.calls import CallsScreen

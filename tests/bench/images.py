@@ -14,6 +14,7 @@ GIB = 1024**3
 SIZE = 4 * GIB
 PIECE = 64 * 1024 * 1024
 SETTLE_S = 1.0
+"""Seconds in which the disk takes back what was removed: nothing tells of the end of that."""
 
 
 def make_image(path: Path) -> None:

@@ -33,8 +33,9 @@ from tui.backup.restore.catalogue import found_in
 from tui.backup.restore.saved import read_saved
 from tui.backup.runs import create_run, note_worker
 from tui.backup.runstate import EXIT_DONE
-from tui.commands import COMMANDS, Where
+from tui.commands import COMMANDS
 from tui.hosts.libvirt_host import LibvirtHost
+from tui.model.command import Where
 from tui.model.guest import Guest
 from tui.screens.console import ConsoleScreen
 from tui.screens.doctor import DoctorScreen

@@ -10,7 +10,8 @@ from textual.widgets import Static
 from tests.unit.backup_values import STAMP, UUID, a_plan
 from tui.backup.journal import Entry, RunStage
 from tui.backup.restore.plan import RestoredFile, RestorePlan, RestoreWay
-from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState, first_state, with_entry
+from tui.backup.runfold import first_state, with_entry
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, RunState
 from tui.backup.telling import headline
 from tui.model.quantities import moment
 from tui.widgets.run_pane import RunPane, afterwards

@@ -7,7 +7,8 @@ from textual.app import App, ComposeResult
 
 from tests.unit.backup_values import a_plan
 from tui.backup.progress import Step, StepStatus
-from tui.backup.runstate import DiskProgress, RunState, first_state
+from tui.backup.runfold import first_state
+from tui.backup.runstate import DiskProgress, RunState
 from tui.widgets.step_bars import StepBars
 
 COPYING = tuple(DiskProgress(target, 532_000, 14_000_000, 264_000) for target in ("vda", "vdb"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.unit.saved_folder import write_backup
 from tui.backup.boot_files import BootFile
-from tui.backup.restore.circumstances import missing_boot_files
+from tui.backup.restore.misfits import missing_boot_files
 from tui.backup.restore.needs import needs_of
 from tui.backup.restore.saved import read_saved
 

@@ -19,9 +19,10 @@ from tui.backup.plan import overlay_beside
 from tui.backup.progress import Step
 from tui.backup.proof import DiskProof, Proof
 from tui.backup.reach import FileSystem
-from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
+from tui.backup.restore.circumstances import Circumstances, PlaceEvidence
 from tui.backup.restore.definition import explained_changes, restored_xml
 from tui.backup.restore.findings import findings_of
+from tui.backup.restore.misfits import Misfit
 from tui.backup.restore.naming import free_name, unfit_name
 from tui.backup.restore.needs import needs_of
 from tui.backup.restore.placing import clone_files, image_path, original_files
@@ -30,8 +31,9 @@ from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.steps import plan_steps
 from tui.backup.restore.verifying import BrokenBackupError, refuse_broken
 from tui.backup.restore.wishes import Finding, Wishes
+from tui.backup.runfold import first_state, with_entry, without_worker
 from tui.backup.runs import RestoreRun
-from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE, first_state, with_entry, without_worker
+from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.telling import headline
 from tui.model.disk import Disk
 from tui.model.guest import Channel, DomainFacts, PowerState

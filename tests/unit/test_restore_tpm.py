@@ -31,11 +31,12 @@ from tui.backup.errors import BackupError
 from tui.backup.meter import Meter, Throttle
 from tui.backup.plan import InvalidPlanError
 from tui.backup.progress import Progress
-from tui.backup.restore.circumstances import PlaceEvidence, _place, tpm_misfits
+from tui.backup.restore.circumstances import PlaceEvidence, _place
 from tui.backup.restore.copies import Copies
 from tui.backup.restore.definition import explained_changes, restored_xml
 from tui.backup.restore.files import can_be_undone, put_in, remove_partials, take_back
 from tui.backup.restore.firmware import tpm_files
+from tui.backup.restore.misfits import tpm_misfits
 from tui.backup.restore.needs import needs_of
 from tui.backup.restore.plan import RestoredFile, RestorePlan, RestoreWay, aside_of, read_restore_plan, undone_of
 from tui.backup.restore.saved import SavedBackup, read_saved

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tui.backup.journal import JOURNAL, read_entry, read_object
 from tui.backup.progress import PROGRESS
+from tui.backup.runfold import first_state, with_entry, with_progress, without_worker
 from tui.backup.runs import AnyRun, worker_alive
-from tui.backup.runstate import RunState, first_state, with_entry, with_progress, without_worker
+from tui.backup.runstate import RunState
 
 POLL_S = 0.25
 READ_LIMIT = 1024 * 1024

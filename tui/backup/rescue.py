@@ -33,8 +33,9 @@ from tui.backup.proof import Tell, prove, unheard
 from tui.backup.quiesce import thaw_once, until_thawed
 from tui.backup.restore.plan import RestorePlan
 from tui.backup.restore.settle import settle_restore
+from tui.backup.runfold import DIED
 from tui.backup.runs import RestoreRun, Run, find_any_run, find_run, worker_alive
-from tui.backup.runstate import DIED, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.runstate import EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.scan import NO_RUN
 from tui.backup.session import HostSession, Patience
 from tui.backup.source import reach_of

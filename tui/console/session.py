@@ -39,6 +39,7 @@ from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question
 from tui.console.tidying import Tidying
+from tui.console.typed_input import TypedInput
 from tui.console.wording import advice_on, failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
@@ -71,7 +72,7 @@ class Session:
         self._pace = pace
         self._lasting = Lasting()
         self._listeners: list[Callable[[SessionFact], None]] = []
-        self._typed: asyncio.Queue[bytes | None] | None = None
+        self._typed: TypedInput | None = None
         self._cancel = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
@@ -138,8 +139,8 @@ class Session:
             )
         record = self.scrollback.begin(line)
         self._cancel = asyncio.Event()
-        self._typed = asyncio.Queue() if takes_input else None
-        source = _typed_pieces(self._typed) if self._typed is not None else stdin
+        self._typed = TypedInput() if takes_input else None
+        source = self._typed.pieces() if self._typed is not None else stdin
         chosen = None if by_guests_shell else self.shell
         following = self._follow(record, source, self._story.begin_run(), chosen)
         self._task = asyncio.create_task(following, name=f"command {record.number}")
@@ -147,7 +148,7 @@ class Session:
     def type_in(self, text: str | None) -> None:
         """Hand text to the running command's standard input; None ends the input. A no-op where it takes none."""
         if self._typed is not None:
-            self._typed.put_nowait(None if text is None else text.encode("utf-8", "replace"))
+            self._typed.put(text)
 
     def cancel(self) -> None:
         """End the running command and its children in the guest; a no-op without one. Its end comes as a fact."""
@@ -295,8 +296,3 @@ class Session:
     def _tell(self, fact: SessionFact) -> None:
         for listener in tuple(self._listeners):
             listener(fact)
-
-
-async def _typed_pieces(typed: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-    while (piece := await typed.get()) is not None:
-        yield piece

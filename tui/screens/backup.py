@@ -19,8 +19,8 @@ from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import Proposal, propose
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, RunState
 from tui.backup.selection import choices_of
-from tui.commands import Where
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.disk import Disk
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest

@@ -17,7 +17,6 @@ from textual.widgets import Input, Static
 
 from tui import settings
 from tui.agent.errors import AgentError
-from tui.commands import Where
 from tui.console.charset import CHOICES
 from tui.console.diagnostics import Diagnostic, diagnostics
 from tui.console.history import History
@@ -26,6 +25,7 @@ from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, ReadAnew, SessionFact
 from tui.console.shells import Shell
 from tui.fleet.fleet import Fleet
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.screens.pick import PickScreen, among

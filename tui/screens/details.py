@@ -13,9 +13,9 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from tui.backup.runstate import RunState
-from tui.commands import Where
 from tui.fleet.fleet import Fleet
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.guest import Guest
 from tui.widgets.bindings import bindings
 from tui.widgets.guest_details import GuestDetails

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,8 +18,6 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui import settings
-from tui.commands import Where
 from tui.doctor.apply import apply, find_media
 from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
@@ -29,11 +26,13 @@ from tui.doctor.fixes import Fix, OurFix, TheirFix
 from tui.doctor.host_look import is_this_machine
 from tui.doctor.remedies import remedies
 from tui.doctor.report import as_markdown
+from tui.doctor.report_file import write_report
 from tui.doctor.systems import Family
 from tui.doctor.verdict import Examination
 from tui.fleet.attend import Attendance
 from tui.fleet.fleet import Fleet
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId, Happening
 from tui.model.text import printable
@@ -288,16 +287,6 @@ class DoctorScreen(Screen[None]):
     def action_back(self) -> None:
         """To the list."""
         self.dismiss()
-
-
-def write_report(name: str, report: str) -> Path:
-    """Write a report for its owner alone and return where; raises OSError."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)[:60].lstrip(".")
-    folder = settings.private_folder(settings.state_folder() / "reports")
-    path = folder / f"{plain or 'guest'}-{time.strftime('%Y%m%d-%H%M%S')}.md"
-    path.touch(settings.PRIVATE_FILE)
-    path.write_text(report, encoding="utf-8")
-    return path
 
 
 def _header(words: str) -> Option:

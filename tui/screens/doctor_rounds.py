@@ -15,7 +15,6 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
-from tui.commands import Where
 from tui.doctor.causes import Cause
 from tui.doctor.examine import examine_all, worst_first
 from tui.doctor.report import as_table
@@ -24,6 +23,7 @@ from tui.fleet.attend import patient_of
 from tui.fleet.fleet import Fleet
 from tui.fleet.liveness import is_silent
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.guest import GuestId
 from tui.model.text import printable
 from tui.widgets import clipboard

@@ -19,11 +19,11 @@ from textual.widgets import Input, Static
 
 from tui.backup.leftovers import Leftover
 from tui.backup.runstate import RunState
-from tui.commands import Where
 from tui.doctor.booting import booting_left_s
 from tui.fleet.kept_view import keep_view, load_view
 from tui.fleet.view import ListView
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.guest import Guest, GuestId
 from tui.screens.guests_wishes import WishesScreen
 from tui.widgets.banner import banner_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual import on
 from textual.message import Message
 
-from tui.commands import Where
 from tui.fleet.view import ListView, targets
+from tui.model.command import Where
 from tui.model.guest import Guest, GuestId
 from tui.model.text import printable
 from tui.screens.guests_view import ViewScreen

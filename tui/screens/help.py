@@ -11,7 +11,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.commands import Where, commands_on
+from tui.commands import commands_on
+from tui.model.command import Where
 from tui.widgets.bindings import key_word
 
 KEY_WIDTH = 10

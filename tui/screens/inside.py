@@ -22,8 +22,8 @@ from tui.backup.inside.extract import extract
 from tui.backup.inside.offered import make_offered_folder, offered_place
 from tui.backup.inside.partitions import FsKind, Part
 from tui.backup.restore.saved import SavedBackup, SavedDisk
-from tui.commands import Where
 from tui.hosts.lanes import apart
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.paths import typed_path
 from tui.model.quantities import size

@@ -21,8 +21,8 @@ from tui.backup.jobs import Job, JobList, JobWord
 from tui.backup.leftovers import Leftover, Urgency, Way
 from tui.backup.plan import stamp_words
 from tui.backup.telling import headline
-from tui.commands import Where
 from tui.hosts.lanes import apart
+from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.cancel import ask_to_cancel
 from tui.screens.restore_wanted import want_restore_of

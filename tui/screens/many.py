@@ -13,8 +13,8 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
-from tui.commands import Where
 from tui.console.many import ManyRun
+from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.widgets.bindings import bindings

@@ -8,8 +8,9 @@ from functools import partial
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tui.commands import COMMANDS, Where
+from tui.commands import COMMANDS
 from tui.fleet import columns
+from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.console import ConsoleScreen
 from tui.screens.guests import GuestsScreen

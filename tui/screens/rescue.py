@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Static
 
 from tui.backup.errand import errand_log, run_errand
 from tui.backup.leftovers import Leftover, RestoreEvidence, Way
-from tui.commands import Where
+from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.jobs import URGENCY_TONES
 from tui.widgets.bindings import bindings

@@ -22,8 +22,8 @@ from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import SavedBackup
 from tui.backup.restore.wishes import Fix, Wishes
-from tui.commands import Where
 from tui.hosts.port import Host
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.model.paths import typed_path

@@ -21,7 +21,7 @@ from tui.backup.restore.settle import undoable_restore
 from tui.backup.restore.verifying import OTHER_FILES
 from tui.backup.runs import RestoreRun
 from tui.backup.runstate import RunState
-from tui.commands import Where
+from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.cancel import ask_to_cancel
 from tui.screens.confirm import ConfirmScreen

@@ -13,8 +13,8 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from tui.backup.restore.catalogue import FoundBackup, arranged, known_targets, look_at, search
-from tui.commands import Where
 from tui.hosts.lanes import Lane
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.model.paths import typed_path

@@ -19,7 +19,7 @@ from textual.widgets import Button, ContentSwitcher, Input, Label, Select, Stati
 
 from tui.backup.last_target import last_target
 from tui.backup.plan import QuiescePolicy
-from tui.commands import Where
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.paths import typed_path
 from tui.model.text import printable

@@ -17,7 +17,7 @@ from tui.backup.proof import Proof, Reading
 from tui.backup.proof_note import prove_and_note
 from tui.backup.restore.catalogue import FoundBackup
 from tui.backup.telling import reading_facts
-from tui.commands import Where
+from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.text import printable
 from tui.widgets.bindings import bindings

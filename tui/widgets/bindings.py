@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
-from tui.commands import Where, commands_on
+from tui.commands import commands_on
+from tui.model.command import Where
 
 _KEY_WORDS = {"question_mark": "?", "escape": "esc", "slash": "/"}
 

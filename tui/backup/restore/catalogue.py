@@ -20,8 +20,8 @@ from tui.backup.proof_note import ProofNote, read_note
 from tui.backup.restore import boot_test
 from tui.backup.restore.boot_test import BootNote
 from tui.backup.restore.saved import MANIFEST, SUMS, NewerBackupError, SavedBackup, read_saved
+from tui.backup.runfold import first_state
 from tui.backup.runs import is_active, list_runs
-from tui.backup.runstate import first_state
 from tui.hosts.lanes import Lane
 
 DEPTH = 3

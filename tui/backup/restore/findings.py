@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from shlex import quote
 
-from tui.backup.chain import disks_by_target
 from tui.backup.manifest import Consistency
-from tui.backup.nvram import nvram_path
-from tui.backup.plan import DiskKind, is_overlay_name, stamp_words
+from tui.backup.plan import is_overlay_name, stamp_words
 from tui.backup.preflight_room import MARGIN_BYTES
 from tui.backup.restore.chosen import boot_disk_missing, chosen_in_place
-from tui.backup.restore.circumstances import Circumstances, Misfit, PlaceEvidence
+from tui.backup.restore.circumstances import Circumstances
 from tui.backup.restore.findings_checkpoints import checkpoint_findings
-from tui.backup.restore.findings_tpm import is_place_of_state, tpm_findings
-from tui.backup.restore.naming import NAME_MAX, free_name, images_of, name_among_images, unfit_name
+from tui.backup.restore.findings_places import place_findings, would_replace_device
+from tui.backup.restore.findings_tpm import tpm_findings
+from tui.backup.restore.misfits import Misfit
+from tui.backup.restore.naming import free_name, unfit_name
 from tui.backup.restore.plan import (
-    NVRAM_NAME,
-    TPM_NAME,
-    Change,
-    ChangeKind,
-    RestoredFile,
     RestorePlan,
     RestoreWay,
     StopWay,
@@ -41,16 +33,13 @@ _MEANING = {
 }
 
 
-_BESIDE_DISKS = {NVRAM_NAME: "UEFI variables", TPM_NAME: "TPM"}
-
-
 def findings_of(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> tuple[Finding, ...]:
     """All findings in the order a user should read them."""
     return (
         *_backup(saved, plan, now),
         _host(now),
         *_guest(saved, plan, wishes, now),
-        *_places(saved, plan, wishes, now),
+        *place_findings(saved, plan, wishes, now),
         *_space(plan, now),
         *_rights(plan, now),
         *(_misfit(misfit, plan, wishes) for misfit in now.misfits),
@@ -174,81 +163,8 @@ def _attached(plan: RestorePlan, now: Circumstances) -> Finding:
     return passed("Guest", f"{plan.guest} runs and gets {given}, read-only")
 
 
-def _places(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
-    for place in now.places:
-        file = place.file
-        title = _BESIDE_DISKS.get(file.name, f"Disk {file.name}")
-        why = _objection(place, saved, plan)
-        if why:
-            fixes = _into_file(file, saved, plan, wishes) if _is_device(file, plan) else ()
-            yield failed(title, f"{file.to}: {why[0]}", why[1], *fixes)
-            continue
-        data = f"{size(file.data_bytes)} of data" if file.is_disk else "the copy"
-        moved = f"; what is there is moved to {Path(file.aside).name}" if file.aside else ""
-        yield passed(title, f"{data} to {file.to}{moved}")
-    if plan.way is RestoreWay.IN_PLACE and not plan.chosen and saved.left_out:
-        yield warned("Other disks", f"not in the backup, and left as they are: {', '.join(saved.left_out)}")
-
-
-def _is_device(file: RestoredFile, plan: RestorePlan) -> bool:
-    """Whether a block device would be replaced."""
-    return plan.way is RestoreWay.IN_PLACE and file.kind is DiskKind.BLOCK
-
-
-def _into_file(file: RestoredFile, saved: SavedBackup, plan: RestorePlan, wishes: Wishes) -> tuple[Fix, ...]:
-    """The disk as a file: the device keeps what it holds now, and the restore can be undone."""
-    (disk,) = (disk for disk in saved.disks if disk.target == file.name)
-    path = f"{images_of(saved)}/{name_among_images(saved, disk, plan.run_id)}"
-    change = Change(ChangeKind.FILE, file.name, path)
-    label = f"Restore {file.name} as a file, {path}; the device stays as it is"
-    return (Fix(label, f"--change {quote(change.word)}", _with_change(wishes, change)),)
-
-
-def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> tuple[str, str] | None:
-    file = place.file
-    longest = max(len(os.fsencode(Path(name).name)) for name in (file.partial, file.aside or file.to))
-    trouble = (
-        (
-            _is_device(file, plan),
-            "a block device cannot be moved aside, and what it holds now is not written over",
-            "Restore it as a file, as is offered; or as a clone, or this disk alone to a path.",
-        ),
-        (
-            plan.way is RestoreWay.IN_PLACE
-            and plan.defines
-            and file.name not in plan.into_files
-            and not _is_named(file, saved),
-            "the backup's own definitions have it elsewhere: its manifest was changed",
-            "Restore as a clone, or this disk alone to a path.",
-        ),
-        (place.is_in_backup, "it is in the folder of a backup", "Choose another place."),
-        (place.folder is None, "there is no such folder", "Make or mount it, or choose another one: --to FOLDER."),
-        (place.folder is not None and not place.folder.writable, "this user may not write there", "Be root."),
-        (place.exists and not file.aside, "there is something by that name", "Choose another place, or move it."),
-        (bool(file.aside) and not place.exists, "the image that was there is gone", "Plan anew."),
-        (place.holds_more, "it holds more than the state of a TPM", "Restore as a clone."),
-        (bool(place.taken_names), f"{', '.join(place.taken_names)} exists already", "Plan anew."),
-        (bool(place.users), f"{', '.join(place.users)} uses it, too", "Restore as a clone."),
-        (longest > NAME_MAX, "the name is too long to move it aside", "Restore as a clone."),
-    )
-    return next(((why, next_step) for holds, why, next_step in trouble if holds), None)
-
-
-def _is_named(file: RestoredFile, saved: SavedBackup) -> bool:
-    """Whether a definition in the backup names the place, too; a volume's path stands in none."""
-    definitions = [xml for xml in (saved.stored_xml, saved.live_xml) if xml]
-    if file.is_folder:
-        return is_place_of_state(file, saved, definitions)
-    if not file.is_disk:
-        return file.to in map(nvram_path, definitions)
-    if file.kind is DiskKind.VOLUME:
-        return True
-    named = [disks_by_target(xml).get(file.name) for xml in definitions]
-    return any(disk is not None and file.to in (disk.source, *disk.backing) for disk in named)
-
-
 def _space(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
-    places = [(p.file, p.folder) for p in now.places if p.folder is not None and not _is_device(p.file, plan)]
+    places = [(p.file, p.folder) for p in now.places if p.folder is not None and not would_replace_device(p.file, plan)]
     for folder in {folder.device: folder for _, folder in places}.values():
         there = [file for file, its_folder in places if its_folder.device == folder.device]
         needed = sum(file.data_bytes for file in there) + MARGIN_BYTES
@@ -266,22 +182,13 @@ def _rights(plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:
 
 def _misfit(misfit: Misfit, plan: RestorePlan, wishes: Wishes) -> Finding:
     change = misfit.change
-    answered = next((each for each in plan.changes if change is not None and _is_same_place(each, change)), None)
+    answered = next((each for each in plan.changes if change is not None and each.is_about_same(change)), None)
     if answered is not None:
         return warned(misfit.title, f"{misfit.evidence}; changed: {answered.word}")
     if change is None:
         return failed(misfit.title, misfit.evidence, "Make it, or restore one disk alone.")
-    fix = Fix(f"Change it: {change.word}", f"--change {change.word}", _with_change(wishes, change))
+    fix = Fix(f"Change it: {change.word}", f"--change {change.word}", wishes.with_change(change))
     return failed(misfit.title, misfit.evidence, f"Make it, or change the definition: --change {change.word}", fix)
-
-
-def _is_same_place(one: Change, other: Change) -> bool:
-    return (one.kind, one.subject) == (other.kind, other.subject)
-
-
-def _with_change(wishes: Wishes, change: Change) -> Wishes:
-    others = tuple(each for each in wishes.changes if not _is_same_place(each, change))
-    return replace(wishes, changes=(*others, change))
 
 
 def _lost(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterator[Finding]:

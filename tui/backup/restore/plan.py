@@ -74,6 +74,10 @@ class Change:
         subject = f":{self.subject}" if self.subject else ""
         return f"{self.kind}{subject}={self.value}" if self.value else f"{self.kind}{subject}"
 
+    def is_about_same(self, other: Change) -> bool:
+        """Whether both are about the same thing of the definition."""
+        return (self.kind, self.subject) == (other.kind, other.subject)
+
 
 @dataclass(frozen=True, slots=True)
 class RestoredFile:

@@ -16,8 +16,9 @@ from tui.backup.restore.guest import is_off, require_off
 from tui.backup.restore.plan import RestoredFile, RestoreWay, undone_of
 from tui.backup.restore.telling import outcome_of
 from tui.backup.restore.turning import hand_over, put_files_in, turn_back
+from tui.backup.runfold import RESTORE_DIED
 from tui.backup.runs import RestoreRun, list_restores, note_worker, worker_alive
-from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE, RESTORE_DIED
+from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.session import HostSession
 from tui.model.errors import ExplainedError
 

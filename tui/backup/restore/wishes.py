@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tui.backup.checks import Verdict
 from tui.backup.restore.plan import Change, RestoreWay, StopWay
@@ -32,6 +32,11 @@ class Wishes:
     changes: tuple[Change, ...] = ()
     accepted: tuple[str, ...] = ()
     limit_bytes_s: int = 0
+
+    def with_change(self, change: Change) -> Wishes:
+        """The same with a change of the definition, in place of another one about the same."""
+        others = tuple(each for each in self.changes if not each.is_about_same(change))
+        return replace(self, changes=(*others, change))
 
 
 @dataclass(frozen=True, slots=True)
