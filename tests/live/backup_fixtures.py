@@ -17,7 +17,7 @@ from tests.live.backup_process import connect
 from tests.live.kill_matrix import SPEC
 from tests.live.watched import PATIENCE_S
 from tui.backup.follow import follow
-from tui.backup.runs import Run, worker_alive
+from tui.backup.runs import AnyRun, worker_alive
 from tui.backup.runstate import RunState
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
@@ -76,7 +76,7 @@ async def facts_of(host: Host, name: str) -> DomainFacts:
     return next(facts for facts in await host.list_domains() if facts.name == name)
 
 
-async def end_of(run: Run) -> RunState:
+async def end_of(run: AnyRun) -> RunState:
     """Where a run ended; returns when its worker is gone too, which is a moment after its last word."""
     last: RunState | None = None
     async for state in follow(run):
@@ -88,5 +88,5 @@ async def end_of(run: Run) -> RunState:
     return last
 
 
-def log_of(run: Run) -> str:
-    return (run.folder / "worker.log").read_text()
+def log_of(run: AnyRun) -> str:
+    return (run.folder / "worker.log").read_text(errors="replace")

@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from tests.live.backup_fixtures import host, loop_device, target
 from tests.live.host_agent import agent, qemu_ga
+from tests.live.restoring import whole
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
 
-__all__ = ["agent", "host", "loop_device", "qemu_ga", "target"]
+__all__ = ["agent", "host", "loop_device", "qemu_ga", "target", "whole"]
 
 LIVE = Path(__file__).parent
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.live import held_worker
+from tests.live.backup_fixtures import log_of
 from tests.live.backup_process import connect
 from tests.live.held_worker import HELD
 from tests.live.kill_matrix import rescue_by_hand, until
-from tests.live.restoring import NAME, SPEC, log_of, proposed
+from tests.live.restoring import NAME, SPEC, proposed
 from tui.backup.chain import disks_by_target
 from tui.backup.follow import read_state
 from tui.backup.launch import launch

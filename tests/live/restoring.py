@@ -5,26 +5,23 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.live.backup_fixtures import end_of, facts_of, log_of
 from tests.live.backup_process import WORKER, connect
-from tests.live.kill_matrix import until
-from tui.backup.follow import follow
 from tui.backup.launch import launch
 from tui.backup.plan import QuiescePolicy
 from tui.backup.propose import propose
 from tui.backup.restore.propose import RestoreProposal, propose_restore
 from tui.backup.restore.saved import read_saved
 from tui.backup.restore.wishes import Fix, Wishes
-from tui.backup.runs import AnyRun, worker_alive
 from tui.backup.runstate import EXIT_DONE, RunState
 from tui.hosts.port import Host
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, GuestSpec
-from tui.model.guest import DomainFacts
 
 SPEC = GuestSpec(
     "vault1",
@@ -34,10 +31,6 @@ SPEC = GuestSpec(
 )
 NAME = SPEC.name
 LOGS = ("/writes.log", "/data/writes.log")
-
-
-async def facts_of(host: Host, name: str) -> DomainFacts:
-    return next(facts for facts in await host.list_domains() if facts.name == name)
 
 
 async def back_up(
@@ -52,9 +45,10 @@ async def back_up(
     return state.result
 
 
-@asynccontextmanager
-async def backup_of_one_that_is_off(lab: Laboratory, place: Path) -> AsyncIterator[Path]:
-    """The folder of a backup of the laboratory's guest; runs are kept in `place`, and workers find this checkout."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    """The backup of the guest in its module's laboratory; runs are kept apart, and workers find this checkout."""
+    place = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(place / "state"))
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
@@ -85,20 +79,6 @@ async def restored(host: Host, folder: Path, wishes: Wishes) -> RunState:
     state = await end_of(run)
     assert (state.exit_code, state.error, state.shortfalls) == (EXIT_DONE, None, ()), log_of(run)
     return state
-
-
-async def end_of(run: AnyRun) -> RunState:
-    """Where a run ended; returns when its worker is gone too, which is a moment after its last word."""
-    last: RunState | None = None
-    async for state in follow(run):
-        last = state
-    assert last is not None
-    await until(lambda: not worker_alive(run))
-    return last
-
-
-def log_of(run: AnyRun) -> str:
-    return (run.folder / "worker.log").read_text(errors="replace")
 
 
 async def qga_tui(lab: Laboratory, *words: str) -> tuple[int, str]:

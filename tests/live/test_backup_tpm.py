@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.live import tpm
-from tests.live.restoring import back_up, facts_of, qga_tui, restored
+from tests.live.backup_fixtures import facts_of
+from tests.live.restoring import back_up, qga_tui, restored
 from tests.live.test_backup_kinds import start_second
 from tui.backup.restore.plan import RestoreWay, StopWay
 from tui.backup.restore.wishes import Wishes

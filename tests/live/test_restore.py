@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
+from tests.live.backup_fixtures import end_of, facts_of, log_of
 from tests.live.backup_process import connect
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import until
@@ -21,11 +22,8 @@ from tests.live.restoring import (
     NAME,
     SPEC,
     back_up,
-    end_of,
-    facts_of,
     fixes_offered,
     is_unbroken,
-    log_of,
     proposed,
     qga_tui,
     restored,

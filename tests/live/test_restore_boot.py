@@ -9,10 +9,11 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
+from tests.live.backup_fixtures import end_of, log_of
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import until
 from tests.live.restore_matrix import OFF_SPEC, everything
-from tests.live.restoring import backup_of_one_that_is_off, end_of, log_of, proposed
+from tests.live.restoring import proposed
 from tui.backup.jobs import job_of
 from tui.backup.launch import launch
 from tui.backup.restore.boot_test import read_note
@@ -29,13 +30,6 @@ async def lab() -> AsyncIterator[Laboratory]:
     async with Laboratory() as laboratory:
         await laboratory.add(OFF_SPEC)
         yield laboratory
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """The backup of the guest that is off."""
-    async with backup_of_one_that_is_off(lab, tmp_path_factory.mktemp("boot")) as folder:
-        yield folder
 
 
 @pytest.mark.parametrize("moment", ["started", "asking"])

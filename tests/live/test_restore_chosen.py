@@ -7,17 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.live.backup_fixtures import facts_of
 from tests.live.restore_matrix import OFF_SPEC, everything, run_cell, sum_of
-from tests.live.restoring import (
-    LOGS,
-    NAME,
-    backup_of_one_that_is_off,
-    facts_of,
-    fixes_offered,
-    is_unbroken,
-    qga_tui,
-    written,
-)
+from tests.live.restoring import LOGS, NAME, fixes_offered, is_unbroken, qga_tui, written
 from tui.backup.chain import disks_by_target
 from tui.backup.restore.plan import RestoreWay
 from tui.backup.restore.wishes import MOMENTS, Wishes
@@ -35,13 +27,6 @@ async def lab() -> AsyncIterator[Laboratory]:
     async with Laboratory() as laboratory:
         await laboratory.add(OFF_SPEC)
         yield laboratory
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """The backup of the guest that is off, and was never booted."""
-    async with backup_of_one_that_is_off(lab, tmp_path_factory.mktemp("chosen")) as folder:
-        yield folder
 
 
 async def test_one_disk_comes_back_in_place_and_the_other_is_not_touched(

@@ -12,21 +12,12 @@ import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
+from tests.live.backup_fixtures import end_of, facts_of, log_of
 from tests.live.backup_process import WORKER
 from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import rescue_by_hand, until
 from tests.live.restore_matrix import OFF_SPEC, everything, ruined_images, run_cell
-from tests.live.restoring import (
-    NAME,
-    back_up,
-    backup_of_one_that_is_off,
-    end_of,
-    facts_of,
-    log_of,
-    proposed,
-    qga_tui,
-    restored,
-)
+from tests.live.restoring import NAME, back_up, proposed, qga_tui, restored
 from tests.unit.saved_folder import change_manifest
 from tui.backup.journal import Journal, RunStage
 from tui.backup.launch import launch
@@ -51,13 +42,6 @@ async def lab() -> AsyncIterator[Laboratory]:
     async with Laboratory() as laboratory:
         await laboratory.add(OFF_SPEC)
         yield laboratory
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """The backup of a guest that is off."""
-    async with backup_of_one_that_is_off(lab, tmp_path_factory.mktemp("damaged")) as folder:
-        yield folder
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest_asyncio
 
 from tests.live import held_worker
-from tests.live.backup_fixtures import needs_root
+from tests.live.backup_fixtures import facts_of, needs_root
 from tests.live.held_worker import HELD
 from tests.live.kill_matrix import rescue_by_hand, until
 from tests.live.restore_matrix import OFF_SPEC, everything
-from tests.live.restoring import NAME, back_up, facts_of, fixes_offered, proposed, qga_tui
+from tests.live.restoring import NAME, back_up, fixes_offered, proposed, qga_tui
 from tui.backup.launch import launch
 from tui.backup.restore.plan import RestoreWay
 from tui.backup.restore.saved import read_saved

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.live.backup_fixtures import facts_of
 from tests.live.restore_matrix import BOTH, OFF_SPEC, READER_SPEC, everything, run_cell
-from tests.live.restoring import backup_of_one_that_is_off, facts_of, qga_tui
+from tests.live.restoring import qga_tui
 from tui.backup.restore.plan import RestoreWay
 from tui.backup.restore.saved import read_saved
 from tui.backup.runstate import EXIT_DONE, EXIT_NOT_DONE
@@ -27,13 +28,6 @@ async def lab() -> AsyncIterator[Laboratory]:
             await laboratory.add(spec)
         await laboratory.wait_for_agent(READER)
         yield laboratory
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole(lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """The backup of the guest that is off."""
-    async with backup_of_one_that_is_off(lab, tmp_path_factory.mktemp("disks")) as folder:
-        yield folder
 
 
 async def test_several_disks_go_to_a_folder_in_one_call(
