@@ -86,15 +86,15 @@ def _refuse_where_read_only(options: argparse.Namespace) -> None:
     from tui.settings import config_path, load_config
 
     if options.read_only:
-        raise ExplainedError(
-            f"Nothing was done: {options.verb} with these words changes something, and this is read-only mode",
-            next_step="Leave --read-only away",
-        )
-    if load_config().read_only:
-        raise ExplainedError(
-            f"Nothing was done: {options.verb} with these words changes something, and this is read-only mode",
-            next_step=f"It is switched on by read_only in {config_path()}",
-        )
+        way_out = "Leave --read-only away."
+    elif load_config().read_only:
+        way_out = f"It is switched on by read_only in {config_path()}."
+    else:
+        return
+    raise ExplainedError(
+        f"Nothing was done: this is read-only mode, and {options.verb} with these words changes something",
+        next_step=way_out,
+    )
 
 
 def _app(uris: Sequence[str], options: argparse.Namespace) -> int:
