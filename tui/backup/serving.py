@@ -12,10 +12,13 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from tui.backup.errors import BackupError
 from tui.backup.plan import ImageFormat, PlannedDisk
+from tui.backup.tied import NotServingError, start_tied, until_it_serves
 
 SERVER = "qemu-nbd"
 READY_S, POLL_S = 30.0, 0.02
@@ -33,16 +36,8 @@ async def served(disk: PlannedDisk) -> AsyncIterator[PlannedDisk]:
         return
     with tempfile.TemporaryDirectory(prefix="qga-tui-nbd-", ignore_cleanup_errors=True) as folder:
         socket = Path(folder) / "socket"
-        # The server ends with this process, however that ends.
-        tied = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
         how = ("--read-only", "--persistent", "--shared=0", f"--format={disk.format}", f"--socket={socket}")
-        process = await asyncio.create_subprocess_exec(
-            *(*tied, SERVER, *how, disk.base),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = await start_tied(SERVER, *how, disk.base, signal="KILL")
         try:
             await _until_ready(process, socket, disk)
             yield replace(disk, base=f"nbd+unix:///?socket={socket}", format=ImageFormat.RAW)
@@ -54,15 +49,14 @@ async def served(disk: PlannedDisk) -> AsyncIterator[PlannedDisk]:
 
 async def _until_ready(process: asyncio.subprocess.Process, socket: Path, disk: PlannedDisk) -> None:
     try:
-        async with asyncio.timeout(READY_S):
-            while not await _answers(socket):
-                if process.returncode is not None:
-                    said = await process.stderr.read(4096) if process.stderr is not None else b""
-                    words = said.decode("utf-8", "replace").strip()
-                    raise BackupError("The disk could not be opened", cause=disk.base, original=words)
-                await asyncio.sleep(POLL_S)
-    except TimeoutError as error:
-        raise BackupError("The disk could not be opened", cause=f"{disk.base}: {SERVER} does not answer") from error
+        await until_it_serves(process, partial(_answers, socket), within_s=READY_S, poll_s=POLL_S)
+    except NotServingError as error:
+        raise BackupError(
+            "The disk could not be opened",
+            cause=f"{disk.base}: {error.said or f'{SERVER} does not answer'}",
+            next_step=f"See whether it can be read at all: qemu-img info -U {quote(disk.base)}",
+            original=error.said,
+        ) from error
 
 
 async def _answers(socket: Path) -> bool:

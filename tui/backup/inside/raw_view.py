@@ -10,11 +10,13 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tui.backup.images import extents, read_header, run_program
 from tui.backup.inside.errors import InsideError, NeedsCopyError
 from tui.backup.plan import ImageFormat
+from tui.backup.tied import NotServingError, start_tied, until_it_serves
 
 STORAGE_DAEMON = "qemu-storage-daemon"
 READY_S, LETTING_GO_S, POLL_S = 10.0, 5.0, 0.05
@@ -83,19 +85,11 @@ async def _show(path: str, image_format: ImageFormat, shown: Path) -> asyncio.su
         raise InsideError(
             f"{STORAGE_DAEMON} is missing", next_step="Install the package qemu-system-common (or qemu-img)."
         )
-    # The daemon ends with this process, however that ends.
-    tied = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
     file = {"driver": "file", "node-name": "file", "filename": path, "read-only": True}
     disk = {"driver": image_format, "node-name": "disk", "file": "file", "read-only": True, "backing": None}
     export = {"type": "fuse", "id": "view", "node-name": "disk", "mountpoint": str(shown), "writable": False}
     words = ("--blockdev", json.dumps(file), "--blockdev", json.dumps(disk), "--export", json.dumps(export))
-    process = await asyncio.create_subprocess_exec(
-        *(*tied, STORAGE_DAEMON, *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await start_tied(STORAGE_DAEMON, *words, signal="TERM")
     try:
         await _until_shown(process, shown)
     except BaseException:
@@ -105,16 +99,14 @@ async def _show(path: str, image_format: ImageFormat, shown: Path) -> asyncio.su
 
 
 async def _until_shown(process: asyncio.subprocess.Process, shown: Path) -> None:
+    cannot = "The image cannot be shown as a file (FUSE)"
+    is_mount = partial(asyncio.to_thread, os.path.ismount, shown)
     try:
-        async with asyncio.timeout(READY_S):
-            while not await asyncio.to_thread(os.path.ismount, shown):
-                if process.returncode is not None:
-                    said = await process.stderr.read(4096) if process.stderr is not None else b""
-                    words = said.decode("utf-8", "replace").strip()
-                    raise InsideError("The image cannot be shown as a file (FUSE)", cause=words[-300:], original=words)
-                await asyncio.sleep(POLL_S)
-    except (TimeoutError, OSError) as error:
-        raise InsideError("The image cannot be shown as a file (FUSE)", cause=str(error) or "no answer") from error
+        await until_it_serves(process, is_mount, within_s=READY_S, poll_s=POLL_S)
+    except NotServingError as error:
+        raise InsideError(cannot, cause=error.said[-300:] or "no answer", original=error.said) from error
+    except OSError as error:
+        raise InsideError(cannot, cause=str(error)) from error
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
