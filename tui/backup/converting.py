@@ -153,7 +153,12 @@ def _failure(target: str, said: str) -> BackupError:
                 next_step="Make room there, or choose another folder, and try again.",
                 original=said,
             )
-    return BackupError("qemu-img could not copy the disk", cause=said.strip(), original=said)
+    return BackupError(
+        "qemu-img could not copy the disk",
+        cause=said.strip(),
+        next_step="See whether the image is sound (qemu-img check), then try again.",
+        original=said,
+    )
 
 
 async def compare(one: str, one_format: ImageFormat, other: str, other_format: ImageFormat) -> None:
