@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec

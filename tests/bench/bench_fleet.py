@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 from tui.hosts.libvirt_host import LibvirtHost
 
 DOMAINS = 1000

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec
 

@@ -7,7 +7,7 @@ import random
 import sys
 from dataclasses import dataclass
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 from tui.agent.leftovers import Sweep, sweep_leftovers
 from tui.agent.profile import read_profile
 from tui.agent.transport import Transport

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.bench.terminal import Terminal
 from tests.live.backup_fixtures import end_of, facts_of, log_of
 from tests.live.backup_process import HASTY_WORKER, LAUNCHER, WATCHDOG, WORKER, connect
+from tests.terminal import Terminal
 from tui.agent.commands import fsfreeze_freeze, ping
 from tui.backup.chain import Place, place_of, read_guest
 from tui.backup.errors import BackupError

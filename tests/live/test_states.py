@@ -11,14 +11,13 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.live.watched import Watched, watched
-from tui.fleet.liveness import LivenessPolicy
+from tests.live.shown import Look, ShownGuest, shown_guest
+from tests.live.sickness import HOOK, SLOW_FREEZE
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec
 from tui.model.guest import AgentState
 
-ON_DEMAND = LivenessPolicy(cycle_s=3600)
-SHIFTY = GuestSpec("shifty", kernel_args=("panic=0",), start=False)
+SHIFTY = GuestSpec("shifty", kernel_args=("panic=0",), extra_files=(HOOK,), agent_args=(f"-F{HOOK.path}",), start=False)
 CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 
 
@@ -30,102 +29,141 @@ async def shifty(lab: Laboratory) -> AsyncIterator[str]:
     await lab.virsh("undefine", SHIFTY.name)
 
 
-async def listed(lab: Laboratory, name: str) -> str:
-    """What another process says of the guest's agent: `list --json`."""
+async def listed(lab: Laboratory, name: str) -> tuple[str, str]:
+    """What another process says of the guest's agent, and why: `list --json`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tui", "-c", lab.uri, "list", "--json", stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
-    (state,) = (guest["agent"]["state"] for guest in json.loads(out) if guest["name"] == name)
-    return str(state)
+    (agent,) = (guest["agent"] for guest in json.loads(out) if guest["name"] == name)
+    return agent["state"], agent["reason"]
 
 
-async def becomes(view: Watched, lab: Laboratory, name: str, state: AgentState, reason: str) -> None:
-    """The list shows the state and the reason, and another process says the same."""
-    guest = await view.until_state(name, state)
-    assert reason in guest.agent.reason
-    assert guest.agent.since is not None
-    assert await listed(lab, name) == state
+async def becomes(shown: ShownGuest, lab: Laboratory, name: str, state: AgentState, reason: str) -> Look:
+    """The list shows the state and the reason, with an age, and another process says the same."""
+    look = await shown.until(state, reason)
+    assert look.since
+    assert bool(look.ping) is (state in {AgentState.RESPONDING, AgentState.FROZEN})
+    said, why = await listed(lab, name)
+    assert said == state
+    assert reason in why
+    return look
 
 
-def asked_again(view: Watched, name: str) -> None:
-    """Somebody looks at the guest."""
-    guest = view.guest(name)
-    assert guest is not None
-    view.watch.ask(guest.id)
+def agent_states(timeline: list[str]) -> list[str]:
+    """The states of the agent among what happened, in order."""
+    happened = (what.removeprefix("agent ").partition(":")[0] for what in timeline if what.startswith("agent "))
+    return [word for word in happened if word in list(AgentState)]
+
+
+def without_connected(states: list[AgentState]) -> list[AgentState]:
+    """States without the one that may last for less than a paint: a port that opened, and was not answered yet."""
+    return [state for state in states if state is not AgentState.CONNECTED]
+
+
+COURSE = [
+    AgentState.OFF,
+    AgentState.DISCONNECTED,
+    AgentState.CONNECTED,
+    AgentState.RESPONDING,
+    AgentState.UNRESPONSIVE,
+    AgentState.RESPONDING,
+    AgentState.FROZEN,
+    AgentState.RESPONDING,
+    AgentState.CONNECTED,
+    AgentState.RESPONDING,
+    AgentState.PAUSED,
+    AgentState.CONNECTED,
+    AgentState.RESPONDING,
+    AgentState.DISCONNECTED,
+    AgentState.CONNECTED,
+    AgentState.RESPONDING,
+    AgentState.UNKNOWN,
+    AgentState.CONNECTED,
+    AgentState.RESPONDING,
+]
 
 
 async def test_a_guest_in_every_state_is_shown_in_that_state(lab: Laboratory, shifty: str) -> None:
-    async with watched(lab.uri, policy=ON_DEMAND) as view:
-        first = await view.until_state(shifty, AgentState.OFF)
-        assert first.agent.since is None
+    async with shown_guest(lab.uri, shifty) as shown:
+        assert not (await shown.until(AgentState.OFF)).since, "nobody knows since when"
+        assert (await listed(lab, shifty))[0] == AgentState.OFF
 
         await lab.start(shifty)
-        await becomes(view, lab, shifty, AgentState.DISCONNECTED, "nothing in the guest has the port open")
-        await becomes(view, lab, shifty, AgentState.RESPONDING, "answered the last ping")
+        await becomes(shown, lab, shifty, AgentState.DISCONNECTED, "nothing in the guest has the port open")
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered the last ping")
 
         await lab.shell(shifty, "kill -STOP $(pidof qemu-ga)")
-        asked_again(view, shifty)
-        await becomes(view, lab, shifty, AgentState.UNRESPONSIVE, "last ping unanswered")
-        asked_again(view, shifty)
-        await view.until(lambda: "2 pings unanswered" in str(view.guest(shifty)))
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.UNRESPONSIVE, "last ping unanswered")
+        shown.ask()
+        await shown.until(AgentState.UNRESPONSIVE, "2 pings unanswered")
         await lab.shell(shifty, "kill -CONT $(pidof qemu-ga)")
-        asked_again(view, shifty)
-        await becomes(view, lab, shifty, AgentState.RESPONDING, "answered")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
 
         await lab.agent_command(shifty, "guest-fsfreeze-freeze")
-        asked_again(view, shifty)
-        await becomes(view, lab, shifty, AgentState.FROZEN, "file systems are frozen")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.FROZEN, "file systems are frozen")
         await lab.agent_command(shifty, "guest-fsfreeze-thaw")
-        asked_again(view, shifty)
-        await becomes(view, lab, shifty, AgentState.RESPONDING, "answered")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
+
+        await lab.shell(shifty, f": >{SLOW_FREEZE}")
+        slow_freeze = asyncio.create_task(lab.virsh("domfsfreeze", shifty))
+        await lab.shell(shifty, "until [ -e /run/freezing ]; do sleep 0.2; done")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.CONNECTED, "another program is using the agent")
+        await lab.shell(shifty, f"rm {SLOW_FREEZE}")
+        await slow_freeze
+        await lab.virsh("domfsthaw", shifty)
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
 
         await lab.virsh("suspend", shifty)
-        await becomes(view, lab, shifty, AgentState.PAUSED, "paused by a user")
-        asked_again(view, shifty)
+        await becomes(shown, lab, shifty, AgentState.PAUSED, "paused by a user")
+        shown.ask()
         await lab.virsh("resume", shifty)
-        await becomes(view, lab, shifty, AgentState.RESPONDING, "answered")
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
 
         await lab.shell(shifty, "systemctl stop qemu-guest-agent")
-        await becomes(view, lab, shifty, AgentState.DISCONNECTED, "nothing in the guest has the port open")
+        await becomes(shown, lab, shifty, AgentState.DISCONNECTED, "nothing in the guest has the port open")
         await lab.shell(shifty, "systemctl start qemu-guest-agent")
-        await becomes(view, lab, shifty, AgentState.RESPONDING, "answered")
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
 
-        seen = [state for state in view.states[shifty] if state is not AgentState.CONNECTED]
-        assert seen == [
-            AgentState.OFF,
-            AgentState.DISCONNECTED,
-            AgentState.RESPONDING,
-            AgentState.UNRESPONSIVE,
-            AgentState.RESPONDING,
-            AgentState.FROZEN,
-            AgentState.RESPONDING,
-            AgentState.PAUSED,
-            AgentState.RESPONDING,
-            AgentState.DISCONNECTED,
-            AgentState.RESPONDING,
-        ]
-        guest = view.guest(shifty)
-        assert guest is not None
-        told = [line.what.partition(":")[0] for line in guest.timeline if line.what.startswith("agent ")]
-        told = [words.removeprefix("agent ") for words in told if words.removeprefix("agent ") in list(AgentState)]
-        assert [state for state in told if state != AgentState.CONNECTED] == [str(state) for state in seen[1:]]
-        assert {"started", "paused", "resumed"} <= {line.what for line in guest.timeline}
+        await lab.kill_daemon()
+        try:
+            await shown.until(AgentState.UNKNOWN, "its host is lost; it was running, its agent responding")
+        finally:
+            await lab.start_daemon()
+        shown.ask()
+        await becomes_unaged(shown, lab, shifty)
+
+        assert without_connected(shown.states) == without_connected(COURSE)
+        timeline = shown.timeline()
+        assert agent_states(timeline) == [state for state in COURSE[1:] if state is not AgentState.UNKNOWN]
+        assert {"started", "paused", "resumed", "its host is lost"} <= set(timeline)
+
+
+async def becomes_unaged(shown: ShownGuest, lab: Laboratory, name: str) -> None:
+    """The agent of a guest that came back into sight answers, nobody knows since when."""
+    assert not (await shown.until(AgentState.RESPONDING, "answered")).since
+    assert (await listed(lab, name))[0] == AgentState.RESPONDING
 
 
 async def test_no_answer_is_claimed_while_another_client_holds_the_port(lab: Laboratory, shifty: str) -> None:
-    async with watched(lab.uri, policy=ON_DEMAND) as view:
-        await view.until_state(shifty, AgentState.RESPONDING)
+    async with shown_guest(lab.uri, shifty) as shown:
+        await shown.until(AgentState.RESPONDING)
         source = ET.fromstring(await lab.virsh("dumpxml", shifty)).find("./devices/channel/source")
         assert source is not None
         with socket.socket(socket.AF_UNIX) as intruder:
             await asyncio.to_thread(intruder.connect, source.get("path", ""))
             await lab.shell(shifty, "systemctl restart qemu-guest-agent")
-            asked_again(view, shifty)
-            await becomes(view, lab, shifty, AgentState.UNRESPONSIVE, "unanswered")
+            await becomes(shown, lab, shifty, AgentState.UNRESPONSIVE, "unanswered")
+            held = shown.states[shown.states.index(AgentState.DISCONNECTED) :]
+            assert AgentState.RESPONDING not in held
         await lab.shell(shifty, "systemctl restart qemu-guest-agent")
-        asked_again(view, shifty)
-        await view.until_state(shifty, AgentState.RESPONDING)
+        await shown.until(AgentState.RESPONDING)
 
 
 async def change_channel(lab: Laboratory, name: str, verb: str, xml: str, scope: str) -> None:
@@ -144,26 +182,28 @@ async def channel_of(lab: Laboratory, name: str, *words: str) -> str:
 
 async def test_a_channel_that_comes_and_goes_while_the_guest_runs(lab: Laboratory, shifty: str) -> None:
     stored = await channel_of(lab, shifty, "--inactive")
-    async with watched(lab.uri, policy=ON_DEMAND) as view:
-        await view.until_state(shifty, AgentState.RESPONDING)
+    async with shown_guest(lab.uri, shifty) as shown:
+        await shown.until(AgentState.RESPONDING)
         await change_channel(lab, shifty, "detach-device", await channel_of(lab, shifty), "--live")
-        view.watch.relist()
-        await becomes(view, lab, shifty, AgentState.PENDING, "next power cycle")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.PENDING, "next power cycle")
         await change_channel(lab, shifty, "detach-device", stored, "--config")
-        view.watch.relist()
-        await becomes(view, lab, shifty, AgentState.NO_CHANNEL, "no agent device")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.NO_CHANNEL, "no agent device")
         await change_channel(lab, shifty, "attach-device", CHANNEL, "--live")
-        await becomes(view, lab, shifty, AgentState.RESPONDING, "answered")
+        await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
         await change_channel(lab, shifty, "attach-device", CHANNEL, "--config")
 
 
 async def test_a_panicked_guest_is_never_responding_and_a_destroyed_one_is_off(lab: Laboratory, shifty: str) -> None:
-    async with watched(lab.uri, policy=ON_DEMAND) as view:
-        await view.until_state(shifty, AgentState.RESPONDING)
+    async with shown_guest(lab.uri, shifty) as shown:
+        await shown.until(AgentState.RESPONDING)
         # The shell that is told to panic never answers.
         panic = asyncio.create_task(lab.shell(shifty, "echo c > /proc/sysrq-trigger", timeout=2))
         await asyncio.gather(panic, return_exceptions=True)
-        asked_again(view, shifty)
-        await becomes(view, lab, shifty, AgentState.UNRESPONSIVE, "unanswered")
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.UNRESPONSIVE, "unanswered")
         await lab.virsh("destroy", shifty)
-        await becomes(view, lab, shifty, AgentState.OFF, "forced off")
+        await becomes(shown, lab, shifty, AgentState.OFF, "forced off")
+        assert without_connected(shown.states) == [AgentState.RESPONDING, AgentState.UNRESPONSIVE, AgentState.OFF]
+        assert "forced off" in shown.timeline()[-1]

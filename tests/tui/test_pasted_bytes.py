@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 
 
 def test_a_binary_that_is_pasted_does_not_end_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

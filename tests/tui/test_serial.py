@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 
 CONSOLE = """#!/bin/sh
 echo "in the console"

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tui.app import QgaTui
-from tui.cli.connect import hosts_for
+from tui.cli.connect import hosts_for, liveness_of
 from tui.cli.log import log_path
 from tui.cli.main import complain
 from tui.cli.workers import WORKER_ARGV
-from tui.fleet.liveness import LivenessPolicy
 from tui.settings import load_config
 from tui.widgets.terminal_bytes import take_any_bytes
 
@@ -31,9 +30,7 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
         hosts_for(uris),
         WORKER_ARGV,
         config.backups_folder,
-        policy=LivenessPolicy(
-            cycle_s=config.ping_every_s, slow_cycle_s=config.ping_silent_every_s, ping_timeout_s=config.ping_timeout_s
-        ),
+        policy=liveness_of(config),
         read_only=read_only or config.read_only,
     )
     loop = asyncio.new_event_loop()

@@ -6,11 +6,13 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from tui.fleet.liveness import LivenessPolicy
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.hosts.names import name_hosts
 from tui.hosts.port import Host, HostError
 from tui.model.errors import ExplainedError
 from tui.model.guest import DomainFacts
+from tui.settings import Config
 
 DEFAULT_URI = "qemu:///system"
 
@@ -27,6 +29,13 @@ def chosen_uris(given: Sequence[str]) -> tuple[str, ...]:
 def hosts_for(uris: Sequence[str]) -> tuple[Host, ...]:
     """Hosts, not yet connected."""
     return tuple(LibvirtHost(uri, name) for uri, name in zip(uris, name_hosts(tuple(uris)), strict=True))
+
+
+def liveness_of(config: Config) -> LivenessPolicy:
+    """How often, and how patiently, the user wants agents to be asked."""
+    return LivenessPolicy(
+        cycle_s=config.ping_every_s, slow_cycle_s=config.ping_silent_every_s, ping_timeout_s=config.ping_timeout_s
+    )
 
 
 async def find_guest(hosts: Sequence[Host], wanted: str) -> tuple[Host, DomainFacts]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tui.cli.connect import hosts_for
+from tui.cli.connect import hosts_for, liveness_of
 from tui.cli.held import held_by_run
 from tui.fleet import words
 from tui.fleet.fleet import Fleet, Link
@@ -16,11 +16,13 @@ from tui.fleet.survey import survey
 from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import Guest
 from tui.model.text import printable
+from tui.settings import load_config
 
 
 def run_list(uris: Sequence[str], *, as_json: bool) -> int:
-    """Print the list; 0, or 2 where a host could not be reached."""
-    fleet = asyncio.run(survey(hosts_for(uris), is_held=lambda each: bool(held_by_run(each.uuid))))
+    """Print the list; 0, or 2 where a host could not be reached. Raises ExplainedError for a bad config."""
+    policy = liveness_of(load_config())
+    fleet = asyncio.run(survey(hosts_for(uris), policy, is_held=lambda each: bool(held_by_run(each.uuid))))
     for host in fleet.hosts:
         if host.link is Link.LOST:
             print(f"qga-tui: {printable(host.why)}", file=sys.stderr)

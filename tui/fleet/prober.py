@@ -18,6 +18,9 @@ from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
 IN_VAIN_S = 5.0
 """Seconds before a guest is asked again of whose agent nothing was learned, unless its port opens anew."""
 
+SYNC_S = 5
+"""Seconds that libvirt 9.0 waits at least for an agent's guest-sync, whatever timeout it was given."""
+
 _SILENCES: dict[type[errors.AgentError], Silence] = {
     errors.LinkBrokenError: Silence.LINK_BROKEN,
     errors.AccessDeniedError: Silence.NOT_ALLOWED,
@@ -25,13 +28,24 @@ _SILENCES: dict[type[errors.AgentError], Silence] = {
 }
 
 
+def longest_turn_s(timeout_s: int) -> int:
+    """Seconds after which a ping that libvirt had passed on would have returned: its sync, its own time, and one."""
+    return max(timeout_s, SYNC_S) + timeout_s + 1
+
+
 async def probe(line: Transport, timeout_s: int) -> ProbeOutcome | None:
     """Ping an agent and, where it answers, ask whether it is frozen.
 
-    None where the port is not open after all, or the host is gone: events and the XML tell those better.
+    A ping that is still out after the longest turn waits in libvirt, for up to 30 s, behind another program's command:
+    it is left alone there. None where the port is not open after all, or the host is gone: events and the XML tell
+    those better.
     """
+    turn_s = longest_turn_s(timeout_s)
     try:
-        ping_ms = await commands.ping(line, timeout_s)
+        async with asyncio.timeout(turn_s):
+            ping_ms = await commands.ping(line, timeout_s)
+    except TimeoutError:
+        return Unanswered(time.time(), Silence.BUSY, f"no turn at the agent within {turn_s} s")
     except errors.CommandFailedError:
         ping_ms = 0.0  # an agent that refuses the ping is alive
     except (errors.NotConnectedError, errors.NoChannelError, errors.GuestNotRunningError, errors.HostGoneError):
