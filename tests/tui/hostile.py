@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from enum import Enum
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from textual.drivers.headless_driver import HeadlessDriver
@@ -13,13 +13,14 @@ from textual.drivers.headless_driver import HeadlessDriver
 from tests.tui import sample
 from tests.unit import test_doctor as examples
 from tui.agent import errors
-from tui.agent.commands import OsInfo
+from tui.agent.commands import AgentInfo, OsInfo
+from tui.doctor.definition import PortDevice
 from tui.doctor.facts import AgentLook, Facts, HostLook, Patient, Reply, SocketClient, Trial
 from tui.doctor.systems import Family, System
 from tui.hosts.port import HostUnreachableError
 from tui.model.disk import Disk
 from tui.model.errors import ExplainedError
-from tui.model.guest import Address, AddressSource, AgentFacts, AgentState, Guest, Happening
+from tui.model.guest import Address, AddressSource, AgentFacts, AgentState, DomainFacts, Guest, Happening
 
 TOKEN = "EVIL"
 CONTROLS = st.characters(categories=("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -51,14 +52,22 @@ class CapturingDriver(HeadlessDriver):
         self.written.append(data)
 
 
+KEPT: dict[type, frozenset[str]] = {
+    DomainFacts: frozenset({"unread"}),
+    Patient: frozenset({"held"}),
+    PortDevice: frozenset({"element", "source", "target", "name"}),
+    AgentInfo: frozenset({"enabled"}),
+}
+"""Fields that stay: were they hostile too, they would be the verdict, and nothing else would be judged."""
+
+
 def with_hostile_texts(value: Any, text: str) -> Any:
     """The value with every plain string in it replaced, as deep as its dataclasses go; states and ids stay."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = get_type_hints(type(value))
         fields = {
             field.name: with_hostile_texts(getattr(value, field.name), text)
             for field in dataclasses.fields(value)
-            if field.name != "id" and hints[field.name] is not type(None)
+            if field.name != "id" and field.name not in KEPT.get(type(value), ())
         }
         return dataclasses.replace(value, **fields)
     if isinstance(value, tuple):
@@ -102,10 +111,11 @@ def full_examinations() -> tuple[Facts, ...]:
     )
     base = examples.facts(patient=patient, host=look, warnings=("tainted",), mark="<mark/>", system=system)
     return (
+        base,
         dataclasses.replace(base, agent=silent),
+        dataclasses.replace(base, agent=silent, host=None),
         dataclasses.replace(base, agent=denied),
         dataclasses.replace(base, domain=examples.CLOSED, agent=None),
         dataclasses.replace(base, live=examples.BARE, agent=None),
-        dataclasses.replace(base, patient=dataclasses.replace(patient, held="a backup"), agent=None),
         dataclasses.replace(base, unreachable=HostUnreachableError("no")),
     )
