@@ -79,13 +79,33 @@ class ShownGuest:
                 while (look := self.look) is None or look.state is not state or reason not in look.reason:
                     await self._looked.wait()
         except TimeoutError as error:
-            screen = "\n".join(line.rstrip() for line in self._screen.display)
-            raise AssertionError(f"{self._name} did not become {state} ({reason}): {self.look}\n{screen}") from error
+            told = f"{self._name} did not become {state} ({reason}): {self.look}\n{self._picture()}"
+            raise AssertionError(told) from error
         return look
+
+    async def until_written(self, text: str) -> None:
+        """Wait for a text anywhere on the screen; raises AssertionError with the whole screen."""
+        try:
+            async with asyncio.timeout(PATIENCE_S), self._looked:
+                await self._looked.wait_for(lambda: any(text in line for line in self._screen.display))
+        except TimeoutError as error:
+            raise AssertionError(f"{text} was not shown\n{self._picture()}") from error
+
+    @property
+    def written(self) -> str:
+        """All that the program wrote to the terminal, control sequences included."""
+        return self._terminal.written.decode("utf-8", "surrogateescape")
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        self._terminal.type(keys)
+
+    def _picture(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display)
 
     def ask(self) -> None:
         """Press the key that pings the guest and lists its host anew."""
-        self._terminal.type("r")
+        self.press("r")
 
     def timeline(self) -> list[str]:
         """What the details beside the list say of what happened, oldest first."""
@@ -108,5 +128,5 @@ async def shown_guest(uri: str, name: str) -> AsyncIterator[ShownGuest]:
         try:
             yield shown
         finally:
-            terminal.type("q")
-            await keeping_up
+            keeping_up.cancel()
+            await asyncio.gather(keeping_up, return_exceptions=True)
