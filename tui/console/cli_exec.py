@@ -8,8 +8,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from tui.agent.exec import DEFAULT_PACE
-from tui.agent.exec_model import End, ExecEvent, ExecPace, ExecRequest, Finished, Notice, Output, Started, Stream
+from tui.agent.exec_model import (
+    DEFAULT_PACE,
+    End,
+    ExecEvent,
+    ExecPace,
+    ExecRequest,
+    Finished,
+    Notice,
+    Output,
+    Started,
+    Stream,
+)
 from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from tui.agent.exec import DEFAULT_PACE
-from tui.agent.exec_model import End, ExecEvent, ExecPace, Finished, Notice, Output, Started
+from tui.agent.exec_model import DEFAULT_PACE, End, ExecEvent, ExecPace, Finished, Notice, Output, Started
 from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
