@@ -231,7 +231,7 @@ async def test_a_state_folder_that_takes_nothing_loses_no_command(
     await run.run()
     (row,) = run.rows
     assert (row.state, row.last_line) == (RunState.DONE, "5000")
-    assert any("no longer kept" in entry.text for entry in run.transcripts[0].since())
+    assert any("no longer kept" in entry.text for entry in run.scrollbacks[0].transcript.since())
     assert any("no longer kept" in text for text in texts)
 
 
