@@ -83,6 +83,22 @@ class Terminal:
             return False
         return True
 
+    def read_some(self, seconds: float) -> int:
+        """Take in what is written next, at most that long; returns how many bytes that were."""
+        before = len(self.written)
+        self._read_once(seconds)
+        return len(self.written) - before
+
+    def open_console(self, guest: str) -> None:
+        """Go to the console of a guest as a user of the full-screen program does, and wait until it takes a line."""
+        self.read_until(lambda seen: guest.encode() in seen and b"responding" in seen)
+        self.type("/")
+        self.read_for(0.3)
+        self.type(f"{guest}\r")
+        self.read_for(0.3)
+        self.type("x")
+        self.read_until(lambda seen: b"ready" in seen)
+
     def cpu_seconds(self) -> float:
         """Processor time of the program so far (proc(5), fields 14 and 15 of stat)."""
         with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:  # noqa: PTH123

@@ -142,8 +142,20 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "many.open", Where.MANY, ("enter",), "Open", "Show a guest's output or a group's guests, or close them again"
     ),
-    Command("many.cancel", Where.MANY, ("ctrl+c",), "Cancel all", "End the command in all guests"),
+    Command(
+        "many.cancel",
+        Where.MANY,
+        ("ctrl+c",),
+        "Cancel all",
+        "Copy the selection if there is one, else end the command in all guests",
+    ),
     Command("many.group", Where.MANY, ("g",), "Group", "Group the guests by what came out, or list each"),
+    Command("many.search", Where.MANY, ("ctrl+f",), "Search", "Search in the output of the opened guest", False),
+    Command("many.search-on", Where.MANY, ("f3",), "Next hit", "Go on searching upwards; from below, once more", False),
+    Command("many.copy", Where.MANY, ("ctrl+y",), "Copy", "Copy the opened guest's output, or all of it", False),
+    Command(
+        "many.save", Where.MANY, ("ctrl+s",), "Save", "Save the opened guest's transcript, or output as it came", False
+    ),
     Command("many.back", Where.MANY, ("escape",), "Back", "Back; asks first while the command runs"),
     Command("doctor.copy", Where.DOCTOR, ("c",), "Copy", "Copy the command under the cursor"),
     Command("doctor.look", Where.DOCTOR, ("r",), "Look", "Look again now; it looks by itself too"),

@@ -1,4 +1,4 @@
-"""How fast a command in a guest begins and ends, against guest-exec by hand; and how late its output comes."""
+"""How fast a command in a guest begins and ends, against guest-exec by hand; and how late its output is drawn."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import time
 from collections import defaultdict
 from contextlib import aclosing
 
+from tests.bench import screen_delay
 from tests.headless_lab import headless_lab
 from tui.agent.commands import exec_start, exec_status
 from tui.agent.exec import run
-from tui.agent.exec_model import CommandLine, ExecEvent, ExecRequest, Finished, Output
+from tui.agent.exec_model import CommandLine, ExecRequest, Finished, Output
 from tui.agent.profile import read_profile
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, OutputArrived, SessionFact
@@ -24,7 +25,6 @@ GUEST = "web1"
 ROUNDS = 15
 REST_S = 0.5
 """Seconds between two commands: shorter than a person's pause, long enough for the next folder to be made."""
-STAMPS = 40
 
 
 def by_hand(uri: str, command: str) -> float:
@@ -123,30 +123,8 @@ async def short_commands(uri: str) -> None:
     for kind, values in times.items():
         mine = statistics.median(values)
         print(f"{kind}: {mine * 1000:.0f} ms, {mine / virsh:.2f} of virsh, {mine / calls:.2f} of the open connection")
-    await delays(host, uuid)
+    await screen_delay.measure(host, uri, GUEST)
     await host.close()
-
-
-async def delays(host: LibvirtHost, uuid: str) -> None:
-    """From a line's writing in the guest to its arrival, against the guest's own clock (its offset taken out)."""
-    command = f"i=0; while [ $i -lt {STAMPS} ]; do cut -d' ' -f1 /proc/uptime; sleep 0.37; i=$((i+1)); done"
-    seen: list[float] = []
-    async with aclosing(run(host.work_line(uuid), ExecRequest(CommandLine(command)))) as course:
-        async for event in course:
-            seen += arrivals(event)
-    offset = min(seen)
-    late = sorted(each - offset for each in seen)
-    print(
-        f"output delay beyond the quickest: median {statistics.median(late) * 1000:.0f} ms, worst {late[-1] * 1000:.0f}"
-    )
-
-
-def arrivals(event: ExecEvent) -> list[float]:
-    """How far our clock is ahead of each stamp that came."""
-    if not isinstance(event, Output):
-        return []
-    now = time.monotonic()
-    return [now - float(stamp) for stamp in event.data.split()]
 
 
 def main() -> None:

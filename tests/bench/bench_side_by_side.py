@@ -68,7 +68,7 @@ async def measure() -> None:
             by_console(first, "first"), by_console(second, "second"), by_virsh(lab, names[0]), many.run()
         )
         took = time.perf_counter() - begun
-        own = [lines_of(text) == counted(name) for text, name in zip(many.transcripts, names, strict=True)]
+        own = [lines_of(kept.transcript) == counted(name) for kept, name in zip(many.scrollbacks, names, strict=True)]
         done = sum(row.state is RunState.DONE for row in many.rows)
         print(f"{done} of {GUESTS} guests done after {took:.0f} s, {sum(own)} with their own {LINES} lines alone")
         print(f"two consoles on one guest: {'both' if one and other else 'NOT both'} with their own output alone")

@@ -32,13 +32,7 @@ class Remains:
 def kill_while_streaming(uri: str, guest: str, command: str, seconds: float) -> None:
     """Open the guest's console as a user does, run the command, and kill the program without warning."""
     with Terminal([sys.executable, "-m", "tui", "-c", uri]) as terminal:
-        terminal.read_until(lambda seen: guest.encode() in seen and b"responding" in seen)
-        terminal.type("/")
-        terminal.read_for(0.3)
-        terminal.type(f"{guest}\r")
-        terminal.read_for(0.3)
-        terminal.type("x")
-        terminal.read_until(lambda seen: b"ready" in seen)
+        terminal.open_console(guest)
         terminal.type(f"export {MARK}; {command}\r")
         terminal.read_until(lambda seen: b"pid" in seen)
         terminal.read_for(seconds)

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -137,6 +138,20 @@ async def test_output_that_is_not_read_waits_in_bounded_space(agent: HostAgent) 
         assert sum(path.stat().st_size for path in folder.glob("o.*")) == WINDOW * SEGMENT
         rest = [event async for event in events]
     assert (end_of(rest).exit_code, end_of(rest).out_bytes) == (0, count)
+    assert agent.leftovers() == []
+
+
+async def test_a_reader_that_is_back_in_time_gets_what_waited_and_hears_that_there_was_more(agent: HostAgent) -> None:
+    pace = replace(QUICK, unread=1.5)
+    async with aclosing(run(agent.line, line("exec yes"), pace=pace)) as events:
+        assert isinstance(await anext(events), Started)
+        (folder,) = agent.leftovers()
+        await until(lambda: f"o {WINDOW} unread" in (folder / "end").read_text())
+        rest = [event async for event in events]
+    end = end_of(rest)
+    assert (end.end, end.signal, end.out_bytes, end.truncated) == (End.EXITED, 13, WINDOW * SEGMENT, True)
+    (notice,) = [event.text for event in rest if isinstance(event, Notice)]
+    assert notice == "Nobody read stdout for too long: the guest took no more of it."
     assert agent.leftovers() == []
 
 

@@ -117,7 +117,24 @@ async def test_exec_hands_bytes_and_codes_through(agent: HostAgent) -> None:
 async def test_exec_to_a_terminal_cannot_steer_it(agent: HostAgent) -> None:
     request = line(r"printf 'a\tb\033[2J\r\nbar\rbaz \377'")
     code, out, _ = await exec_in_memory(agent, request, terminal=True)
-    assert (code, out.decode()) == (0, "a\tb\ufffd[2J\nbar\nbaz \ufffd")
+    assert (code, out.decode()) == (0, "a\tb\nbar\nbaz \ufffd")
+
+
+@pytest.mark.parametrize(
+    ("no_color", "seen"),
+    [("", b"\x1b[31mred\x1b[0m\r\n\x1b[31mstill\x1b[0m\r\n"), ("1", b"red\r\nstill\r\n")],
+)
+async def test_a_terminal_gets_colours_and_nothing_of_them_leaks(
+    agent: HostAgent, monkeypatch: pytest.MonkeyPatch, no_color: str, seen: bytes
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    master, slave = os.openpty()
+    job = Job(line(r"printf '\033[31mred\033]0;title\007\n\033[2Jstill\n'; exit 3"), pace=QUICK)
+    with os.fdopen(slave, "wb", buffering=0) as raw:
+        terminal = cast("BinaryIO", raw)
+        assert await exec_to_streams(agent.line, job, terminal, terminal) == 3
+        assert os.read(master, 4096) == seen
+    os.close(master)
 
 
 async def test_exec_codes_for_signals_time_and_failure(agent: HostAgent) -> None:
@@ -214,7 +231,7 @@ async def test_a_state_folder_that_takes_nothing_loses_no_command(
     await run.run()
     (row,) = run.rows
     assert (row.state, row.last_line) == (RunState.DONE, "5000")
-    assert any("no longer kept" in entry.text for entry in run.transcripts[0].since())
+    assert any("no longer kept" in entry.text for entry in run.scrollbacks[0].transcript.since())
     assert any("no longer kept" in text for text in texts)
 
 

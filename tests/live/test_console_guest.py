@@ -225,8 +225,9 @@ async def test_two_consoles_eight_runs_and_a_stranger_each_get_their_own_output(
     assert len(set(answers)) == 10
     assert {row.state for row in many.rows} == {RunState.DONE}
     assert len(many.groups()) == 1
-    for transcript in many.transcripts:
-        assert [each.text for each in transcript.since()] == [f"m-{n}" for n in range(40)]
+    for scrollback in many.scrollbacks:
+        lines = [each.text for each in scrollback.transcript.since() if isinstance(each, OutputLine)]
+        assert lines == [f"m-{n}" for n in range(40)]
     await other.close()
 
 

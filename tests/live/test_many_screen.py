@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar, cast
 
 import pytest
@@ -18,12 +19,15 @@ from tests.tui.sample import guest
 from tests.unit.fake_host import FakeDeadLine
 from tui.agent.transport import Transport
 from tui.console.many_rows import RunState
+from tui.console.saving import transcripts_folder
 from tui.hosts.port import Host
 from tui.model.guest import AgentState, Guest, PowerState
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.console_flow import ConsoleFlow
 from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
+from tui.screens.pick import PickScreen
+from tui.widgets import clipboard
 from tui.widgets.output_view import OutputView
 from tui.widgets.stylesheets import style_paths
 
@@ -142,7 +146,9 @@ async def test_groups_tell_who_is_in_them_and_why_and_open_to_each_guest(
         await many.press("enter")
         assert [row[1] for row in many.rows] == ["2: mute, deaf", "2: web1, db1", "└ web1", "└ db1"]
         await many.press("down", "down", "enter")
-        assert many.output.split() == ["one", "two"]
+        *written, end = many.output.splitlines()[:4]
+        assert written == ["$ echo one; echo two", "one", "two"]
+        assert end.startswith("= exit 0 after ")
         assert many.words("#detail").startswith("db1: exit 0 after ")
         await many.press("escape")
         assert many.output == ""
@@ -179,7 +185,42 @@ async def test_rows_hear_from_the_hypervisor_what_becomes_of_their_guests(agent:
         assert many.run.rows[0].words == "its end was not seen: the guest is off (forced off)"
         assert many.run.rows[1].state is RunState.RUNNING
         assert many.rows[1][4].startswith("The guest is paused (paused by a user)")
-        assert [str(entry.text) for entry in many.run.transcripts[0].since()] == [
-            "up",
-            "The guest is off (forced off).",
-        ]
+        prompt, up, off, end = many.run.scrollbacks[0].transcript.since()
+        assert (prompt.text, up.text) == ("echo up; exec sleep 1000", "up")
+        assert off.text == "The guest is off (forced off)."
+        assert end.text == "its end was not seen: the guest is off (forced off)"
+
+
+async def test_an_opened_guests_output_is_searched_copied_and_saved_as_it_came(
+    agent: HostAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    copied: list[str] = []
+
+    async def copy(_app: object, text: str) -> str:
+        copied.append(text)
+        return "copied"
+
+    monkeypatch.setattr(clipboard, "copy", copy)
+    line = r"printf '\001\002\000\003'; seq 300 >&2"
+    async with begun(line, {"web1": agent.line, "db1": agent.line}, (80, 24)) as many:
+        await many.until_over()
+        await many.press("ctrl+s")
+        assert isinstance(many.app.screen, ManyScreen), "no guest is opened"
+        await many.press("down", "enter")
+        assert "stdout is no text and is not shown; save it as a file" in many.output
+        await many.press("ctrl+f", "7", "7", "enter")
+        await until(many.pilot, lambda: "! 277" in many.output)
+        await many.press("f3", "f3")
+        await until(many.pilot, lambda: "! 77" in many.output)
+        await many.press("ctrl+y")
+        await until(many.pilot, lambda: isinstance(many.app.screen, PickScreen))
+        await many.press("enter")
+        await until(many.pilot, lambda: bool(copied))
+        assert copied == ["".join(f"{number}\n" for number in range(1, 301))]
+        await many.press("ctrl+s")
+        await until(many.pilot, lambda: isinstance(many.app.screen, PickScreen))
+        await many.press("down", "enter")
+        await until(many.pilot, lambda: any("Saved 4 bytes" in each.message for each in many.app._notifications))
+        (file,) = transcripts_folder().glob("db1-*.stdout.bin")
+        assert file.read_bytes() == b"\x01\x02\x00\x03"

@@ -14,7 +14,7 @@ from tui.console import search
 from tui.console.charset import Charset
 from tui.console.saving import LEGEND, save_transcript
 from tui.console.scrollback import Scrollback
-from tui.console.spill import MEMORY_BYTES, MEMORY_FILES, Place, Spill
+from tui.console.spill import HEAD_BYTES, MEMORY_BYTES, MEMORY_FILES, Place, Spill
 from tui.console.transcript import BLOCK, NoticeLine, OutputLine, Transcript
 from tui.model.text import printable
 
@@ -48,6 +48,18 @@ def kept(spill: Spill, places: list[Place]) -> list[int]:
         assert data == data[:1] * PIECE
         found.append(data[0])
     return found
+
+
+def test_a_short_output_takes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    spill = Spill(2**30)
+    pieces = [b"a" * (HEAD_BYTES - 1), b"b" * PIECE, b"c"]
+    places = [spill.put(piece) for piece in pieces[:2]]
+    assert not (tmp_path / "state").exists()
+    places.append(spill.put(pieces[2]))
+    assert (tmp_path / "state").exists()
+    assert [spill.get(place) for place in places] == pieces
+    assert spill.trouble == ""
 
 
 @pytest.mark.usefixtures("little_disk")

@@ -16,6 +16,7 @@ from tui.agent.errors import AgentError, CommandUnavailableError
 from tui.agent.exec_ahead import ReadyRun
 from tui.agent.exec_feeding import Feeding
 from tui.agent.exec_model import (
+    DEFAULT_PACE,
     End,
     ExecEvent,
     ExecPace,
@@ -33,7 +34,6 @@ from tui.agent.shield import uninterrupted
 from tui.agent.transport import Transport
 
 _log = logging.getLogger(__name__)
-DEFAULT_PACE = ExecPace()
 
 
 async def run(
@@ -60,7 +60,7 @@ async def run(
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
-    source, notices = await prepared(transport, request, stdin, profile, cancel, ready)
+    source, notices = await prepared(transport, request, stdin, profile, cancel, ready, pace.unread)
     windows = profile.is_windows
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=windows, standing=standing)
     feeding = Feeding(source, stdin)

@@ -19,6 +19,7 @@ from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableE
 from tui.agent.every_step import every_step
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
+from tui.agent.exec_model import DEFAULT_PACE
 from tui.agent.exec_shell import ask, forget
 from tui.agent.exec_source import START_TIMEOUT_S, NotStreamableError
 from tui.agent.held_file import HeldFile
@@ -64,10 +65,13 @@ class ReadyRun:
         return asyncio.get_running_loop().time() - self.made_at < scripts.KEPT_READY_S - _MARGIN_S
 
 
-async def make_ready(transport: Transport, cwd: str) -> ReadyRun:
-    """Prepare a run in `cwd`; raises what `make_folder` raises, NotStreamableError where no shell can wait."""
+async def make_ready(transport: Transport, cwd: str, *, unread_s: float = DEFAULT_PACE.unread) -> ReadyRun:
+    """Prepare a run in `cwd`; raises what `make_folder` raises, NotStreamableError where no shell can wait.
+
+    `unread_s` is the `unread` of the run's pace.
+    """
     made_at = asyncio.get_running_loop().time()
-    folder = await make_folder(transport, cwd, with_pumps=True)
+    folder = await make_folder(transport, cwd, pump=scripts.pump(unread_s))
     files = [HeldFile(transport, f"{folder.path}/{name}", mode=mode) for name, mode in _FILES.items()]
     try:
         runner = await _waiting_shell(transport, folder, files)

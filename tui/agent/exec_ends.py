@@ -9,7 +9,7 @@ from tui.agent.held_file import HeldFile
 
 _LIMIT = 4096
 """Bytes of the file that are looked at; the shells write less than a tenth."""
-_STREAM = re.compile(rb"([oe]) (\d{1,9}) (lost)?")
+_STREAM = re.compile(rb"([oe]) (\d{1,9}) (lost|unread)?")
 _CODE = re.compile(rb"x (\d{1,3})")
 _BEGUN = b"b"
 _SIGNAL_BASE = 128
@@ -17,10 +17,14 @@ _SIGNAL_BASE = 128
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """What a pump said when its stream had ended: how many segments it wrote, and whether some of it was lost."""
+    """What a pump said when its stream had ended: how many segments it wrote, and whether more came than that.
+
+    `was_lost` where the guest did not take it, `was_unread` where nobody read for too long.
+    """
 
     segments: int
-    was_lost: bool
+    was_lost: bool = False
+    was_unread: bool = False
 
 
 class Endings:
@@ -52,7 +56,8 @@ class Endings:
 
     def _learn(self, line: bytes) -> None:
         if stream := _STREAM.fullmatch(line):
-            self.streams[stream[1].decode("ascii")] = StreamEnd(int(stream[2]), stream[3] is not None)
+            name, segments, rest = stream.groups()
+            self.streams[name.decode("ascii")] = StreamEnd(int(segments), rest == b"lost", rest == b"unread")
         elif code := _CODE.fullmatch(line):
             number = int(code[1])
             self.exit_code = number if number <= _SIGNAL_BASE else None

@@ -24,12 +24,11 @@ class RunFolder:
     holder: str = ""
 
 
-async def make_folder(transport: Transport, cwd: str, *, is_fed: bool = False, with_pumps: bool = False) -> RunFolder:
-    """Make a folder, `with_pumps` that wait in it already where the guest can do that.
+async def make_folder(transport: Transport, cwd: str, *, is_fed: bool = False, pump: str = "") -> RunFolder:
+    """Make a folder; with a text `pump`, pumps wait in it already where the guest can do that.
 
     Raises NotStreamableError where no folder can be made, CommandFailedError for a missing `cwd`.
     """
-    pump = scripts.PUMP if with_pumps else ""
     words = (cwd, run_folder_name(), "i" if is_fed else "", pump)
     try:
         made = await ask(transport, scripts.SHELL, "-c", scripts.PREPARE, scripts.SHELL, *words)

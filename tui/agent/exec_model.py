@@ -91,7 +91,7 @@ class ExecPace:
 
     Polls are `poll_min` apart while output comes, and the farther the longer it is silent, up to `poll_max`. A command
     that is to end has `grace` to follow TERM and `kill` to follow KILL. An agent that gives no answers is asked for
-    `patience`.
+    `patience`. A command that waits for its output to be read is cut off when nobody did for `unread`.
     """
 
     poll_min: float = 0.003
@@ -99,6 +99,10 @@ class ExecPace:
     grace: float = 5.0
     kill: float = 3.0
     patience: float = 60.0
+    unread: float = 600.0
+
+
+DEFAULT_PACE = ExecPace()
 
 
 class Stream(StrEnum):

@@ -131,6 +131,9 @@ class RunReading:
             if segments.was_lost:
                 self.cut = True
                 notices.append(Notice(f"The guest had no room for all of {stream}; the rest is lost."))
+            elif segments.was_unread:
+                self.cut = True
+                notices.append(Notice(f"Nobody read {stream} for too long: the guest took no more of it."))
             elif segments.is_held_open:
                 notices.append(
                     Notice(f"A process in the background holds {stream} open; what it writes from now on is not shown.")

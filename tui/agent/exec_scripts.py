@@ -15,8 +15,6 @@ WINDOW = 24
 """Segments of a stream that may wait for us; then the command waits."""
 _BLOCK = 4096
 _BLOCKS = SEGMENT // _BLOCK
-_UNREAD_S = 600
-"""Seconds after which output that nobody reads is taken for abandoned."""
 KEPT_READY_S = 600
 """Seconds for which a folder and its pumps wait in the guest for a command; without one they are gone by themselves."""
 
@@ -44,7 +42,7 @@ printf '%s\\n' "$!" >"$d/holder" && printf '%s\\n' "$!"
 """Make the private folder of a run and print its path. Prints the tool that is missing, where one is.
 
 $1 the folder the command shall run in, or empty; $2 the name of the run's folder; $3 not empty where input is fed; $4
-the text of PUMP where the pumps are to wait for a command that WAITING becomes later, else empty. They do while a
+the text of `pump` where the pumps are to wait for a command that WAITING becomes later, else empty. They do while a
 process, whose pid is printed then, holds the FIFOs open: for KEPT_READY_S seconds at most. Each stream's first segment
 exists then, so that it can be opened before the command. The file `boot` names the guest's run, where the system does.
 """
@@ -75,7 +73,7 @@ shift 3
 """
     + SURROUND
 )
-"""SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of PUMP, $2 the text of
+"""SURROUND with each output in a FIFO that a pump of its own empties. $0 the shell, $1 the text of `pump`, $2 that of
 FEED or empty, $3 the folder that PREPARE made, then SURROUND's parameters.
 
 The pumps lead sessions of their own and are no children of the command: they outlive its signals until they have
@@ -122,16 +120,22 @@ def command_text(cwd: str, exported: bytes, program: Sequence[str]) -> bytes:
     return encoded[0] + exported + encoded[1]
 
 
-PUMP = f"""
+_PUMP = f"""
 cd "$1" || exit 1
+umask 077
 n=0 w=
 while :; do
   [ -d "$1" ] || break
   m=$((n - {WINDOW})) i=0
   while [ -s "$2.$m" ]; do
-    i=$((i + 1)); [ "$i" -lt {_UNREAD_S * 10} ] || exit 1
-    sleep 0.1 2>/dev/null || sleep 1
+    if sleep 0.1 2>/dev/null; then i=$((i + 1)); else sleep 1; i=$((i + 10)); fi
+    [ "$i" -ge UNREAD ] || continue
+    [ -z "$w" ] || exec rm -rf -- "$1"
+    w=unread i=0
+    echo "$2 $n $w" >>end
+    exec </dev/null
   done
+  [ -z "$w" ] || exit 1
   [ "$m" -lt 0 ] || rm -f "$2.$m"
   s=$(dd bs={_BLOCK} count={_BLOCKS} of="$2.$n" 2>&1) || w=lost
   [ -s "$2.$n" ] || break
@@ -148,9 +152,12 @@ rm -rf -- "$1"
 segments there are, and `lost` where one could not be written. $1 the folder, $2 NAME.
 
 A segment is complete when the next one exists. The reader empties what it has read; while segment n - WINDOW is not
-empty the pump waits, and with it the command. dd(1) says how many blocks it read, as WHOLE+PARTIAL: when it is less
-than it was told to, the input has ended. When the folder is gone nobody listens any more: whoever still writes is not
-made to stop by it. A folder with an empty `pid` never got its command: what waits in it for one is told to stop.
+empty the pump waits, and with it the command, UNREAD tenths of a second at most. Then its line says `unread`, and
+nobody takes in what the command writes: SIGPIPE ends it. After as long again the folder goes, unless it was read.
+
+dd(1) says how many blocks it read, as WHOLE+PARTIAL: when it is less than it was told to, the input has ended. When the
+folder is gone nobody listens any more: whoever still writes is not made to stop by it. A folder with an empty `pid`
+never got its command: what waits in it for one is told to stop.
 """
 
 REMOVE = """
@@ -288,6 +295,11 @@ WITHDRAW = (
     + STILL_RUNS
 )
 """End the shell $2 that waits in the folder $1, then STILL_RUNS. One that begins has closed `go`, and is let be."""
+
+
+def pump(unread_s: float) -> str:
+    """The text of a pump that takes output for abandoned when nobody read it for `unread_s` seconds."""
+    return _PUMP.replace("UNREAD", str(max(1, round(unread_s * 10))))
 
 
 def exports(env: Mapping[str, str]) -> str:

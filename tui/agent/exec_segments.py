@@ -32,6 +32,7 @@ class Segments:
         self._since_gone = 0
         self.is_held_open = False
         self.was_lost = False
+        self.was_unread = False
 
     @property
     def is_dry(self) -> bool:
@@ -63,7 +64,7 @@ class Segments:
         if self.is_dry:
             return
         if end is not None:
-            self.was_lost = end.was_lost
+            self.was_lost, self.was_unread = end.was_lost, end.was_unread
             await self._read_up_to(end.segments)
             return
         before = len(self._pending)

@@ -38,11 +38,21 @@ class Streamed:
     leads_group = True
 
     def __init__(
-        self, transport: Transport, request: ExecRequest, *, is_fed: bool = False, ready: ReadyRun | None = None
+        self,
+        transport: Transport,
+        request: ExecRequest,
+        *,
+        unread_s: float,
+        is_fed: bool = False,
+        ready: ReadyRun | None = None,
     ) -> None:
-        """`is_fed` says that input will come by `feed`; `ready` was made ahead, and is now ours."""
+        """`is_fed` says that input will come by `feed`; `ready` was made ahead, and is now ours.
+
+        Output that nobody reads for `unread_s` seconds is taken for abandoned in the guest.
+        """
         self._transport = transport
         self._request = request
+        self._pump = scripts.pump(unread_s)
         self._is_fed = is_fed
         self._ready = ready
         self._folder = ready.folder if ready is not None else None
@@ -101,7 +111,7 @@ class Streamed:
     async def _start_anew(self) -> int:
         surround, data = surrounded(self._keeping_request(), f"{self._path}/i" if self._is_fed else "/dev/null")
         feed = scripts.FEED if self._is_fed else ""
-        words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, scripts.PUMP, feed, self._path, *surround)
+        words = (scripts.SHELL, "-c", scripts.STREAMED, scripts.SHELL, self._pump, feed, self._path, *surround)
         try:
             return await exec_start(
                 self._transport, "setsid", words, input_data=data, capture=False, timeout_s=START_TIMEOUT_S

@@ -29,6 +29,7 @@ async def prepared(
     profile: GuestProfile,
     cancel: asyncio.Event | None,
     ready: ReadyRun | None,
+    unread_s: float,
 ) -> tuple[OutputSource, list[Notice]]:
     """A source that is ready to start. Where it does not stream, all of `stdin` is waited for, or `cancel`.
 
@@ -36,14 +37,14 @@ async def prepared(
     """
     if ready is not None:
         try:
-            return Streamed(transport, request, ready=ready), []
+            return Streamed(transport, request, unread_s=unread_s, ready=ready), []
         except AgentError:
             await uninterrupted(release(transport, ready))
             raise
     if profile.is_windows:
         return await _on_windows(transport, request, _until(cancel, stdin), profile)
     if profile.offers_files:
-        streamed = Streamed(transport, request, is_fed=stdin is not None)
+        streamed = Streamed(transport, request, is_fed=stdin is not None, unread_s=unread_s)
         try:
             await uninterrupted(streamed.prepare())
         except NotStreamableError as error:

@@ -20,8 +20,10 @@ LEAVING_S = 2.0
 class RunAhead:
     """Makes, keeps and gives the ready run. All methods belong to the event loop's thread."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, unread_s: float) -> None:
+        """`unread_s` is the `unread` of the commands' pace."""
         self._transport = transport
+        self._unread_s = unread_s
         self._run: ReadyRun | None = None
         self._is_made = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
@@ -77,7 +79,7 @@ class RunAhead:
             raise
 
     async def _make(self, cwd: str) -> None:
-        self._run = await make_ready(self._transport, cwd)
+        self._run = await make_ready(self._transport, cwd, unread_s=self._unread_s)
 
     async def _let_go(self, run: ReadyRun) -> None:
         try:

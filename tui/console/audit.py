@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tui import settings
 from tui.agent.errors import StartInDoubtError
-from tui.agent.exec import DEFAULT_PACE, run
+from tui.agent.exec import run
 from tui.agent.exec_ahead import ReadyRun
-from tui.agent.exec_model import CmdLine, CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
+from tui.agent.exec_model import DEFAULT_PACE, CmdLine, CommandLine, ExecEvent, ExecPace, ExecRequest, Finished, Started
 from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport

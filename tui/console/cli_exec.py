@@ -8,19 +8,30 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from tui.agent.exec import DEFAULT_PACE
-from tui.agent.exec_model import End, ExecEvent, ExecPace, ExecRequest, Finished, Notice, Output, Started, Stream
+from tui.agent.exec_model import (
+    DEFAULT_PACE,
+    End,
+    ExecEvent,
+    ExecPace,
+    ExecRequest,
+    Finished,
+    Notice,
+    Output,
+    Started,
+    Stream,
+)
 from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
 from tui.console.charset import AUTO, Charset
 from tui.console.oem import likely_charset
-from tui.console.textstream import TextStream, is_binary
+from tui.console.sinks import sink_for
+from tui.console.textstream import is_binary
 from tui.console.wording import end_in_words, signal_name
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
-from tui.model.text import REPLACEMENT, Shown, printable, without_colours
+from tui.model.text import REPLACEMENT, printable
 
 JSON_LIMIT = 16 * 1024 * 1024
 """Bytes of each stream that one JSON object carries."""
@@ -62,17 +73,17 @@ async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stde
     """Run `job`, copy its outputs as they come, and return what the process should exit with.
 
     That is the command's own code, 128 + its signal, 124 when its time was over, and 255 where we failed, said in one
-    line on `stderr`. Bytes go unchanged to files and pipes; a terminal gets text that cannot steer it, and so does
-    everybody where `prefix` is put before each line. A reader that is gone ends the command in the guest (141).
-    Cancelling the task does too, and is raised again after that.
+    line on `stderr`. Bytes go unchanged to files and pipes; a terminal gets text with colours that cannot steer it
+    otherwise, and everybody gets text where `prefix` is put before each line. A reader that is gone ends the command in
+    the guest (141). Cancelling the task does too, and is raised again after that.
     """
     pid = 0
     try:
         if prefix or stdout.isatty() or stderr.isatty():
             job = await _for_text(transport, job)
         sinks = {
-            Stream.STDOUT: _sink(stdout, job.charset, prefix),
-            Stream.STDERR: _sink(stderr, job.charset, prefix),
+            Stream.STDOUT: sink_for(stdout, job.charset, prefix),
+            Stream.STDERR: sink_for(stderr, job.charset, prefix),
         }
         async with aclosing(job.events(transport)) as events:
             async for event in events:
@@ -177,74 +188,3 @@ def _told_exit_code(finished: Finished, pid: int, stderr: BinaryIO, prefix: str)
 def _say(stderr: BinaryIO, text: str) -> None:
     stderr.write(f"qga-tui: {printable(text)}\n".encode())
     stderr.flush()
-
-
-class _Sink:
-    """Bytes to a file or a pipe, unchanged and at once. A slow reader holds the run up, as in any pipe."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def write(self, data: bytes) -> None:
-        """Hand `data` on."""
-        self._stream.write(data)
-        self._stream.flush()
-
-    def finish(self) -> None:
-        """The command writes no more."""
-
-
-class _LineSink(_Sink):
-    """Text for a terminal, whole lines with a prefix each: colours go, as does all else that could steer it."""
-
-    def __init__(self, stream: BinaryIO, charset: Charset, prefix: str) -> None:
-        super().__init__(stream)
-        self._text = TextStream(charset)
-        self._prefix = printable(prefix)
-
-    def write(self, data: bytes) -> None:
-        """Hand on the lines that `data` completes."""
-        self._show(self._text.feed(data))
-
-    def finish(self) -> None:
-        """Hand on the rest."""
-        self._show(self._text.flush())
-
-    def _show(self, lines: list[Shown]) -> None:
-        if lines:
-            super().write("".join(f"{self._prefix}{without_colours(line)}\n" for line in lines).encode())
-
-
-class _TerminalSink(_Sink):
-    """Text to a terminal as it comes: newlines and tabs stay, CR LF becomes a newline, every other control U+FFFD."""
-
-    def __init__(self, stream: BinaryIO, charset: Charset) -> None:
-        super().__init__(stream)
-        self._decoder = charset.decoder()
-        self._has_cr = False
-
-    def write(self, data: bytes) -> None:
-        """Hand on what is complete of `data`."""
-        self._show(self._decoder.feed(data))
-
-    def finish(self) -> None:
-        """Hand on the rest."""
-        self._show(self._decoder.flush())
-        if self._has_cr:
-            super().write(b"\n")
-
-    def _show(self, text: str) -> None:
-        text = "\r" * self._has_cr + text
-        self._has_cr = text.endswith("\r")
-        text = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
-        super().write("\n".join(_safe(line) for line in text.split("\n")).encode())
-
-
-def _safe(line: str) -> str:
-    return "\t".join(printable(cell, limit=max(len(cell), 1)) for cell in line.split("\t"))
-
-
-def _sink(stream: BinaryIO, charset: Charset, prefix: str) -> _Sink:
-    if prefix:
-        return _LineSink(stream, charset, prefix)
-    return _TerminalSink(stream, charset) if stream.isatty() else _Sink(stream)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from tui.agent.exec import DEFAULT_PACE
-from tui.agent.exec_model import End, ExecEvent, ExecPace, Finished, Notice, Output, Started
+from tui.agent.exec_model import DEFAULT_PACE, End, ExecEvent, ExecPace, Finished, Notice, Output, Started, Stream
 from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import Target, run_audited
@@ -19,11 +18,11 @@ from tui.console.charset import Charset
 from tui.console.guest_news import GuestStory
 from tui.console.many_rows import NO_LINE, Group, Row, RunState, grouped
 from tui.console.oem import likely_charset
-from tui.console.record import Reader
 from tui.console.running import RunningCommands
+from tui.console.scrollback import Scrollback
 from tui.console.shells import default_shell, request_for_line
-from tui.console.transcript import Entry, NoticeLine, OutputLine, Transcript, shown_line
-from tui.console.wording import end_in_words, failure_in_words, kept_in_words
+from tui.console.transcript import OutputLine
+from tui.console.wording import end_in_words, failure_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId
@@ -33,9 +32,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 8
 """Guests in which the command runs at the same time; the rest wait for their turns."""
 KEPT_BYTES = 32 * 1024 * 1024
-"""Bytes of one guest's output that are kept to be looked at."""
-
-BINARY_ADVICE = "run the command in this guest's console to save it as a file"
+"""Bytes of one guest's output that are kept, and of their text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class ManyRun:
     ) -> None:
         self.line = line
         self.rows = [Row(guest.target.name) for guest in guests]
-        self.transcripts = [Transcript(KEPT_BYTES) for _ in guests]
+        self.scrollbacks = [Scrollback(Charset(), limit=KEPT_BYTES) for _ in guests]
         self._guests = tuple(guests)
         self._stories = [GuestStory() for _ in guests]
         self._logs = logs
@@ -124,7 +121,8 @@ class ManyRun:
     async def _follow(self, place: int, guest: ManyGuest) -> None:
         profile = await read_profile(guest.line)
         request = replace(request_for_line(self.line, default_shell(profile)), keeps_surroundings=False)
-        charset = await likely_charset(guest.line, profile)
+        scrollback = self.scrollbacks[place]
+        scrollback.charset = await likely_charset(guest.line, profile)
         events = run_audited(
             guest.line,
             request,
@@ -135,23 +133,26 @@ class ManyRun:
             pace=self._pace,
             standing=self._stories[place].begin_run(),
         )
-        follower = _Follower(place, charset, self.transcripts[place])
-        async with aclosing(events):
-            async for event in events:
-                self._note(place, event, follower)
+        follower = _Follower(scrollback, self.line)
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    await self._note(place, event, follower)
+        finally:
+            scrollback.close()
 
-    def _note(self, place: int, event: ExecEvent, follower: _Follower) -> None:
+    async def _note(self, place: int, event: ExecEvent, follower: _Follower) -> None:
         match event:
             case Started(pid=pid):
-                follower.pid = pid
+                follower.record.pid = pid
             case Output():
-                follower.take(event)
+                await follower.take(event)
                 size = self.rows[place].out_bytes + len(event.data)
                 self._set(place, last_line=follower.last_line, out_bytes=size, words="")
             case Notice(text=text):
                 self._tell(place, text)
             case Finished():
-                follower.end()
+                follower.end(event)
                 is_good = event.end is End.EXITED and event.exit_code == 0 and not event.truncated
                 self._set(
                     place,
@@ -159,17 +160,21 @@ class ManyRun:
                     exit_code=event.exit_code,
                     signal=event.signal,
                     seconds=event.duration_s,
-                    words=end_in_words(event, follower.pid),
-                    reason=end_in_words(event, follower.pid, timed=False),
+                    words=end_in_words(event, follower.record.pid),
+                    reason=end_in_words(event, follower.record.pid, timed=False),
                     digest=follower.digest,
                     last_line=follower.last_line,
                 )
 
     def _tell(self, place: int, words: str) -> None:
-        self.transcripts[place].append(NoticeLine(0, shown_line(words)))
+        scrollback = self.scrollbacks[place]
+        scrollback.say(scrollback.last, words)
         self._set(place, words=words)
 
     def _fail(self, place: int, words: str) -> None:
+        scrollback = self.scrollbacks[place]
+        if scrollback.last is not None:
+            scrollback.refuse(scrollback.last, words)
         self._set(place, state=RunState.FAILED, words=words, reason=words)
 
     def _set(self, place: int, **changes: object) -> None:
@@ -178,32 +183,33 @@ class ManyRun:
 
 
 class _Follower:
-    """One guest's output on its way to its transcript."""
+    """One guest's output on its way to its scrollback."""
 
-    def __init__(self, place: int, charset: Charset, transcript: Transcript) -> None:
-        self.pid = 0
+    def __init__(self, scrollback: Scrollback, line: str) -> None:
         self.last_line = NO_LINE
-        self._reader = Reader(place, charset, BINARY_ADVICE)
-        self._transcript = transcript
-        self._hashes = {stream: hashlib.sha256() for stream in ("stdout", "stderr")}
+        self.record = scrollback.begin(line)
+        self._scrollback = scrollback
+        self._hashes = {stream: hashlib.sha256() for stream in Stream}
 
     @property
     def digest(self) -> str:
         return "".join(each.hexdigest() for each in self._hashes.values())
 
-    def take(self, output: Output) -> None:
-        self._hashes[str(output.stream)].update(output.data)
-        self._keep(self._reader.feed(output.stream, output.data))
-        for line in self._reader.open_lines:
+    async def take(self, output: Output) -> None:
+        self._hashes[output.stream].update(output.data)
+        seen = self._scrollback.transcript.total
+        await self._scrollback.take(self.record, output)
+        self._note_lines(seen)
+        for line in self._scrollback.open_lines:
             self.last_line = without_colours(line.text)
 
-    def end(self) -> None:
-        self._keep(self._reader.flush())
-        if self._transcript.trouble:
-            self._transcript.append(NoticeLine(0, shown_line(kept_in_words(self._transcript.trouble))))
+    def end(self, finished: Finished) -> None:
+        seen = self._scrollback.transcript.total
+        self._scrollback.end(self.record, finished)
+        self._note_lines(seen)
 
-    def _keep(self, entries: list[Entry]) -> None:
-        self._transcript.extend(entries)
-        texts = [entry.text for entry in entries if isinstance(entry, OutputLine) and entry.text.strip()]
-        if texts:
-            self.last_line = shown_line(without_colours(texts[-1]))
+    def _note_lines(self, seen: int) -> None:
+        """Find the last line that says something among the entries from `seen` on."""
+        for entry in self._scrollback.transcript.since(seen):
+            if isinstance(entry, OutputLine) and entry.text.strip():
+                self.last_line = without_colours(entry.text)

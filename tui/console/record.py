@@ -69,11 +69,9 @@ class KeptBytes:
 class Reader:
     """A command's two streams on their way to entries."""
 
-    def __init__(self, number: int, charset: Charset, binary_advice: str = "save it as a file to look at it") -> None:
-        """`binary_advice` says what to do about a stream that is no text."""
+    def __init__(self, number: int, charset: Charset) -> None:
         self._number = number
         self._streams = {stream: TextStream(charset) for stream in Stream}
-        self._binary_advice = binary_advice
         self._told: set[Stream] = set()
 
     @property
@@ -100,7 +98,7 @@ class Reader:
         entries: list[Entry] = [OutputLine(self._number, stream, line) for line in lines]
         if self._streams[stream].is_binary and stream not in self._told:
             self._told.add(stream)
-            words = f"{stream} is no text and is not shown; {self._binary_advice}."
+            words = f"{stream} is no text and is not shown; save it as a file to look at it."
             entries.append(NoticeLine(self._number, printable(words)))
         return entries
 

@@ -11,7 +11,17 @@ from tui.console.charset import Charset
 from tui.console.record import SLICE, Chunk, CommandRecord, KeptBytes, Reader, entries_of
 from tui.console.session_facts import OutputArrived, ReadAnew, SessionFact, StatusChanged
 from tui.console.spill import Spill
-from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript, shown_line
+from tui.console.transcript import (
+    BLOCK,
+    SPILL_LIMIT,
+    EndLine,
+    Entry,
+    NoticeLine,
+    OutputLine,
+    PromptLine,
+    Transcript,
+    shown_line,
+)
 from tui.console.wording import end_in_words, kept_in_words
 
 KEPT_BYTES = 512 * 1024 * 1024
@@ -21,13 +31,16 @@ KEPT_BYTES = 512 * 1024 * 1024
 class Scrollback:
     """The commands of one session, one open at a time. All methods belong to the event loop's thread."""
 
-    def __init__(self, charset: Charset, tell: Callable[[SessionFact], None]) -> None:
-        """`tell` is given the fact of every change."""
-        self.transcript = Transcript()
+    def __init__(
+        self, charset: Charset, tell: Callable[[SessionFact], None] = lambda fact: None, *, limit: int | None = None
+    ) -> None:
+        """`tell` is given the fact of every change; `limit` bounds the bytes and the text that are kept, in bytes."""
+        self._limit = limit
+        self.transcript = self._empty()
         self.records: list[CommandRecord] = []
         self.charset = charset
         self._tell = tell
-        self._spill = Spill(KEPT_BYTES)
+        self._spill = Spill(limit or KEPT_BYTES)
         self._reader: Reader | None = None
         self._read_as = charset
         self._has_told_trouble = False
@@ -115,7 +128,7 @@ class Scrollback:
         return KeptBytes(record, stream, self._spill)
 
     async def _read_anew(self) -> None:
-        fresh, charset = Transcript(), self.charset
+        fresh, charset = self._empty(), self.charset
         for record in tuple(self.records):
             for entries in entries_of(record, charset, self._spill):
                 fresh.extend(entries)
@@ -126,6 +139,9 @@ class Scrollback:
         # Whoever still searches or saves the old one reads it to its end; its file goes with the last of them.
         self.transcript, self._read_as = fresh, charset
         self._tell(ReadAnew())
+
+    def _empty(self) -> Transcript:
+        return Transcript(self._limit or SPILL_LIMIT)
 
     def _keep(self, record: CommandRecord | None, entries: list[Entry]) -> None:
         self.transcript.extend(entries)

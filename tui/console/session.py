@@ -10,8 +10,8 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-from tui.agent.exec import DEFAULT_PACE
 from tui.agent.exec_model import (
+    DEFAULT_PACE,
     End,
     ExecEvent,
     ExecPace,
@@ -78,7 +78,7 @@ class Session:
         self._preparing: asyncio.Task[None] | None = None
         self._profile: GuestProfile | None = None
         self._story = GuestStory()
-        self._ahead = RunAhead(transport)
+        self._ahead = RunAhead(transport, unread_s=pace.unread)
         self._keeps_ahead = False
         self._tidying = Tidying()
 

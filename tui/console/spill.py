@@ -1,6 +1,7 @@
 """Bytes of a session kept on disk in place of memory: private, without a name, gone when the process is.
 
-Where the disk takes no more, the newest of them are kept in memory.
+The first of them stay in memory, so that short outputs of many guests open no files. Where the disk takes no more, the
+newest are kept in memory too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from tui import settings
 
 FILE_BYTES = 64 * 1024 * 1024
 """Bytes of one file; the oldest file is given back as a whole."""
+HEAD_BYTES = 4096
+"""Bytes after which the disk is taken."""
 MEMORY_BYTES, MEMORY_FILES = 2 * 1024 * 1024, 4
 """Bytes of one file in memory, and how many of those are kept."""
 
@@ -51,7 +54,7 @@ class Spill:
         """Append; the oldest files are given back when that passes the limit."""
         try:
             if self._is_full():
-                self._begin(_on_disk())
+                self._begin(_on_disk() if self._has_begun else io.BytesIO())
             self._write(data)
         except OSError as error:
             # A file in memory refuses nothing: what the disk refused, or a part of it, is written anew there.
@@ -62,10 +65,16 @@ class Spill:
         self._end += len(data)
         return place
 
+    @property
+    def _has_begun(self) -> bool:
+        return bool(self._files) or self._first > 0
+
     def _is_full(self) -> bool:
         if not self._files:
             return True
-        return self._end >= (MEMORY_BYTES if _is_in_memory(self._files[-1]) else self._file_bytes)
+        if not _is_in_memory(self._files[-1]):
+            return self._end >= self._file_bytes
+        return self._end >= (MEMORY_BYTES if self.trouble else min(HEAD_BYTES, self._file_bytes))
 
     def _begin(self, file: IO[bytes]) -> None:
         self._files.append(file)

@@ -65,6 +65,21 @@ class _Judge:
         return b"" if self.is_binary else waited
 
 
+class Colours:
+    """The colours that are in force where a line ended, as the sequences in `open` that choose them again."""
+
+    def __init__(self) -> None:
+        self.open = ""
+
+    def follow(self, line: str) -> None:
+        """Take the next line, which began with `open`."""
+        resets = [match.end() for match in SGR.finditer(line) if match[1] in {"", "0"}]
+        chosen = [match[0] for match in SGR.finditer(line, resets[-1] if resets else 0)]
+        # Of equal sequences the last one says all that the others said.
+        latest = list(dict.fromkeys(reversed(chosen)))[:_COLOURS_KEPT]
+        self.open = "".join(reversed(latest))
+
+
 class TextStream:
     """Feed it bytes, take lines. Colours that were not reset at a line's end go on in the next line.
 
@@ -75,7 +90,7 @@ class TextStream:
         self._decoder = charset.decoder()
         self._judge = _Judge() if charset.choice == AUTO else None
         self._lines = LineAssembler()
-        self._colours = ""
+        self._colours = Colours()
         self._head: str | None = ""
 
     @property
@@ -87,7 +102,7 @@ class TextStream:
     def partial(self) -> Shown:
         """The line that is not complete yet."""
         has_partial = self._lines.partial and not self.is_binary
-        return shown_line(self._colours + self._lines.partial) if has_partial else Shown("")
+        return shown_line(self._colours.open + self._lines.partial) if has_partial else Shown("")
 
     def feed(self, data: bytes) -> list[Shown]:
         """The lines that `data` completes; none once it is clear that the stream is no text."""
@@ -115,19 +130,11 @@ class TextStream:
         return self._shown(self._lines.feed(clixml.text_of(head) if head.startswith(clixml.HEAD) else head))
 
     def _shown(self, lines: list[str]) -> list[Shown]:
-        if not self._colours and not any("\x1b" in line for line in lines):
+        if not self._colours.open and not any("\x1b" in line for line in lines):
             return [shown_line(line) for line in lines]
         return [self._with_colours(line) for line in lines]
 
     def _with_colours(self, line: str) -> Shown:
-        shown = shown_line(self._colours + line)
-        chosen = [match[0] for match in SGR.finditer(_since_reset(shown))]
-        # Of equal sequences the last one says all that the others said.
-        latest = list(dict.fromkeys(reversed(chosen)))[:_COLOURS_KEPT]
-        self._colours = "".join(reversed(latest))
+        shown = shown_line(self._colours.open + line)
+        self._colours.follow(shown)
         return shown
-
-
-def _since_reset(line: str) -> str:
-    resets = [match.end() for match in SGR.finditer(line) if match[1] in {"", "0"}]
-    return line[resets[-1] :] if resets else line

@@ -44,7 +44,7 @@ def coloured(line: str) -> Shown:
     """
     if line.isprintable():
         return Shown(line)
-    cleaned = _CONTROL.sub(lambda match: match[0] if SGR.fullmatch(match[0]) else "", line)
+    cleaned = without_controls(line)
     parts: list[str] = []
     place = 0
     for match in SGR.finditer(cleaned):
@@ -52,6 +52,11 @@ def coloured(line: str) -> Shown:
         place = match.end()
     parts.append(_harmless(cleaned[place:]))
     return Shown("".join(parts))
+
+
+def without_controls(line: str) -> str:
+    """One line without control sequences other than SGR. Not safe to be drawn: single controls are left."""
+    return _CONTROL.sub(lambda match: match[0] if SGR.fullmatch(match[0]) else "", line)
 
 
 def _harmless(text: str) -> str:

@@ -30,7 +30,6 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
 from tui.screens.pick import PickScreen, among
 from tui.screens.scrollback import ScrollbackScreen
-from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
 from tui.widgets.console_text import status_line
 from tui.widgets.key_line import KeyLine
@@ -163,11 +162,9 @@ class ConsoleScreen(ScrollbackScreen):
 
     async def action_cancel(self) -> None:
         """Copy the selection if there is one, else end the running command."""
-        selected = self.get_selected_text() or self.query_one(PromptInput).selected_text
-        if selected:
-            self.clear_selection()
-            self.say(await clipboard.copy(self.app, selected), "information")
-        elif self._session.is_running:
+        if await self.copied(self.get_selected_text() or self.query_one(PromptInput).selected_text):
+            return
+        if self._session.is_running:
             self._session.cancel()
             self._draw_status()
         else:

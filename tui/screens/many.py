@@ -10,13 +10,13 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from tui.console.many import ManyRun
 from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
+from tui.screens.scrollback import ScrollbackScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
 from tui.widgets.many_text import TONES, ManyLine, lines_each, lines_grouped, summary
@@ -31,18 +31,23 @@ PADDING = 2
 LEAST_OF_LAST = 10
 
 
-class ManyScreen(Screen[None]):
+OF_ONE = frozenset({"copy", "save", "search", "search_on"})
+"""Actions on the output of the guest that is opened."""
+
+
+class ManyScreen(ScrollbackScreen):
     """Starts the run and shows it; leaving it ends the run, after a question."""
 
     WHERE = Where.MANY
     BINDINGS: ClassVar[list[BindingType]] = bindings(Where.MANY, priority=True)
     HELP = (
         "One command in several guests. ✗ marks every guest in which it did not end with exit 0. Grouped, guests with "
-        "the same output and the same end stand in one line: enter lists them."
+        "the same output and the same end stand in one line: enter lists them. In the output of an opened guest, ^f "
+        "searches, F3 goes on, ^y copies and ^s saves."
     )
 
     def __init__(self, run: ManyRun) -> None:
-        super().__init__()
+        super().__init__(run.scrollbacks[0], run.rows[0].name)
         self._run = run
         self._grouped = False
         self._opened: int | None = None
@@ -60,7 +65,7 @@ class ManyScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin."""
-        self.query_one(OutputView).display = False
+        self.view.display = False
         self.query_one("#rows").focus()
         self.set_interval(REPAINT_S, self._draw)
         self._begin()
@@ -80,7 +85,7 @@ class ManyScreen(Screen[None]):
         lines = lines_grouped(rows, self._unfolded, now) if self._grouped else lines_each(rows, now)
         styles = styles_of(self.app.theme_variables)
         if self._opened is not None:
-            self.query_one(OutputView).grown(())
+            self.view.grown(self.scrollback.open_lines)
         elif lines != self._lines or self._has_new_width:
             self._fill(lines, styles)
         room = self.size.width - 2
@@ -131,21 +136,30 @@ class ManyScreen(Screen[None]):
 
     def _show(self, place: int | None) -> None:
         """Show the output of the guest at that place, None for the rows."""
-        table, view = self.query_one("#rows", DataTable), self.query_one(OutputView)
+        table, view = self.query_one("#rows", DataTable), self.view
         self._opened = place
         if place is not None:
-            view.show(self._run.transcripts[place])
+            self.take(self._run.scrollbacks[place], self._run.rows[place].name)
+            view.term = ""
+            view.show(self.scrollback.transcript)
         view.display, table.display = place is not None, place is None
         (view if place is not None else table).focus()
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is done with output needs an opened guest."""
+        if action in OF_ONE:
+            return self._opened is not None
+        return super().check_action(action, parameters)
 
     def action_group(self) -> None:
         """Group by what came out, or list each."""
         self._grouped = not self._grouped
         self._draw()
 
-    def action_cancel(self) -> None:
-        """End it everywhere."""
-        if not self._run.is_over:
+    async def action_cancel(self) -> None:
+        """Copy the selection if there is one, else end it everywhere."""
+        if not await self.copied(self.get_selected_text() or "") and not self._run.is_over:
             self._run.cancel()
             self.notify("Ending the command in all guests …", markup=False)
 

@@ -27,6 +27,10 @@ class ScrollbackScreen(Screen[None]):
     def __init__(self, scrollback: Scrollback, name_in_files: str) -> None:
         """`name_in_files` says in the names of saved files whose output it is."""
         super().__init__()
+        self.take(scrollback, name_in_files)
+
+    def take(self, scrollback: Scrollback, name_in_files: str) -> None:
+        """Have another one from now on; it is the caller's to show it."""
         self.scrollback = scrollback
         self._name_in_files = name_in_files
         self._hit: int | None = None
@@ -39,6 +43,13 @@ class ScrollbackScreen(Screen[None]):
     def say(self, text: str, severity: SeverityLevel = "warning") -> None:
         """Tell the user something in passing."""
         self.notify(printable(text), severity=severity, markup=False)
+
+    async def copied(self, selected: str) -> bool:
+        """Copy selected text and forget the selection; false where there is none."""
+        if selected:
+            self.clear_selection()
+            self.say(await clipboard.copy(self.app, selected), "information")
+        return bool(selected)
 
     @work
     async def action_search(self) -> None:
