@@ -11,7 +11,7 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from tests.bench.terminal import Terminal
+from tests.terminal import Terminal
 from tui.agent.files import opened
 from tui.agent.transport import Transport
 from tui.hosts.libvirt_host import LibvirtHost
