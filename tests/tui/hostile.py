@@ -84,7 +84,14 @@ def a_full_guest(state: AgentState = AgentState.RESPONDING) -> Guest:
     guest = sample.guest("name", state)
     disk = Disk("vda", "disk", "file", "/images/a", "qcow2", "virtio", backing=("/images/b",))
     facts = AgentFacts(
-        "8.2", frozenset({"guest-exec"}), "id", "name", "host", Address("192.0.2.1", AddressSource.AGENT)
+        "8.2",
+        frozenset({"guest-exec"}),
+        "id",
+        "name",
+        "host",
+        Address("192.0.2.1", AddressSource.AGENT),
+        frozenset({"guest-ping"}),
+        "unlisted",
     )
     return dataclasses.replace(
         guest,

@@ -11,9 +11,10 @@ from tui.agent.errors import AgentError
 from tui.agent.transport import Transport
 from tui.doctor.booting import booting_left_s
 from tui.doctor.reasons import explain, next_step
+from tui.fleet.introduction import COMMANDS_KEPT
 from tui.hosts.domain_xml import channel_elements
 from tui.hosts.port import Host, HostError
-from tui.model.guest import AgentState, Guest
+from tui.model.guest import AgentFacts, AgentState, Guest
 from tui.model.quantities import size
 
 TIMEOUT_S = 5
@@ -29,8 +30,8 @@ class Section:
 
 
 def known_sections(guest: Guest) -> tuple[Section, ...]:
-    """What is known without asking anybody: domain, agent, disks, timeline."""
-    return (_domain(guest), _agent(guest), _disks(guest), _timeline(guest))
+    """What is known without asking anybody: domain, agent, disks, timeline, commands."""
+    return (_domain(guest), _agent(guest), _disks(guest), _timeline(guest), _commands(guest))
 
 
 def _domain(guest: Guest) -> Section:
@@ -57,9 +58,26 @@ def _agent(guest: Guest) -> Section:
     if facts is not None:
         lines.append(f"{facts.os_name or facts.os_id or 'unknown system'}, host name {facts.host_name or 'unknown'}")
         lines.append(f"qemu-ga {facts.version or 'of unknown version'}")
-        blocked = ", ".join(sorted(facts.blocked))
-        lines.append(f"not offered here: {blocked}" if blocked else "every command it knows is enabled")
+        lines.append("commands unknown" if facts.unlisted else f"commands: {_counted_commands(facts)}, listed below")
     return Section("Agent", tuple(lines))
+
+
+def _commands(guest: Guest) -> Section:
+    facts = guest.agent_facts
+    if facts is None:
+        return Section("Commands", trouble=f"the agent has not said which it has: {guest.agent.state}")
+    if facts.unlisted:
+        return Section("Commands", trouble=facts.unlisted)
+    kinds = (("⊘ disabled", facts.blocked), ("✓ enabled", facts.enabled))
+    named = tuple(f"{word}: {', '.join(sorted(names))}" for word, names in kinds if names)
+    return Section("Commands", (_counted_commands(facts), *named))
+
+
+def _counted_commands(facts: AgentFacts) -> str:
+    enabled, blocked = (
+        f"{len(names)}{' or more' if len(names) == COMMANDS_KEPT else ''}" for names in (facts.enabled, facts.blocked)
+    )
+    return f"{enabled} enabled, {blocked} disabled"
 
 
 def _disks(guest: Guest) -> Section:

@@ -1,30 +1,51 @@
-"""Asks an agent, once per start, who it is: version, blocked commands, operating system, name and address."""
+"""Asks an agent, once per start, who it is: version, commands, operating system, name and address."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 from tui.agent import commands, guest_facts
 from tui.agent.errors import CommandFailedError, MalformedReplyError
 from tui.agent.transport import Transport
+from tui.doctor.reasons import explain
 from tui.model.guest import Address, AddressSource, AgentFacts
+
+COMMANDS_KEPT = 400
+"""Commands of a kind that are kept of an agent's list; qemu-ga has about sixty, a hostile one any number."""
+NAME_KEPT = 80
+"""Characters of a command's name that are kept."""
 
 
 async def introduce(line: Transport, timeout_s: int) -> AgentFacts:
     """Everything the agent says of itself; what it refuses stays empty. Raises AgentError where it falls silent."""
-    info = await _or(commands.info(line, timeout_s), commands.AgentInfo("", frozenset(), frozenset()))
+    info, unlisted = await _info(line, timeout_s)
     system = await _or(commands.osinfo(line, timeout_s), commands.OsInfo())
     found = await _or(guest_facts.interfaces(line, timeout_s), ())
     address = guest_facts.main_address(found)
     return AgentFacts(
         version=info.version,
-        blocked=info.disabled,
+        blocked=_kept(info.disabled),
         os_id=system.id,
         os_name=system.pretty_name or system.name,
         host_name=await _or(guest_facts.host_name(line, timeout_s), ""),
         address=Address(address, AddressSource.AGENT) if address else None,
+        enabled=_kept(info.enabled),
+        unlisted=unlisted,
     )
+
+
+async def _info(line: Transport, timeout_s: int) -> tuple[commands.AgentInfo, str]:
+    """Version and commands, with why no command is known."""
+    try:
+        info = await commands.info(line, timeout_s)
+    except (CommandFailedError, MalformedReplyError) as error:
+        return commands.AgentInfo("", frozenset(), frozenset()), explain(error).one_line()
+    return info, "" if info.enabled or info.disabled else "its answer to guest-info lists no command"
+
+
+def _kept(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name[:NAME_KEPT] for name in sorted(names)[:COMMANDS_KEPT])
 
 
 T = TypeVar("T")

@@ -103,7 +103,8 @@ class Address:
 class AgentFacts:
     """What an agent says of itself and of its guest; empty where it did not say. Asked once per agent start.
 
-    `blocked` are the commands that its policy switches off, as guest-info lists them.
+    `blocked` are the commands that its policy switches off and `enabled` the others, as guest-info lists them, in
+    bounds; `unlisted` says why neither is known.
     """
 
     version: str = ""
@@ -112,6 +113,8 @@ class AgentFacts:
     os_name: str = ""
     host_name: str = ""
     address: Address | None = None
+    enabled: frozenset[str] = frozenset()
+    unlisted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

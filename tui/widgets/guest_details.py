@@ -18,10 +18,14 @@ from tui.fleet.details import Section, asked_sections, known_sections
 from tui.hosts.port import Host
 from tui.model.guest import Guest
 from tui.model.text import Shown, printable
+from tui.widgets.few_lines import wrapped
 from tui.widgets.tones import AGENT_TONES, styles_of
 
 TIMELINE = 3
-"""The place of the timeline among the known sections; it stands last on the screen."""
+"""The place of the timeline among the known sections; it and what follows it stand last on the screen."""
+MARGINS = 3
+"""Cells beside the text: padding, and the scroll bar that may come."""
+INDENT = "  "
 
 
 class GuestDetails(Vertical):
@@ -47,6 +51,10 @@ class GuestDetails(Vertical):
         yield Static(id="title")
         with VerticalScroll():
             yield Static(id="sections")
+
+    def on_resize(self) -> None:
+        """Long lines have other room."""
+        self._draw()
 
     def show(self, guest: Guest | None, *, unasked: Shown) -> None:
         """Show a guest, or nothing; `unasked` says why nobody is to be asked about it now, empty where that is fine."""
@@ -119,8 +127,18 @@ class GuestDetails(Vertical):
         for section in (*known[:TIMELINE], *self._asked.values(), *known[TIMELINE:]):
             text.append(f"{section.title}\n", f"bold {styles['primary']}")
             for line in section.lines:
-                text.append(f"  {printable(line.expandtabs(4))}\n")
+                text.append_text(self._line(line.expandtabs(4)))
             if section.trouble:
-                text.append(f"  {printable(section.trouble)}\n", "dim")
+                text.append_text(self._line(section.trouble, "dim"))
             text.append("\n")
         return text.append(f"Not asked for more: {self._unasked}\n" if self._unasked else "", "dim")
+
+    def _line(self, line: str, style: str = "") -> Text:
+        """A line of a section; where it takes several on the screen, the further ones are indented."""
+        text, room = Text(printable(line), style), self.size.width - MARGINS - len(INDENT)
+        parts = [text] if text.cell_len <= room else wrapped(text, room - len(INDENT))
+        drawn = Text()
+        for place, part in enumerate(parts):
+            part.rstrip()
+            drawn.append(INDENT * (2 if place else 1)).append_text(part).append("\n")
+        return drawn
