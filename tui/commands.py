@@ -12,7 +12,7 @@ COMMANDS: tuple[Command, ...] = (
         Where.ANYWHERE,
         ("ctrl+p",),
         "Palette",
-        "Find any command, or go to a guest by its name",
+        "Find any command, or go to a guest by its name from any screen",
         False,
     ),
     Command("app.calls", Where.ANYWHERE, ("f12",), "Calls", "Count the libvirt calls by host and function", False),

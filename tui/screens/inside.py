@@ -271,3 +271,10 @@ class InsideScreen(Screen[None]):
             self._say("Stopped; what was taken out until then stays.", "warning")
         else:
             self.action_up()
+
+    async def leave(self) -> None:
+        """Back from any folder; not while something is taken out."""
+        if self._taking is not None and self._taking.is_running:
+            self._say("Still taking out: esc stops that, or wait for its end.", "warning")
+        else:
+            self.dismiss()

@@ -165,10 +165,14 @@ class ManyScreen(ScrollbackScreen):
 
     @work
     async def action_back(self) -> None:
-        """Back to the rows, then to the list; what runs is ended, after a question."""
+        """Back to the rows, then to the list."""
         if self._opened is not None:
             self.action_open()
-            return
+        else:
+            await self.leave()
+
+    async def leave(self) -> None:
+        """To the list; what runs is ended, after a question."""
         if not self._run.is_over:
             question = ConfirmScreen(
                 printable("The command still runs. End it in all guests?"),

@@ -13,6 +13,7 @@ from tui.fleet import columns
 from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.console import ConsoleScreen
+from tui.screens.going import go_to_guest, guest_list
 from tui.screens.guests import GuestsScreen
 from tui.widgets.bindings import key_word
 
@@ -37,10 +38,11 @@ class CommandsProvider(Provider):
         if isinstance(screen, GuestsScreen):
             for column in columns.ALL.values():
                 yield f"Sort by {column.title}", "Again sorts the other way round", partial(screen.sort_by, column.key)
-            for guest in screen.fleet.guests.values():
-                name = printable(guest.name, 60)
-                yield f"Go to {name}", f"on {printable(guest.id.host, 40)}", partial(screen.go_to, guest.id)
-
+        listed = guest_list(self.app)
+        for guest in () if listed is None else listed.fleet.guests.values():
+            way = "" if screen is listed else "; leaves this screen as esc does"
+            where = f"On {printable(guest.id.host, 40)}{way}"
+            yield f"Go to {printable(guest.name, 60)}", where, partial(go_to_guest, self.app, guest.id)
         if isinstance(screen, ConsoleScreen):
             for diagnostic in screen.diagnostics():
                 yield (

@@ -257,6 +257,10 @@ class RestoreScreen(Screen[None]):
         else:
             self._choose()
 
+    async def leave(self) -> None:
+        """To the list of backups, from any step; nothing has happened yet."""
+        self.dismiss()
+
 
 def _expanded(place: str) -> str:
     """A place as it was typed, with ~ for the home folder and a / at its end kept; raises ExplainedError."""

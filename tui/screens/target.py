@@ -184,6 +184,10 @@ class TargetScreen(Screen[bool]):
         else:
             self.dismiss(self.begun)
 
+    async def leave(self) -> None:
+        """To the list, from any step."""
+        self.dismiss(self.begun)
+
 
 def _refuse_hopeless(folder: Path) -> None:
     """Raises ExplainedError where it makes no sense to offer to make the folder."""
