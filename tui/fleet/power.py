@@ -31,6 +31,8 @@ _NEEDS: dict[PowerAct, frozenset[PowerState]] = {
 
 HARMLESS = frozenset({PowerAct.START, PowerAct.RESUME})
 """Acts that need no question."""
+BY_A_WAY = frozenset({PowerAct.SHUT_DOWN, PowerAct.REBOOT})
+"""Acts that a guest is asked for, by one way or another."""
 
 
 def why_not(act: PowerAct, guest: Guest) -> str:
@@ -45,7 +47,7 @@ def way_to(guest: Guest) -> PowerWay:
 
 def in_words(act: PowerAct, guest: Guest) -> str:
     """What the act would do, with its way: `shut down web1 through its agent`."""
-    if act in (PowerAct.SHUT_DOWN, PowerAct.REBOOT):
+    if act in BY_A_WAY:
         way = "through its agent" if way_to(guest) is PowerWay.AGENT else "by the ACPI power button"
         return f"{act} {guest.name} {way}"
     return f"{act} {guest.name}"

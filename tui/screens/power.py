@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -13,11 +15,15 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.fleet.power import PowerAct, in_words, why_not
+from tui.fleet.power import BY_A_WAY, PowerAct, in_words, way_to, why_not
+from tui.hosts.port import PowerWay
 from tui.model.guest import Guest
 from tui.model.text import Shown, printable
 
-NAMES_SHOWN = 12
+NAME_SHOWN = 30
+"""Characters of a guest's name where several are named."""
+NAMES_ROOM = 150
+"""Cells for names where several are named: two such lists fit into a question on 60x20."""
 
 CONSEQUENCES: dict[PowerAct, str] = {
     PowerAct.SHUT_DOWN: "The guest is asked to end its programs and power off.",
@@ -79,9 +85,23 @@ def _whom(guests: tuple[Guest, ...]) -> Shown:
     return printable(f"Power of {len(guests)} marked guests: {_names(guests)}")
 
 
-def _names(guests: tuple[Guest, ...]) -> str:
-    more = f" and {len(guests) - NAMES_SHOWN} more" if len(guests) > NAMES_SHOWN else ""
-    return ", ".join(guest.name for guest in guests[:NAMES_SHOWN]) + more
+def _names(guests: Sequence[Guest]) -> str:
+    """As many names as have room, and how many more there are."""
+    shown: list[str] = []
+    for guest in guests:
+        name = printable(guest.name, NAME_SHOWN)
+        if shown and cell_len(", ".join((*shown, name))) > NAMES_ROOM:
+            break
+        shown.append(name)
+    more = len(guests) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _ways(guests: tuple[Guest, ...]) -> str:
+    """By which way each guest is asked to end: `By the agent: a, b · by the ACPI power button: c`."""
+    asked = {way: [guest for guest in guests if way_to(guest) is way] for way in PowerWay}
+    ways = " · ".join(f"by the {way}: {_names(able)}" for way, able in asked.items() if able)
+    return f"{ways[0].upper()}{ways[1:]}"
 
 
 def question(act: PowerAct, guests: tuple[Guest, ...]) -> Shown:
@@ -94,7 +114,6 @@ def question(act: PowerAct, guests: tuple[Guest, ...]) -> Shown:
 
 def consequence(act: PowerAct, guests: tuple[Guest, ...]) -> Shown:
     """What it means, and for whom."""
-    words = CONSEQUENCES[act]
-    if len(guests) > 1:
-        words = f"{words} {_names(guests)}."
-    return printable(words)
+    if len(guests) == 1:
+        return printable(CONSEQUENCES[act])
+    return printable(f"{CONSEQUENCES[act]} {_ways(guests) if act in BY_A_WAY else _names(guests)}.")
