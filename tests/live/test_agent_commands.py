@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from tests.live.host_agent import HARMFUL, HostAgent
+from tests.tui.sample import guest
 from tui.agent import commands
 from tui.agent.commands import FreezeStatus
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.files import READ_PIECE, Whence, opened, read_chunk, write_file
+from tui.fleet.details import known_sections
+from tui.fleet.introduction import introduce
+from tui.model.guest import AgentState
 
 
 async def test_the_agent_tells_of_itself_and_its_system(agent: HostAgent) -> None:
@@ -23,6 +28,16 @@ async def test_the_agent_tells_of_itself_and_its_system(agent: HostAgent) -> Non
     assert not info.offers(*HARMFUL)
     assert (await commands.osinfo(agent.line)).kernel_release
     assert await commands.fsfreeze_status(agent.line) is FreezeStatus.THAWED
+
+
+async def test_all_its_commands_are_in_the_details_the_disabled_ones_marked(agent: HostAgent) -> None:
+    facts = await introduce(agent.line, 5)
+    known = known_sections(replace(guest("web1", AgentState.RESPONDING), agent_facts=facts))
+    (section,) = (each for each in known if each.title == "Commands")
+    counted, disabled, enabled = section.lines
+    assert counted == f"{len(facts.enabled)} enabled, {len(facts.blocked)} disabled"
+    assert set(disabled.removeprefix("⊘ disabled: ").split(", ")) >= set(HARMFUL)
+    assert {"guest-ping", "guest-info", "guest-exec"} <= set(enabled.removeprefix("✓ enabled: ").split(", "))
 
 
 async def test_a_blocked_command_is_unavailable(agent: HostAgent) -> None:
