@@ -66,11 +66,9 @@ def _commands(guest: Guest) -> Section:
     facts = guest.agent_facts
     if facts is None:
         return Section("Commands", trouble=f"the agent has not said which it has: {guest.agent.state}")
-    if facts.unlisted:
-        return Section("Commands", trouble=facts.unlisted)
     kinds = (("⊘ disabled", facts.blocked), ("✓ enabled", facts.enabled))
     named = tuple(f"{word}: {', '.join(sorted(names))}" for word, names in kinds if names)
-    return Section("Commands", (_counted_commands(facts), *named))
+    return Section("Commands", (_counted_commands(facts), *named) if named else (), facts.unlisted)
 
 
 def _counted_commands(facts: AgentFacts) -> str:
