@@ -23,9 +23,12 @@ class Terminal:
 
     def __init__(self, argv: Sequence[str], columns: int = 80, rows: int = 24) -> None:
         self.written = bytearray()
+        self._is_gone = False
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        # Whoever runs the tests may say how wide another terminal is.
+        environment = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "LINES"}}
+        environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
@@ -41,6 +44,12 @@ class Terminal:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        if not self._is_gone:
+            os.close(self._master)
+
+    def hang_up(self) -> None:
+        """Take the terminal away. It controls no session, so that no SIGHUP tells the program of it."""
+        self._is_gone = True
         os.close(self._master)
 
     def type(self, keys: str) -> None:

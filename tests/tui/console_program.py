@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Label
 
 from tests.tui.sample import guest
+from tui.cli.hang_up import end_with_terminal
 from tui.model.guest import AgentState
 from tui.screens.serial import open_serial
 
@@ -42,4 +43,5 @@ class Counting(App[None]):
 
 
 if __name__ == "__main__":
+    end_with_terminal(lambda: None)
     Counting().run()

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from tui.app import QgaTui
 from tui.cli.connect import hosts_for, liveness_of
+from tui.cli.hang_up import end_with_terminal
 from tui.cli.log import log_path
 from tui.cli.main import complain
 from tui.cli.workers import WORKER_ARGV
@@ -37,6 +38,7 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
     asyncio.set_event_loop(loop)
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, app.exit)
+    end_with_terminal(lambda: loop.call_soon_threadsafe(app.exit))
     take_any_bytes()
     spare_the_loaded()
     app.run(loop=loop)
