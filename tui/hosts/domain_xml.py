@@ -63,9 +63,10 @@ def read_definition(xml: str) -> Definition:
 
 
 def channel_elements(xml: str) -> tuple[str, ...]:
-    """The lines of a definition's `<channel>` elements, as they stand there."""
+    """The lines of a definition's `<channel>` elements, the outermost ones not indented."""
     lines: list[str] = []
     for element in parse_tree(xml).findall("./devices/channel"):
+        ET.indent(element)
         lines.extend(line.rstrip() for line in ET.tostring(element, encoding="unicode").splitlines() if line.strip())
     return tuple(lines)
 
