@@ -142,7 +142,7 @@ async def test_output_that_is_not_read_waits_in_bounded_space(agent: HostAgent) 
 
 
 async def test_a_reader_that_is_back_in_time_gets_what_waited_and_hears_that_there_was_more(agent: HostAgent) -> None:
-    pace = replace(QUICK, unread=1.5)
+    pace = replace(QUICK, unread=4.0)
     async with aclosing(run(agent.line, line("exec yes"), pace=pace)) as events:
         assert isinstance(await anext(events), Started)
         (folder,) = agent.leftovers()
