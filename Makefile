@@ -25,7 +25,8 @@ format: $(READY)        ## put the code into the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)         ## timings, each as a ratio against a peer in the same run
+bench: $(READY)         ## the tests that `make test` leaves out, then timings, as ratios against a peer in the same run
+	$(BIN)/pytest -n 2 --dist loadfile -m long tests/live
 	$(BIN)/python -m tests.bench
 
 screenshots: $(READY)   ## make the pictures of README.md anew

@@ -186,7 +186,7 @@ async def test_the_copy_starts_as_a_second_guest_by_the_commands_of_its_notes(
         shutil.rmtree(lab.disk("db1", "vda").parent / "db1-restored")
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize("blow", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 async def test_a_backup_outlives_the_program_that_started_it(
     lab: Laboratory, db1: str, host: Host, target: Path, blow: signal.Signals
 ) -> None:
@@ -219,7 +219,7 @@ def open_backup_of_db1(terminal: Terminal) -> None:
     terminal.type("b")
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize("blow", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 async def test_a_backup_outlives_the_full_screen_program_and_a_new_one_shows_its_end(
     lab: Laboratory, db1: str, host: Host, target: Path, blow: signal.Signals
 ) -> None:

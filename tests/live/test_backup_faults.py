@@ -109,8 +109,8 @@ def overlays_exist(plan: BackupPlan) -> bool:
         ("copy-mid", Blow.ALL),
         ("commit-begin", Blow.LIBVIRTD),
         ("pivoting", Blow.QEMU),
-        ("pivot-asked", Blow.WORKER),
-        ("reviving", Blow.WORKER),
+        pytest.param("pivot-asked", Blow.WORKER, marks=pytest.mark.long),
+        pytest.param("reviving", Blow.WORKER, marks=pytest.mark.long),
     ],
 )
 async def test_whatever_dies_whenever_the_guest_comes_home(
@@ -254,8 +254,17 @@ def _without_chains(xml: str) -> str:
     return re.sub(r"<backingStore.*?</backingStore>\s*", "", xml, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("moment", ["copy-mid", "pivoting"])
-@pytest.mark.parametrize("how", ["shutdown", "destroy", "reset"])
+@pytest.mark.parametrize(
+    ("how", "moment"),
+    [
+        ("shutdown", "pivoting"),
+        ("destroy", "copy-mid"),
+        ("reset", "pivoting"),
+        pytest.param("shutdown", "copy-mid", marks=pytest.mark.long),
+        pytest.param("destroy", "pivoting", marks=pytest.mark.long),
+        pytest.param("reset", "copy-mid", marks=pytest.mark.long),
+    ],
+)
 async def test_a_guest_that_stops_or_reboots_meanwhile_comes_home(
     lab: Laboratory, host: Host, target: Path, moment: str, how: str
 ) -> None:

@@ -129,6 +129,7 @@ async def test_a_target_frozen_before_the_seal_does_not_keep_the_guest_even_if_n
     await is_well_once_thawed(lab, plan, before, freezable, worker or 0)
 
 
+@pytest.mark.long
 async def test_a_target_frozen_under_a_converted_copy_keeps_no_lock_on_the_guests_image(
     lab: Laboratory, host: Host, freezable: Path
 ) -> None:
@@ -146,6 +147,7 @@ async def test_a_target_frozen_under_a_converted_copy_keeps_no_lock_on_the_guest
     await is_home_while_frozen(lab, run, plan, before)
 
 
+@pytest.mark.long
 async def test_a_target_frozen_under_the_uefi_variables_does_not_keep_the_guest(
     lab: Laboratory, host: Host, freezable: Path
 ) -> None:
@@ -199,6 +201,7 @@ async def test_a_target_frozen_before_anything_was_done_is_told_and_left(
     assert await what_is_wrong(lab, plan, before) == []
 
 
+@pytest.mark.long
 async def test_the_guest_of_a_dead_backup_is_rescued_while_its_target_is_frozen(
     lab: Laboratory, host: Host, freezable: Path
 ) -> None:

@@ -193,6 +193,7 @@ async def test_the_copy_is_exact_and_ends_on_both_disks_at_one_moment(
     assert len(held[0]) - len(held[1]) in (0, 1)
 
 
+@pytest.mark.long
 async def test_uefi_variables_are_kept_and_the_copy_starts_with_its_own(
     lab: Laboratory, host: Host, target: Path
 ) -> None:

@@ -230,7 +230,7 @@ async def test_an_interrupt_ends_the_command_lines_queue_and_all_that_wait(
         await at_home(host, run)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("blow", [pytest.param(signal.SIGHUP, marks=pytest.mark.long), signal.SIGKILL])
 async def test_a_command_line_that_dies_leaves_its_queue_to_itself(
     lab: Laboratory, host: Host, target: Path, blow: signal.Signals
 ) -> None:

@@ -28,6 +28,7 @@ NAME, SECOND, BY_HAND = "vault-tpm", "vault-tpm2", "vault-tpm-restored"
 SECRET = b"BitLock1"
 
 
+@pytest.mark.long
 async def test_a_tpm_comes_back_with_what_was_sealed_to_it(lab: Laboratory, host: Host, target: Path) -> None:
     await lab.add(GuestSpec(NAME, extra_devices=(tpm.DEVICE,)))
     await lab.wait_for_agent(NAME)

@@ -132,7 +132,7 @@ async def test_hung_agents_that_are_to_shut_down_hold_up_no_list(lab: Laboratory
     await host.close()
 
 
-@pytest.mark.parametrize("act", ["shut down", "reboot"])
+@pytest.mark.parametrize("act", ["shut down", pytest.param("reboot", marks=pytest.mark.long)])
 async def test_an_agent_that_answers_ends_its_guest_over_the_work_line(lab: Laboratory, act: str) -> None:
     name = f"lamp-{act.replace(' ', '-')}"
     await lab.add(GuestSpec(name))

@@ -225,6 +225,7 @@ async def test_the_notes_alone_bring_a_guest_back_in_place(lab: Laboratory, kept
     assert image.with_name(f"{image.name}.before-restore-{run_id}").read_bytes() == b"ruined"
 
 
+@pytest.mark.long
 async def test_the_backups_of_a_paused_and_of_a_transient_guest_boot(
     lab: Laboratory, host: Host, kept: Kept, tmp_path: Path
 ) -> None:
