@@ -9,11 +9,11 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from tests.live.host_agent import HostAgent
+from tests.live.killed_client import killed_client
 from tui.agent.exec import run
 from tui.agent.exec_model import CommandLine, ExecRequest, Started
 from tui.agent.transport import Transport
 
-REPOSITORY = Path(__file__).parent.parent.parent
 LINE_LIMIT = 8 * 1024 * 1024
 
 
@@ -53,15 +53,11 @@ async def relay(line: Transport, path: Path) -> AsyncIterator[str]:
 @asynccontextmanager
 async def endless_client(agent: HostAgent, text: str) -> AsyncIterator[int]:
     """A process that runs a command line, by the command's pid; killed without warning at the end of the body."""
-    async with relay(agent.line, agent.folder / "relay") as path:
-        words = [sys.executable, "-m", "tests.live.endless_client", path, text]
-        client = await asyncio.create_subprocess_exec(*words, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE)
-        assert client.stdout is not None
-        try:
-            yield int(await client.stdout.readline())
-        finally:
-            client.kill()
-            await client.wait()
+    async with (
+        relay(agent.line, agent.folder / "relay") as path,
+        killed_client("tests.live.endless_client", path, text) as pid,
+    ):
+        yield pid
     (agent.folder / "relay").unlink()
 
 

@@ -6,13 +6,11 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 
+from tests.live.killed_client import killed_client
 from tui.agent.exec import run
 from tui.agent.exec_model import CommandLine, ExecPace, ExecRequest, Started
 from tui.hosts.libvirt_host import LibvirtHost
-
-REPOSITORY = Path(__file__).parent.parent.parent
 
 
 @asynccontextmanager
@@ -21,14 +19,8 @@ async def stuck_client(uri: str, guest: str, text: str, unread_s: float) -> Asyn
 
     In the guest, output that nobody reads for `unread_s` seconds is taken for abandoned.
     """
-    words = [sys.executable, "-m", "tests.live.stuck_client", uri, guest, text, str(unread_s)]
-    client = await asyncio.create_subprocess_exec(*words, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE)
-    assert client.stdout is not None
-    try:
-        yield int(await client.stdout.readline())
-    finally:
-        client.kill()
-        await client.wait()
+    async with killed_client("tests.live.stuck_client", uri, guest, text, str(unread_s)) as pid:
+        yield pid
 
 
 async def main(uri: str, guest: str, text: str, unread_s: str) -> None:
