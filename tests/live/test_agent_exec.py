@@ -30,7 +30,7 @@ from tui.agent.exec_model import (
     Started,
     Stream,
 )
-from tui.agent.exec_scripts import SEGMENT, WINDOW
+from tui.agent.exec_pump import SEGMENT, WINDOW
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 QUICK = ExecPace(grace=0.5, kill=2.0, patience=2.0)

@@ -20,6 +20,7 @@ from tui.agent.every_step import every_step
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import RunFolder, make_folder, remove_folder
 from tui.agent.exec_model import DEFAULT_PACE
+from tui.agent.exec_pump import pump
 from tui.agent.exec_shell import ask, forget
 from tui.agent.exec_source import START_TIMEOUT_S, NotStreamableError
 from tui.agent.held_file import HeldFile
@@ -71,7 +72,7 @@ async def make_ready(transport: Transport, cwd: str, *, unread_s: float = DEFAUL
     `unread_s` is the `unread` of the run's pace.
     """
     made_at = asyncio.get_running_loop().time()
-    folder = await make_folder(transport, cwd, pump=scripts.pump(unread_s))
+    folder = await make_folder(transport, cwd, pump=pump(unread_s))
     files = [HeldFile(transport, f"{folder.path}/{name}", mode=mode) for name, mode in _FILES.items()]
     try:
         runner = await _waiting_shell(transport, folder, files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui.agent.every_step import every_step
 from tui.agent.exec_ends import StreamEnd
-from tui.agent.exec_scripts import SEGMENT, WINDOW
+from tui.agent.exec_pump import SEGMENT, WINDOW
 from tui.agent.files import READ_PIECE, opened
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport

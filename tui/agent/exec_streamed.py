@@ -17,6 +17,7 @@ from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import make_folder, remove_folder
 from tui.agent.exec_input import feed_pieces
 from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecRequest, Mode, Notice, Output, Surroundings
+from tui.agent.exec_pump import pump
 from tui.agent.exec_reading import RunReading
 from tui.agent.exec_source import START_TIMEOUT_S, surrounded
 from tui.agent.files import read_chunk
@@ -52,7 +53,7 @@ class Streamed:
         """
         self._transport = transport
         self._request = request
-        self._pump = scripts.pump(unread_s)
+        self._pump = pump(unread_s)
         self._is_fed = is_fed
         self._ready = ready
         self._folder = ready.folder if ready is not None else None
