@@ -155,7 +155,8 @@ def introduced(guest: Guest, facts: AgentFacts, at: float) -> Guest:
     before, guest = guest.agent_facts, replace(guest, agent_facts=facts)
     if before is not None and (before.version, before.blocked) == (facts.version, facts.blocked):
         return guest
-    blocked = f", {len(facts.blocked)} commands blocked" if facts.blocked else ""
+    count = len(facts.blocked)
+    blocked = f", {count} {'command' if count == 1 else 'commands'} disabled" if count else ""
     return remembered(guest, f"agent {facts.version or 'of unknown version'}{blocked}", at)
 
 
