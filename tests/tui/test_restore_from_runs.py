@@ -17,7 +17,6 @@ from tests.unit.backup_values import a_plan
 from tests.unit.saved_folder import write_backup
 from tui.app import QgaTui
 from tui.backup.folder import result_folder
-from tui.backup.follow import read_state
 from tui.backup.jobs import Job
 from tui.backup.journal import Journal, RunStage
 from tui.backup.last_target import keep_target
@@ -128,19 +127,6 @@ async def test_the_cursor_stays_on_its_run_when_another_comes_above(tmp_path: Pa
         row = screen._row()
         assert isinstance(row, Job)
         assert row.run.plan.run_id == kept.plan.run_id
-
-
-async def test_news_of_a_run_whose_screen_was_left_draws_nothing(tmp_path: Path) -> None:
-    run = a_run(tmp_path, 1, RunStage.DONE, EXIT_DONE)
-    app = QgaTui((LibvirtHost("test:///default", "here"),))
-    async with app.run_test(size=(80, 24)):
-        screen = BackupScreen(
-            LibvirtHost("test:///default", "here"), guest("web1", AgentState.RESPONDING), (), tmp_path, run
-        )
-        await app.push_screen(screen)
-        await app.pop_screen()
-        await screen.remove_children()
-        screen._draw_run(read_state(run))
 
 
 @pytest.mark.parametrize(("host", "offered"), [("here", "last"), ("there", "settings")])

@@ -33,7 +33,6 @@ from tui.widgets.bindings import is_refused
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.disk_list import DiskList
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
 from tui.widgets.proposal_text import proposal_text
 from tui.widgets.run_pane import RunPane
 from tui.widgets.tones import styles_of
@@ -156,8 +155,6 @@ class BackupScreen(TargetScreen):
             self._draw_run(state)
 
     def _draw_run(self, state: RunState) -> None:
-        if is_left(self):
-            return
         has_just_ended = state.ended and (self._state is None or not self._state.ended)
         before, self._state = orders_for(self._state), state
         if before != orders_for(state):

@@ -42,7 +42,7 @@ from tui.widgets import clipboard
 from tui.widgets import examination_text as told
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import styles_of
 
 CHANGES_SHOWN = 12
@@ -50,7 +50,7 @@ BESIDE_LINES = 3
 """Cells beside a line of the list, its scrollbar included."""
 
 
-class DoctorScreen(Screen[None]):
+class DoctorScreen(Screen[None], EndsWorkersFirst):
     """Stays and looks again by itself; `held_by` tells who of ours works on a guest."""
 
     WHERE = Where.DOCTOR
@@ -109,8 +109,6 @@ class DoctorScreen(Screen[None]):
     async def _attend(self) -> None:
         async with contextlib.aclosing(self._attendance.examinations()) as examinations:
             async for examination in examinations:
-                if is_left(self):
-                    return
                 self.show(examination)
         self.query_one("#verdict", Static).update(Text("This guest is gone from its host."))
 

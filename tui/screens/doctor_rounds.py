@@ -29,14 +29,14 @@ from tui.model.text import printable
 from tui.widgets import clipboard
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import styles_of
 
 CAUSE_WIDTH, GUEST_WIDTH = 22, 16
 _CALM = {Cause.HEALTHY: "success", Cause.OFF: "muted", Cause.PAUSED: "muted", Cause.AT_WORK: "primary"}
 
 
-class RoundsScreen(Screen[None]):
+class RoundsScreen(Screen[None], EndsWorkersFirst):
     """Looks at the guests of the fleet it was given, those of `ids`; each row appears as soon as it is known.
 
     The cursor stays with the worst until it was moved, then on its guest. Guests whose agent was silent lately come
@@ -93,8 +93,6 @@ class RoundsScreen(Screen[None]):
                 self._draw(begun, len(patients))
 
     def _draw(self, begun: float, total: int) -> None:
-        if is_left(self):
-            return
         done = len(self._examinations)
         verdicts = [each.verdict for each in self._examinations.values()]
         sick = sum(1 for each in verdicts if not each.is_healthy and each.cause is not Cause.OFF)

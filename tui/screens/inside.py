@@ -35,6 +35,7 @@ from tui.widgets.bindings import bindings
 from tui.widgets.file_text import file_text
 from tui.widgets.inside_text import ROWS_LIMIT, Row, count_words, row_cells, taken_words
 from tui.widgets.key_line import KeyLine
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import styles_of
 
 VIEW_LIMIT = 64 * 1024
@@ -43,7 +44,7 @@ OTHER_COLUMNS, NAME_LEAST = 36, 12
 """Cells that size, time, paddings and scroll bar take, and the least that names get."""
 
 
-class InsideScreen(Screen[None]):
+class InsideScreen(Screen[None], EndsWorkersFirst):
     """A list of what is at one place; enter goes in, esc goes out."""
 
     WHERE = Where.INSIDE

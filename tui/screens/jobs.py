@@ -30,7 +30,7 @@ from tui.screens.steering import ORDERS, ask_for_rate, ask_to_settle, orders_for
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.few_lines import FewLines
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import styles_of
 
 LOOK_EVERY_S = 1.0
@@ -54,7 +54,7 @@ WORD_TONES: dict[JobWord, str] = {
 NOTHING = "No backup was made yet. Go back with esc, put the cursor on a guest, and press b."
 
 
-class JobsScreen(Screen[None]):
+class JobsScreen(Screen[None], EndsWorkersFirst):
     """Leftovers first, then backups, newest first; enter opens the one under the cursor."""
 
     WHERE = Where.JOBS
@@ -131,8 +131,6 @@ class JobsScreen(Screen[None]):
             self._draw()
 
     def _draw(self) -> None:
-        if is_left(self):
-            return
         found = [(host, each) for host, all_of in self.leftovers.items() for each in all_of if each.way != Way.ATTACH]
         rows: list[Job | tuple[str, Leftover]] = [*found, *self._jobs]
         words = [_job_words(row) if isinstance(row, Job) else _leftover_words(row[1]) for row in rows]
@@ -201,7 +199,7 @@ class JobsScreen(Screen[None]):
         run_id = job.state.run_id
         found = await apart(job.find_folder)
         self._asked.discard(run_id)
-        if self._folders.get(run_id) != found and not is_left(self):
+        if self._folders.get(run_id) != found:
             self._folders[run_id] = found
             self._draw_under_cursor()
 

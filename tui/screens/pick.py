@@ -15,11 +15,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from tui.model.text import printable
+from tui.widgets.leaving import EndsWorkersFirst
 
 SHOWN = 200
 
 
-class PickScreen(ModalScreen[str | None]):
+class PickScreen(ModalScreen[str | None], EndsWorkersFirst):
     """Dismissed with what was taken, or None. `narrow` gives the choices for what was typed.
 
     With `free`, what was typed may be any text: enter takes it as it stands, unless the user went to a choice.

@@ -21,7 +21,7 @@ from tui.screens.jobs import URGENCY_TONES
 from tui.widgets.bindings import bindings
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import styles_of
 
 WAY_WORDS: dict[Way, str] = {
@@ -36,7 +36,7 @@ WAY_WORDS: dict[Way, str] = {
 """What the button says; a way that is not here is only explained."""
 
 
-class RescueScreen(Screen[bool]):
+class RescueScreen(Screen[bool], EndsWorkersFirst):
     """Explains one leftover; True where it was set right.
 
     The work is done by `argv`, a process of its own that prints JSON, and goes on when the screen is left.
@@ -106,8 +106,7 @@ class RescueScreen(Screen[bool]):
             self._tell(ended.answer, ended.said)
 
     def _tell_doing(self, words: str) -> None:
-        if not is_left(self):
-            self._say(f"{words}\nThis goes on when you leave the screen.", "muted")
+        self._say(f"{words}\nThis goes on when you leave the screen.", "muted")
 
     def _tell(self, out: str, err: str) -> None:
         try:

@@ -35,6 +35,7 @@ from tui.screens.verify import VerifyScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.proposal_text import restore_proposal_text
 from tui.widgets.restore_form import RestoreForm, asked_of
 from tui.widgets.saved_text import found_text, when
@@ -42,7 +43,7 @@ from tui.widgets.tones import styles_of
 from tui.widgets.way_list import INSIDE, VERIFY, WayList, way_label
 
 
-class RestoreScreen(Screen[None]):
+class RestoreScreen(Screen[None], EndsWorkersFirst):
     """The wizard for one backup; every page has the one before it under esc."""
 
     WHERE = Where.RESTORE

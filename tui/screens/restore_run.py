@@ -29,11 +29,11 @@ from tui.screens.line import LineScreen
 from tui.widgets.bindings import bindings, is_refused
 from tui.widgets.changing_button import ChangingButton
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.run_pane import RunPane, afterwards
 
 
-class RestoreRunScreen(Screen[tuple[str, ...]]):
+class RestoreRunScreen(Screen[tuple[str, ...]], EndsWorkersFirst):
     """Follows a restore; dismissed with what is broken and wanted all the same, mostly nothing.
 
     Undoing is done by `argv`, a process of its own, and goes on when the screen is left.
@@ -105,8 +105,6 @@ class RestoreRunScreen(Screen[tuple[str, ...]]):
         return undoable_restore(self._run.plan.folder) == self._run
 
     def _draw(self, state: RunState) -> None:
-        if is_left(self):
-            return
         self.query_one(RunPane).show(state)
         self.query_one("#cancel").display = not state.ended and state.cancelling_since is None
         self.query_one("#insist").display = bool(self._broken) and self._may_insist

@@ -24,7 +24,7 @@ from tui.screens.restore_wanted import want_restore
 from tui.screens.verify import VerifyScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
-from tui.widgets.presence import is_left
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.saved_text import WORD_SIGNS, disks_words, found_text, verified_sign, when
 from tui.widgets.tones import styles_of
 
@@ -33,7 +33,7 @@ NARROW, WIDE = 78, 80
 NOTHING = "No backup was found. f looks in another folder; b in the list of guests makes a backup."
 
 
-class RestoresScreen(Screen[None]):
+class RestoresScreen(Screen[None], EndsWorkersFirst):
     """Finds backups and lists them; opening one it leaves to whoever hears `restore_wanted.RestoreWanted`."""
 
     WHERE = Where.RESTORES
@@ -80,8 +80,6 @@ class RestoresScreen(Screen[None]):
         targets = (*self._typed, *await self._lane.call(known_targets, self._configured))
         unheard = dict.fromkeys(targets)
         async for target, found in search(targets):
-            if is_left(self):
-                return
             unheard.pop(target, None)
             self._say(f"still looking in {', '.join(map(str, unheard))}")
             self._found = arranged((*self._found, *found), self._uuid)

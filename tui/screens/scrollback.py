@@ -12,6 +12,7 @@ from tui.console.scrollback import Scrollback
 from tui.model.text import printable
 from tui.screens.pick import PickScreen, among
 from tui.widgets import clipboard
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.output_view import OutputView
 
 LAST_OUTPUT, EVERYTHING = "the last command's output", "everything"
@@ -21,7 +22,7 @@ AS_IT_CAME = {
 }
 
 
-class ScrollbackScreen(Screen[None]):
+class ScrollbackScreen(Screen[None], EndsWorkersFirst):
     """A screen with a scrollback in an OutputView."""
 
     def __init__(self, scrollback: Scrollback, name_in_files: str) -> None:

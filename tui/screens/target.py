@@ -26,6 +26,7 @@ from tui.model.text import printable
 from tui.settings import PRIVATE_FOLDER
 from tui.widgets.bindings import bindings
 from tui.widgets.changing_button import ChangingButton
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import styles_of
 
 POLICY_WORDS: dict[QuiescePolicy, str] = {
@@ -36,7 +37,7 @@ POLICY_WORDS: dict[QuiescePolicy, str] = {
 KEYS = "Enter in the first line checks at once and changes nothing; tab goes on, space ticks a disk."
 
 
-class TargetScreen(Screen[bool]):
+class TargetScreen(Screen[bool], EndsWorkersFirst):
     """Leads from the choice of a target to the review of a plan; who inherits from it plans and begins.
 
     Dismissed with whether a backup was `begun`.

@@ -22,6 +22,7 @@ from tui.model.errors import ExplainedError
 from tui.model.text import printable
 from tui.widgets.bindings import bindings
 from tui.widgets.key_line import KeyLine
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.saved_text import proof_text, when
 from tui.widgets.step_bars import bar
 from tui.widgets.tones import styles_of
@@ -29,7 +30,7 @@ from tui.widgets.tones import styles_of
 BAR_WIDTH = 40
 
 
-class VerifyScreen(Screen[Proof | None]):
+class VerifyScreen(Screen[Proof | None], EndsWorkersFirst):
     """Proves a backup; dismissed with the proof, or None where it was left before its end."""
 
     WHERE = Where.VERIFY

@@ -19,6 +19,7 @@ from tui.hosts.port import Host
 from tui.model.guest import Guest
 from tui.model.text import Shown, printable
 from tui.widgets.few_lines import wrapped
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.tones import AGENT_TONES, styles_of
 
 TIMELINE = 3
@@ -28,7 +29,7 @@ MARGINS = 3
 INDENT = "  "
 
 
-class GuestDetails(Vertical):
+class GuestDetails(Vertical, EndsWorkersFirst):
     """A title and one scrolling text about the guest that `show` names.
 
     Another guest is drawn once it was shown for `draw_after_s`, and asked once it was shown for `ask_after_s`: one that

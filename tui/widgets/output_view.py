@@ -23,6 +23,7 @@ from textual.strip import Strip
 from tui.agent.exec_model import Stream
 from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
 from tui.model.text import without_colours
+from tui.widgets.leaving import EndsWorkersFirst
 from tui.widgets.pieces import cut, restyled
 from tui.widgets.row_index import RowIndex, block_of
 from tui.widgets.sgr import segments
@@ -68,7 +69,7 @@ def kind_of(entry: Entry) -> LineKind:
             return LineKind.ENDED_WELL if is_good else LineKind.ENDED_BADLY
 
 
-class OutputView(ScrollView, can_focus=True):
+class OutputView(ScrollView, EndsWorkersFirst, can_focus=True):
     """Follows the end of its transcript while it stands there. `grown` is called when the transcript has grown.
 
     `is_measuring` while lines out of sight are counted; the scrollbar is about right until then.
