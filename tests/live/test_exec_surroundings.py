@@ -14,14 +14,17 @@ from pathlib import Path
 import pytest
 
 from tests.live.endless_client import endless_client
+from tests.live.fateful_line import FakeFatefulLine, Fate
 from tests.live.host_agent import HostAgent, running, until
 from tests.live.test_agent_exec import QUICK, end_of, is_alive, line, written
-from tui.agent.errors import RequestTooLargeError
+from tui.agent import exec_folder
+from tui.agent.errors import RequestTooLargeError, UnansweredError
 from tui.agent.exec import run
 from tui.agent.exec_model import CommandLine, ExecEvent, ExecRequest, Mode, Started, Surroundings
 from tui.agent.exec_scripts import FEED_AHEAD
 from tui.agent.files import opened
 from tui.agent.leftovers import sweep_leftovers
+from tui.agent.owner import run_folder_name
 from tui.agent.profile import read_profile
 
 KILLS = 20
@@ -134,6 +137,25 @@ async def test_a_killed_client_leaves_nothing_after_the_next_start(agent: HostAg
     assert not [link for link in agent.links() if "qga-tui" in link]
     await until(lambda: not any(is_alive(pid) for pid in pids))
     assert not (await sweep_leftovers(agent.line, profile)).did_something
+
+
+async def test_a_client_killed_while_it_sweeps_leaves_nothing_after_the_next_start(
+    agent: HostAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it opened to learn the newest number is found as its own, beside what it was to close."""
+    profile, open_before = await read_profile(agent.line), agent.open_files()
+    async with endless_client(agent, "echo up; exec sleep 1000"):
+        await until(lambda: len(agent.leftovers()) == 1)
+    dead = run_folder_name().replace(f"-{os.getpid()}-", f"-{2**22 + 1}-")
+    with monkeypatch.context() as killed:
+        killed.setattr(exec_folder, "run_folder_name", lambda: dead)
+        with pytest.raises(UnansweredError):
+            await sweep_leftovers(FakeFatefulLine(agent.line, ("guest-file-open", Fate.UNHEARD)), profile)
+    assert agent.open_files() > open_before
+    swept = await sweep_leftovers(agent.line, profile)
+    assert swept.pinned == 0
+    assert agent.leftovers() == []
+    assert agent.open_files() == open_before
 
 
 async def test_living_runs_and_foreign_handles_are_left_alone(agent: HostAgent) -> None:
