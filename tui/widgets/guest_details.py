@@ -27,6 +27,8 @@ TIMELINE = 3
 MARGINS = 3
 """Cells beside the text: padding, and the scroll bar that may come."""
 INDENT = "  "
+LINE_LIMIT = 1000
+"""Characters of a line that are worth drawing, a dozen rows of the screen: a guest says as much as it likes."""
 
 
 class GuestDetails(Vertical, EndsWorkersFirst):
@@ -136,7 +138,7 @@ class GuestDetails(Vertical, EndsWorkersFirst):
 
     def _line(self, line: str, style: str = "") -> Text:
         """A line of a section; where it takes several on the screen, the further ones are indented."""
-        text, room = Text(printable(line), style), self.size.width - MARGINS - len(INDENT)
+        text, room = Text(printable(line, LINE_LIMIT), style), self.size.width - MARGINS - len(INDENT)
         parts = [text] if text.cell_len <= room else wrapped(text, room - len(INDENT))
         drawn = Text()
         for place, part in enumerate(parts):
