@@ -63,6 +63,16 @@ async def test_folder_and_environment_last_from_one_line_to_the_next(agent: Host
     assert agent.leftovers() == []
 
 
+async def test_a_folder_is_known_by_its_name_to_the_last_line_feed(agent: HostAgent) -> None:
+    folder = agent.folder / "two lines\n\n"
+    folder.mkdir()
+    _, left = await left_by(agent, f"cd '{folder}'")
+    assert left is not None
+    assert left.cwd == str(folder)
+    said, _ = await left_by(agent, "pwd", left)
+    assert said == f"{folder}\n".encode()
+
+
 async def test_values_last_exactly(agent: HostAgent) -> None:
     _, left = await left_by(agent, 'export A="it\'s"\'\n"$x" `id` \\ \'; export B=ümläut')
     said, _ = await left_by(agent, 'printf "%s|%s" "$A" "$B"', left)

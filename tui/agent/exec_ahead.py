@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,9 +32,9 @@ _FILES = {"go": "r+", "end": "r", "o.0": "r", "e.0": "r"}
 _TEXT_LIMIT = 16 * 1024
 """Bytes of a command that a runner is given: a FIFO takes four times as much at once."""
 _LONGEST_PAUSE_S = 0.05
-_FIRST_LOOK_S, _NEXT_LOOK_S, _BEGINS_S = 0.01, 0.003, 5.0
-"""Seconds until a shell that was given a short command can be over with it, until the next look, and until it must have
-begun. Each look takes the guest's time from the command."""
+_LOOK_S, _BEGINS_S = 0.003, 5.0
+"""Seconds from one look at a shell that was given a command to the next, and until it must have begun. Each look takes
+the guest's time from the command."""
 _WRITTEN_AT_ONCE = 4096
 """Bytes of which C libraries keep no rest in their buffers, where these are not larger."""
 _PATIENT_LOOKS = 4
@@ -102,11 +102,13 @@ class Begun:
     is_sure: bool = True
 
 
-async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: Endings) -> Begun | None:
+async def begin(
+    transport: Transport, ready: ReadyRun, text: bytes, endings: Endings, speaks: Callable[[], Awaitable[bool]]
+) -> Begun | None:
     """Let the runner become the command `text`; what is known of it then, or None: nobody waited, and nothing began.
 
-    `endings` reads the run's `end`; a command may be over when this returns. Raises an AgentError only where the
-    runner got nothing.
+    `endings` reads the run's `end`; `speaks` reads what the command says, and whether it said anything: one that speaks
+    has begun, and may be over when this returns. Raises an AgentError only where the runner got nothing.
     """
     if not ready.is_fresh or len(text) > _TEXT_LIMIT:
         return None
@@ -117,7 +119,7 @@ async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: End
         return await _found_out(transport, ready, endings)
     try:
         async with asyncio.timeout(_BEGINS_S):
-            if await _begins_at_once(endings):
+            if await _begins_at_once(endings, speaks):
                 return Begun(_UNKNOWN)
     except (AgentError, TimeoutError) as error:
         _log.info("pid %s was given a command, and some of it may still wait: %s", ready.runner, error)
@@ -148,8 +150,10 @@ async def _is_written(go: HeldFile, data: bytes) -> bool:
     return True
 
 
-async def _begins_at_once(endings: Endings) -> bool:
-    await asyncio.sleep(_FIRST_LOOK_S)
+async def _begins_at_once(endings: Endings, speaks: Callable[[], Awaitable[bool]]) -> bool:
+    await asyncio.sleep(_LOOK_S)
+    if await speaks():
+        return True
     await endings.look()
     return endings.has_begun
 
@@ -218,7 +222,7 @@ async def _withdrawn(transport: Transport, ready: ReadyRun, endings: Endings) ->
 
 
 async def _begun(transport: Transport, runner: int, endings: Endings) -> ExecStatus | None:
-    pause, status = _NEXT_LOOK_S, _UNKNOWN
+    pause, status = _LOOK_S, _UNKNOWN
     for looks in itertools.count():
         await asyncio.sleep(pause)
         if looks >= _PATIENT_LOOKS:

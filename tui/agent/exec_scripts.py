@@ -168,7 +168,7 @@ def keeping(folder: str, shell: str) -> str:
     Before that it says `x` and its exit code in `folder`/end.
     """
     say = f"echo x $? 2>/dev/null >>{quoted(folder + '/end')}"
-    save = f"""{{ printf '%s\\0' "$(pwd)"; {_exported(shell)}; }} 2>/dev/null >>{quoted(folder + "/kept")}"""
+    save = f"""{{ pwd; printf '\\0'; {_exported(shell)}; }} 2>/dev/null >>{quoted(folder + "/kept")}"""
     return f"trap {quoted(f'{say}; {save}')} EXIT; "
 
 

@@ -98,10 +98,11 @@ class Streamed:
         program = request.program
         exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
         text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
-        begun = await begin(self._transport, ready, text, endings)
+        reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
+        begun = await begin(self._transport, ready, text, endings, reading.speaks)
         if begun is not None:
-            self._reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
-            self._reading.learn(begun.status)
+            self._reading = reading
+            reading.learn(begun.status)
             self._in_doubt = None if begun.is_sure else endings
             return True
         self._folder = self._ready = None
@@ -173,7 +174,7 @@ class Streamed:
         if not self._request.keeps_surroundings or not isinstance(self._request.command, CommandLine):
             return None
         kept = await read_chunk(self._transport, f"{self._path}/kept", 0)
-        cwd, nul, exports = kept.partition(b"\0")
+        cwd, nul, exports = kept.partition(b"\n\0")
         if not nul or len(exports) > EXPORTS_LIMIT:
             return None
         return Surroundings(cwd.decode("utf-8", "surrogateescape"), exports)
