@@ -12,7 +12,7 @@ run: $(READY)           ## the program on this machine's libvirt
 	$(BIN)/qga-tui
 
 test: check             ## everything: checks, unit, screen and live tests
-	$(BIN)/pytest -n 2 --dist loadfile tests/tui tests/live
+	$(BIN)/pytest -n 2 --dist loadfile tests/live tests/tui
 
 check: $(READY)         ## format, lint, types, import directions, unit tests
 	$(BIN)/ruff format --check .

@@ -201,8 +201,9 @@ async def test_a_guest_that_waits_is_not_planned_twice(lab: Laboratory, host: Ho
     await at_home(host, first)
 
 
-async def begin_by_command(lab: Laboratory, target: Path) -> asyncio.subprocess.Process:
-    words = (sys.executable, "-m", "tui", "backup", "-c", lab.uri, *GUESTS, "--to", str(target), "--limit", "1")
+async def begin_by_command(lab: Laboratory, target: Path, *, limit: int = 1) -> asyncio.subprocess.Process:
+    """A queue whose copies take long enough to be met: `limit` is in MiB per second."""
+    words = (sys.executable, "-m", "tui", "backup", "-c", lab.uri, *GUESTS, "--to", str(target), "--limit", str(limit))
     return await asyncio.create_subprocess_exec(
         *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True
     )
@@ -234,7 +235,7 @@ async def test_an_interrupt_ends_the_command_lines_queue_and_all_that_wait(
 async def test_a_command_line_that_dies_leaves_its_queue_to_itself(
     lab: Laboratory, host: Host, target: Path, blow: signal.Signals
 ) -> None:
-    process = await begin_by_command(lab, target)
+    process = await begin_by_command(lab, target, limit=8)
     runs = await begun(2)
     if blow is signal.SIGKILL:
         # A process that is killed before it has started every worker has not begun what is missing.

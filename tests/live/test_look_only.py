@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,7 @@ security_driver = "none"
 DOMAIN = """\
 <domain type='qemu'><name>far</name><memory unit='MiB'>64</memory><os><type arch='x86_64' machine='q35'>hvm</type></os>
 </domain>"""
+ENDS_WITHIN_S = 10
 OWN = {"run": "/run", "etc": "/etc/libvirt", "lib": "/var/lib", "cache": "/var/cache", "log": "/var/log"}
 """Folders that the daemon has to itself: each of ours is mounted over one of the system's, for its processes alone."""
 START = """\
@@ -82,10 +84,13 @@ class LookOnlyHost:
         return sshd
 
     def end(self) -> None:
-        """The daemon first: with it goes what it started."""
+        """The daemon first: with it goes what it started. Until it has ended it removes files of its folder itself."""
         pid_file = self._folder / "pid"
         if pid_file.exists():
-            os.kill(int(pid_file.read_text()), signal.SIGTERM)
+            daemon = os.pidfd_open(int(pid_file.read_text()))
+            signal.pidfd_send_signal(daemon, signal.SIGTERM)
+            select.select([daemon], [], [], ENDS_WITHIN_S)
+            os.close(daemon)
         self._keeper.terminate()
         self._keeper.wait()
 
