@@ -14,6 +14,7 @@ from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.images import run_program
 from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
+from tui.hosts.children import running
 from tui.hosts.lanes import apart
 from tui.settings import PRIVATE_FILE
 
@@ -102,22 +103,11 @@ def _free_bytes(target: str) -> int:
 
 
 async def _convert_once(words: Sequence[str], tick: Callable[[float], None], meter: Meter) -> None:
-    process = await asyncio.create_subprocess_exec(
-        "qemu-img",
-        *words,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    if process.stdout is None or process.stderr is None:
-        raise AssertionError("the pipes were asked for")
-    complaints = asyncio.create_task(_all_of(process.stderr))
-    try:
+    async with running("qemu-img", *words, complaints_limit=SAID_BYTES) as conversion:
         while True:
             try:
                 async with asyncio.timeout(POLL_S):
-                    piece = await process.stdout.read(4096)
+                    piece = await conversion.output.read(4096)
             except TimeoutError:
                 piece = None
             if meter.stop.is_set():
@@ -126,21 +116,9 @@ async def _convert_once(words: Sequence[str], tick: Callable[[float], None], met
                 break
             for found in _PERCENT.findall(piece or b""):
                 tick(float(found) / 100)
-    finally:
-        if process.returncode is None and meter.stop.is_set():
-            process.kill()
-        code = await process.wait()
-        said = (await complaints).decode("utf-8", "replace")
-    if code != 0:
-        raise _failure(words[-1], said)
-
-
-async def _all_of(stream: asyncio.StreamReader) -> bytes:
-    """What a program says until it ends, its first KiBs: it says one message in several pieces."""
-    said = bytearray()
-    while piece := await stream.read(SAID_BYTES):
-        said += piece[: SAID_BYTES - len(said)]
-    return bytes(said)
+        said = (await conversion.complaints()).decode("utf-8", "replace")
+        if await conversion.process.wait() != 0:
+            raise _failure(words[-1], said)
 
 
 def _failure(target: str, said: str) -> BackupError:

@@ -7,12 +7,13 @@ import json
 import os
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tui.backup.errors import BackupError
 from tui.backup.plan import ImageFormat
+from tui.hosts.children import Child, kept, running
 
 QCOW2_MAGIC = b"QFI\xfb"
 HEADER_BYTES = 104
@@ -21,9 +22,6 @@ TABLE_LIMIT = 32 * 1024 * 1024
 _EXTERNAL_DATA = 1 << 2
 """Incompatible feature bit 2 (docs/interop/qcow2.txt): the guest's data is in another file."""
 _OUTPUT_LIMIT = 4 * 1024 * 1024
-_PIECE = 64 * 1024
-LETTING_GO_S = 2.0
-"""Seconds in which a killed program has to be gone; one that hangs in the kernel is left behind."""
 _LEAKS_ONLY, _NOT_SUPPORTED = 3, 63
 """Exit codes of `qemu-img check`: clusters leaked and nothing worse; the format knows no check."""
 
@@ -176,23 +174,19 @@ async def extents(path: str, image_format: ImageFormat) -> AsyncGenerator[Extent
 
     Raises ImageError where the map cannot be read to its end. To be closed by whoever does not read it all.
     """
-    async with _running("qemu-img", "map", "--output=json", "-f", image_format, path) as process:
-        complaints = asyncio.create_task(_kept(process.stderr))
-        try:
-            # One extent to a line, between the brackets of a list (qemu-img.c, dump_map_entry).
-            while line := (await _line(process, path)).strip():
-                words = line.strip(b"[],")
-                if words:
-                    yield _extent(words, path)
-            if await process.wait() != 0:
-                raise ImageError("The image cannot be read", cause=path, original=_text(await complaints))
-        finally:
-            complaints.cancel()
+    async with _running("qemu-img", "map", "--output=json", "-f", image_format, path) as mapping:
+        # One extent to a line, between the brackets of a list (qemu-img.c, dump_map_entry).
+        while line := (await _line(mapping, path)).strip():
+            words = line.strip(b"[],")
+            if words:
+                yield _extent(words, path)
+        if await mapping.process.wait() != 0:
+            raise ImageError("The image cannot be read", cause=path, original=_text(await mapping.complaints()))
 
 
-async def _line(process: asyncio.subprocess.Process, path: str) -> bytes:
+async def _line(mapping: Child, path: str) -> bytes:
     try:
-        return await process.stdout.readline() if process.stdout is not None else b""
+        return await mapping.output.readline()
     except ValueError as error:
         raise ImageError("qemu-img's map of the image could not be read", cause=path, original=str(error)) from error
 
@@ -212,43 +206,26 @@ async def run_program(*argv: str) -> tuple[int, str, str]:
 
     Raises ImageError where it is absent.
     """
-    async with _running(*argv) as process:
-        out, err = await asyncio.gather(_kept(process.stdout), _kept(process.stderr))
-        code = await process.wait()
+    async with _running(*argv) as child:
+        out, err = await asyncio.gather(kept(child.output, _OUTPUT_LIMIT), child.complaints())
+        code = await child.process.wait()
     return code, _text(out), _text(err)
 
 
 @asynccontextmanager
-async def _running(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program that is ended with its context; raises ImageError where it is absent."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise ImageError(f"{argv[0]} is missing", next_step="Install the package qemu-utils (or qemu-img).") from error
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            # Given up by whoever waited: it must not hold the lock of an image any longer.
-            process.kill()
-            # Nor must it hold up whoever gave it up, where it hangs in the kernel and cannot be killed.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LETTING_GO_S):
-                    await process.wait()
+async def _running(*argv: str) -> AsyncIterator[Child]:
+    """A program that is ended with its context, and holds no lock of an image after it.
 
-
-async def _kept(stream: asyncio.StreamReader | None) -> bytes:
-    """The beginning of what a program says; the rest is read and let go."""
-    kept = bytearray()
-    while stream is not None and (piece := await stream.read(_PIECE)):
-        kept += piece[: _OUTPUT_LIMIT - len(kept)]
-    return bytes(kept)
+    Raises ImageError where it is absent.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            child = await stack.enter_async_context(running(*argv, complaints_limit=_OUTPUT_LIMIT))
+        except FileNotFoundError as error:
+            raise ImageError(
+                f"{argv[0]} is missing", next_step="Install the package qemu-utils (or qemu-img)."
+            ) from error
+        yield child
 
 
 def _text(said: bytes) -> str:

@@ -19,6 +19,7 @@ from shlex import quote
 from tui.backup.errors import BackupError
 from tui.backup.plan import ImageFormat, PlannedDisk
 from tui.backup.tied import NotServingError, start_tied, until_it_serves
+from tui.hosts.children import Child
 
 SERVER = "qemu-nbd"
 READY_S, POLL_S = 30.0, 0.02
@@ -37,19 +38,17 @@ async def served(disk: PlannedDisk) -> AsyncIterator[PlannedDisk]:
     with tempfile.TemporaryDirectory(prefix="qga-tui-nbd-", ignore_cleanup_errors=True) as folder:
         socket = Path(folder) / "socket"
         how = ("--read-only", "--persistent", "--shared=0", f"--format={disk.format}", f"--socket={socket}")
-        process = await start_tied(SERVER, *how, disk.base, signal="KILL")
+        server = await start_tied(SERVER, *how, disk.base, signal="KILL")
         try:
-            await _until_ready(process, socket, disk)
+            await _until_ready(server, socket, disk)
             yield replace(disk, base=f"nbd+unix:///?socket={socket}", format=ImageFormat.RAW)
         finally:
-            if process.returncode is None:
-                process.kill()
-            await asyncio.shield(process.wait())
+            await asyncio.shield(server.let_go())
 
 
-async def _until_ready(process: asyncio.subprocess.Process, socket: Path, disk: PlannedDisk) -> None:
+async def _until_ready(server: Child, socket: Path, disk: PlannedDisk) -> None:
     try:
-        await until_it_serves(process, partial(_answers, socket), within_s=READY_S, poll_s=POLL_S)
+        await until_it_serves(server, partial(_answers, socket), within_s=READY_S, poll_s=POLL_S)
     except NotServingError as error:
         raise BackupError(
             "The disk could not be opened",

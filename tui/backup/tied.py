@@ -6,6 +6,8 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 
+from tui.hosts.children import Child, start
+
 _MOST_SAID = 4096
 """Bytes of what an ended program said that are kept."""
 
@@ -18,35 +20,21 @@ class NotServingError(Exception):
         self.said = said
 
 
-async def start_tied(*argv: str, signal: str) -> asyncio.subprocess.Process:
+async def start_tied(*argv: str, signal: str) -> Child:
     """Start a program that gets `signal` (TERM, KILL) when this process dies; raises OSError."""
     tied = ("setpriv", "--pdeathsig", signal) if shutil.which("setpriv") else ()
-    return await asyncio.create_subprocess_exec(
-        *tied,
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    return await start(*tied, *argv, hears=False, complaints_limit=_MOST_SAID)
 
 
 async def until_it_serves(
-    process: asyncio.subprocess.Process, serves: Callable[[], Awaitable[bool]], *, within_s: float, poll_s: float
+    server: Child, serves: Callable[[], Awaitable[bool]], *, within_s: float, poll_s: float
 ) -> None:
     """Look again and again, for nothing tells of it; raises NotServingError, and whatever `serves` raises."""
     try:
         async with asyncio.timeout(within_s):
             while not await serves():
-                if process.returncode is not None:
-                    raise NotServingError(await _last_words(process))
+                if server.process.returncode is not None:
+                    raise NotServingError((await server.complaints()).decode("utf-8", "replace").strip())
                 await asyncio.sleep(poll_s)
     except TimeoutError as error:
         raise NotServingError("") from error
-
-
-async def _last_words(process: asyncio.subprocess.Process) -> str:
-    said = b""
-    while process.stderr is not None and len(said) < _MOST_SAID and (piece := await process.stderr.read(_MOST_SAID)):
-        said += piece
-    return said.decode("utf-8", "replace").strip()

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tui.doctor.facts import HostLook, SocketClient
+from tui.hosts.children import running
 from tui.hosts.lanes import Lane
 
 SS_DEADLINE_S = 2.0
@@ -115,24 +116,10 @@ def _waiting(path: str) -> int:
 
 async def _clients(path: str) -> tuple[SocketClient, ...] | None:
     try:
-        process = await asyncio.create_subprocess_exec(
-            "ss",
-            "-xpnH",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError:
+        async with running("ss", "-xpnH") as child, asyncio.timeout(SS_DEADLINE_S):
+            out = await child.output.read()
+    except (TimeoutError, OSError):
         return None
-    try:
-        async with asyncio.timeout(SS_DEADLINE_S):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        return None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     return parse_ss(out.decode("utf-8", "replace"), path)
 
 

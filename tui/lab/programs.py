@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tui.hosts.children import Child, running
 from tui.model.errors import ExplainedError
 
 Report = Callable[[str], None]
@@ -15,6 +16,8 @@ Report = Callable[[str], None]
 
 PROGRAM_TIMEOUT = 300.0
 """Seconds after which a program of the laboratory is taken for hung."""
+_SAID_LIMIT = 4 * 1024 * 1024
+"""Bytes of its complaints that are kept."""
 
 
 class LabError(ExplainedError):
@@ -52,40 +55,28 @@ async def run_program(
     """
     words = [str(word) for word in argv]
     require_programs(words[0])
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        cwd=cwd,
-        env=host_environment() if env is None else env,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    environment = host_environment() if env is None else env
     try:
-        async with asyncio.timeout(timeout):
-            out, err = await _talk(process, on_line)
+        async with (
+            running(*words, complaints_limit=_SAID_LIMIT, cwd=cwd, env=environment) as child,
+            asyncio.timeout(timeout),
+        ):
+            out = await _heard(child, on_line)
+            code = await child.process.wait()
+            complaint = (await child.complaints()).decode(errors="replace").strip()
     except TimeoutError as error:
         raise LabError(f"{words[0]} did not end", cause=f"it ran for more than {timeout:.0f} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        complaint = err.decode(errors="replace").strip()
-        last = complaint.splitlines()[-1] if complaint else f"exit status {process.returncode}"
+    if code != 0:
+        last = complaint.splitlines()[-1] if complaint else f"exit status {code}"
         raise LabError(f"{words[0]} failed", cause=last.removeprefix("E: ").removeprefix("error: "), original=complaint)
     return out.decode(errors="replace")
 
 
-async def _talk(process: asyncio.subprocess.Process, on_line: Callable[[str], None] | None) -> tuple[bytes, bytes]:
+async def _heard(child: Child, on_line: Callable[[str], None] | None) -> bytes:
     if on_line is None:
-        return await process.communicate()
-    out, err = process.stdout, process.stderr
-    assert out is not None  # noqa: S101  # both are pipes
-    assert err is not None  # noqa: S101
-    complaints = asyncio.create_task(err.read())
+        return await child.output.read()
     lines = bytearray()
-    async for line in out:
+    async for line in child.output:
         lines += line
         on_line(line.decode(errors="replace").rstrip())
-    await process.wait()
-    return bytes(lines), await complaints
+    return bytes(lines)

@@ -7,17 +7,18 @@ import re
 import shutil
 import stat
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from tui.backup.inside.errors import InsideError
+from tui.hosts.children import Child, running
 
 ROOT = 2
 """The inode of a file system's root folder."""
 LISTING_LIMIT = 8 * 1024 * 1024
 """Bytes of a listing that are read: some hundred thousand names."""
-COMPLAINT_LIMIT = 64 * 1024
 PIECE = 256 * 1024
 ANSWER_S = 30.0
 """Seconds for one answer; a damaged file system can lead debugfs in circles."""
@@ -87,44 +88,25 @@ class ExtReader:
 
     async def content(self, inode: int) -> AsyncGenerator[bytes, None]:
         """All bytes of a file, piece by piece; whoever asks counts them. Raises InsideError."""
-        process = await self._start(f"cat <{inode}>", asyncio.subprocess.DEVNULL)
-        if process.stdout is None:
-            raise AssertionError("the pipe was asked for")
-        try:
-            while piece := await process.stdout.read(PIECE):
+        async with self._debugfs(f"cat <{inode}>") as child:
+            while piece := await child.output.read(PIECE):
                 yield piece
-        finally:
-            await _end(process)
 
     async def _answer(self, request: str, limit: int) -> tuple[bytes, str]:
         """At most `limit` bytes, and what debugfs complained of: it ends with 0 whatever happened."""
-        process = await self._start(request)
-        if process.stdout is None or process.stderr is None:
-            raise AssertionError("the pipes were asked for")
         try:
-            async with asyncio.timeout(ANSWER_S):
-                complaints = asyncio.create_task(_up_to(process.stderr, COMPLAINT_LIMIT))
-                answer = await _up_to(process.stdout, limit)
-                return answer, _complaint(await complaints) if len(answer) < limit else ""
+            async with self._debugfs(request) as child, asyncio.timeout(ANSWER_S):
+                answer = await _up_to(child.output, limit)
+                return answer, _complaint(await child.complaints()) if len(answer) < limit else ""
         except TimeoutError as error:
             raise InsideError("debugfs gave no answer", cause=f"within {ANSWER_S:.0f} s", next_step=MAY_BE) from error
-        finally:
-            await _end(process)
 
-    async def _start(self, request: str, complaints: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
+    def _debugfs(self, request: str) -> AbstractAsyncContextManager[Child]:
         program = shutil.which("debugfs", path=_ENVIRONMENT["PATH"])
         if program is None:
             raise InsideError("debugfs is missing", next_step="Install the package e2fsprogs.")
-        return await asyncio.create_subprocess_exec(
-            program,
-            *("-R", request, f"/dev/fd/{self.descriptor}?offset={self.offset}"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=complaints,
-            env=_ENVIRONMENT,
-            pass_fds=(self.descriptor,),
-            start_new_session=True,
-        )
+        words = ("-R", request, f"/dev/fd/{self.descriptor}?offset={self.offset}")
+        return running(program, *words, env=_ENVIRONMENT, pass_fds=(self.descriptor,))
 
 
 def parse_short(answer: bytes) -> tuple[Entry, ...]:
@@ -178,12 +160,3 @@ def _complaint(said: bytes) -> str:
 def _unreadable(complaint: str) -> InsideError:
     cause = complaint[-300:] or "debugfs said nothing"
     return InsideError("The file system cannot be read", cause=cause, next_step=MAY_BE, original=complaint)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        try:
-            process.kill()
-        except ProcessLookupError:
-            return
-    await process.wait()

@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tui.backup.images import extents, read_header, run_program
 from tui.backup.inside.errors import InsideError, NeedsCopyError
 from tui.backup.plan import ImageFormat
 from tui.backup.tied import NotServingError, start_tied, until_it_serves
+from tui.hosts.children import Child
 
 STORAGE_DAEMON = "qemu-storage-daemon"
 READY_S, LETTING_GO_S, POLL_S = 10.0, 5.0, 0.05
@@ -79,7 +80,7 @@ def _refuse_dependent(path: str) -> None:
         )
 
 
-async def _show(path: str, image_format: ImageFormat, shown: Path) -> asyncio.subprocess.Process:
+async def _show(path: str, image_format: ImageFormat, shown: Path) -> Child:
     """Have the disk's bytes shown in the file `shown`; raises InsideError with the reason where that cannot be."""
     if shutil.which(STORAGE_DAEMON) is None:
         raise InsideError(
@@ -89,35 +90,33 @@ async def _show(path: str, image_format: ImageFormat, shown: Path) -> asyncio.su
     disk = {"driver": image_format, "node-name": "disk", "file": "file", "read-only": True, "backing": None}
     export = {"type": "fuse", "id": "view", "node-name": "disk", "mountpoint": str(shown), "writable": False}
     words = ("--blockdev", json.dumps(file), "--blockdev", json.dumps(disk), "--export", json.dumps(export))
-    process = await start_tied(STORAGE_DAEMON, *words, signal="TERM")
+    daemon = await start_tied(STORAGE_DAEMON, *words, signal="TERM")
     try:
-        await _until_shown(process, shown)
+        await _until_shown(daemon, shown)
     except BaseException:
-        await asyncio.shield(_end(process))
+        await asyncio.shield(_end(daemon))
         raise
-    return process
+    return daemon
 
 
-async def _until_shown(process: asyncio.subprocess.Process, shown: Path) -> None:
+async def _until_shown(daemon: Child, shown: Path) -> None:
     cannot = "The image cannot be shown as a file (FUSE)"
     is_mount = partial(asyncio.to_thread, os.path.ismount, shown)
     try:
-        await until_it_serves(process, is_mount, within_s=READY_S, poll_s=POLL_S)
+        await until_it_serves(daemon, is_mount, within_s=READY_S, poll_s=POLL_S)
     except NotServingError as error:
         raise InsideError(cannot, cause=error.said[-300:] or "no answer", original=error.said) from error
     except OSError as error:
         raise InsideError(cannot, cause=str(error)) from error
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(daemon: Child) -> None:
     """Let the daemon take its view away and end."""
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), LETTING_GO_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    if daemon.process.returncode is None:
+        daemon.process.terminate()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(daemon.process.wait(), LETTING_GO_S)
+    await daemon.let_go()
 
 
 async def _convert(path: str, image_format: ImageFormat, target: Path, why: str, *, may_copy: bool) -> None:
