@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -102,13 +102,11 @@ class Begun:
     is_sure: bool = True
 
 
-async def begin(
-    transport: Transport, ready: ReadyRun, text: bytes, endings: Endings, speaks: Callable[[], Awaitable[bool]]
-) -> Begun | None:
+async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: Endings) -> Begun | None:
     """Let the runner become the command `text`; what is known of it then, or None: nobody waited, and nothing began.
 
-    `endings` reads the run's `end`; `speaks` reads what the command says, and whether it said anything: one that speaks
-    has begun, and may be over when this returns. Raises an AgentError only where the runner got nothing.
+    `endings` reads the run's `end`; a command may be over when this returns. Raises an AgentError only where the
+    runner got nothing.
     """
     if not ready.is_fresh or len(text) > _TEXT_LIMIT:
         return None
@@ -119,7 +117,7 @@ async def begin(
         return await _found_out(transport, ready, endings)
     try:
         async with asyncio.timeout(_BEGINS_S):
-            if await _begins_at_once(endings, speaks):
+            if await _begins_at_once(endings):
                 return Begun(_UNKNOWN)
     except (AgentError, TimeoutError) as error:
         _log.info("pid %s was given a command, and some of it may still wait: %s", ready.runner, error)
@@ -150,10 +148,8 @@ async def _is_written(go: HeldFile, data: bytes) -> bool:
     return True
 
 
-async def _begins_at_once(endings: Endings, speaks: Callable[[], Awaitable[bool]]) -> bool:
+async def _begins_at_once(endings: Endings) -> bool:
     await asyncio.sleep(_LOOK_S)
-    if await speaks():
-        return True
     await endings.look()
     return endings.has_begun
 

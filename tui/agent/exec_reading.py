@@ -15,7 +15,7 @@ from tui.agent.exec_shell import forget, still_runs
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
 
-_QUIET_S, _QUIET_ANEW_S = 0.05, 0.08
+_QUIET_S, _QUIET_ANEW_S = 0.03, 0.08
 """Seconds after the start in which only the end of a command is asked for, where its pumps waited and where they start
 with it: a short one is over by then, and each question costs the guest time."""
 _ASK_S = 0.1
@@ -56,18 +56,9 @@ class RunReading:
         self._status = status
         self._is_kept_by_agent = not status.exited
 
-    async def speaks(self) -> bool:
-        """Read what came on standard output by now; whether anything did."""
-        segments = self._streams[Stream.STDOUT]
-        await segments.peek()
-        return segments.has_more
-
     async def status(self) -> ExecStatus:
-        """Whether the command has ended, and how: as its shell said, else as the agent says.
-
-        Nobody is asked while something waits to be drained: what was heard comes first.
-        """
-        if self._status.exited or any(segments.has_more for segments in self._streams.values()):
+        """Whether the command has ended, and how: as its shell said, else as the agent says."""
+        if self._status.exited:
             return self._status
         now, endings = self._clock(), self._endings
         if not endings.are_complete:

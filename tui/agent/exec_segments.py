@@ -39,15 +39,6 @@ class Segments:
         """Whether everything that the command wrote was read; to be taken, it may still be."""
         return self._has_ended or self.is_held_open
 
-    @property
-    def has_more(self) -> bool:
-        """Whether something was read that is yet to be taken."""
-        return bool(self._pending)
-
-    async def peek(self) -> None:
-        """Read what stands in the present segment, in one call."""
-        await self._read_here()
-
     async def fill(self) -> bool:
         """Read what there is, READ_PIECE and a segment at most; say whether that was all at the moment.
 

@@ -98,11 +98,10 @@ class Streamed:
         program = request.program
         exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
         text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
-        reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
-        begun = await begin(self._transport, ready, text, endings, reading.speaks)
+        begun = await begin(self._transport, ready, text, endings)
         if begun is not None:
-            self._reading = reading
-            reading.learn(begun.status)
+            self._reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
+            self._reading.learn(begun.status)
             self._in_doubt = None if begun.is_sure else endings
             return True
         self._folder = self._ready = None
