@@ -8,25 +8,21 @@ knows the number, so they are found by elimination.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tui.agent import exec_cmd as cmd
 from tui.agent import exec_scripts as scripts
 from tui.agent.commands import exec_status
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
-from tui.agent.exec_folder import make_folder, remove_folder
 from tui.agent.exec_shell import ask
-from tui.agent.exec_source import NotStreamableError
 from tui.agent.files import close_handle, flush_handle, opened, position_of
-from tui.agent.leftovers_look import look
+from tui.agent.leftovers_look import OpenFile, look
 from tui.agent.owner import is_abandoned
 from tui.agent.profile import GuestProfile
 from tui.agent.transport import Transport
 
-_log = logging.getLogger(__name__)
 _FIRST_HANDLE = 1000
 _SCANNED_HANDLES = 10_000
 """How many of the latest handles are looked at; numbers only grow (qga/commands-posix.c)."""
@@ -88,9 +84,9 @@ async def sweep_leftovers(transport: Transport, profile: GuestProfile) -> Sweep:
         left = len(removed.out.splitlines())
         await _forget(transport, hung_up)
     closed = sum([await close_handle(transport, handle) for handle in seen.handles])
-    if len(seen.positions) > closed:
+    if len(seen.files) > closed:
         closed += await _close_leaked(transport)
-    return Sweep(len(seen.folders) - left, hung_up, closed, pinned=max(0, len(seen.positions) - closed))
+    return Sweep(len(seen.folders) - left, hung_up, closed, pinned=max(0, len(seen.files) - closed))
 
 
 async def _sweep_windows(transport: Transport) -> Sweep:
@@ -127,14 +123,10 @@ async def _close_leaked(transport: Transport) -> int:
     burst of a living client and stands where a leaked file stands, and when no more handles than leaked files stand
     there.
     """
-    try:
-        newest = await _newest_handle(transport)
-    except NotStreamableError as error:
-        _log.info("no leaked handle was looked for: %s", error)
-        return 0
+    seen = await look(transport)
+    newest = await _newest_handle(transport, seen.files)
     range_of_handles = range(max(_FIRST_HANDLE, newest - _SCANNED_HANDLES), newest)
-    living = (await look(transport)).living
-    before = await _open_handles(transport, (each for each in range_of_handles if each not in living))
+    before = await _open_handles(transport, (each for each in range_of_handles if each not in seen.living))
     if not before:
         return 0
     await asyncio.sleep(_SETTLE_S)
@@ -142,7 +134,7 @@ async def _close_leaked(transport: Transport) -> int:
     for handle in lasting:
         # Where the kernel stands is what /proc tells: a flush brings it to where the handle stands (fflush(3)).
         await flush_handle(transport, handle)
-    leaked = Counter((await look(transport)).positions)
+    leaked = Counter(file.position for file in (await look(transport)).files)
     standing = Counter(lasting.values())
     closed = 0
     for handle, position in lasting.items():
@@ -151,17 +143,22 @@ async def _close_leaked(transport: Transport) -> int:
     return closed
 
 
-async def _newest_handle(transport: Transport) -> int:
-    """The number of a handle of our own, closed again.
+async def _newest_handle(transport: Transport, leaked: Sequence[OpenFile]) -> int:
+    """The number of a handle of our own, closed again; 0 where none of the leaked files is there any more.
 
-    Its file is in a run's folder, as every file of ours: of whoever is killed here, the handle is known as ours.
+    A leaked file is opened once more, by the agent's own descriptor: that takes no room in the guest, and of whoever
+    is killed here the handle is found as one of theirs. Reading and writing, for nobody waits at a FIFO then.
     """
-    folder = await make_folder(transport, "")
-    try:
-        async with opened(transport, f"{folder.path}/pid", "r") as file:
-            return file.handle
-    finally:
-        await remove_folder(transport, folder)
+    for each in leaked:
+        try:
+            async with opened(transport, f"/proc/self/fd/{each.descriptor}", "r+") as file:
+                return file.handle
+        except CommandUnavailableError:
+            raise
+        except CommandFailedError:
+            # Another sweep has closed it.
+            continue
+    return 0
 
 
 async def _open_handles(transport: Transport, handles: Iterable[int]) -> dict[int, int]:

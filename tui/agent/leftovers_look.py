@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -10,6 +11,7 @@ from tui.agent.exec_shell import ask
 from tui.agent.owner import is_abandoned
 from tui.agent.transport import Transport
 
+_OPEN_FILE = re.compile(r"(\d+) (\d+) (.*)", re.ASCII)
 LIST = """
 for d in "${TMPDIR:-/tmp}"/qga-tui.*; do
   [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$d" ] || continue
@@ -23,23 +25,31 @@ done
 ls -l "/proc/$PPID/fd" 2>/dev/null | while IFS= read -r l; do
   case $l in *' -> '*/qga-tui.*) ;; *) continue ;; esac
   n=${l%% -> *}
-  { read -r w p; } 2>/dev/null <"/proc/$PPID/fdinfo/${n##* }" && printf 'fd %s %s\\n' "$p" "${l#* -> }"
+  { read -r w p; } 2>/dev/null <"/proc/$PPID/fdinfo/${n##* }" && printf 'fd %s %s %s\\n' "${n##* }" "$p" "${l#* -> }"
 done
 exit 0
 """
 """Say what qga-tui has in this guest: `old FOLDER` where nobody used it for a day, else `dir FOLDER`, and for each open
-file of the agent `fd POSITION PATH`. The agent is the parent of what it runs."""
+file of the agent `fd DESCRIPTOR POSITION PATH`. The agent is the parent of what it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that the agent has open: its descriptor there, and where it stands, in bytes."""
+
+    descriptor: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What dead runs left: `folders` to be removed, `positions` at which their open files stand, in bytes.
+    """What dead runs left: `folders` to be removed, and `files` of theirs that the agent has open.
 
     `handles` are those that wait with such a folder, `living` those that wait with a folder of a living run.
     """
 
     folders: tuple[str, ...]
-    positions: tuple[int, ...]
+    files: tuple[OpenFile, ...]
     handles: frozenset[int]
     living: frozenset[int]
 
@@ -52,8 +62,10 @@ async def look(transport: Transport) -> Seen:
     folders = tuple(
         rest for kind, rest in said if kind == "old" or (kind == "dir" and is_abandoned(PurePosixPath(rest).name))
     )
-    open_files = [(number, path) for number, _, path in (rest.partition(" ") for kind, rest in said if kind == "fd")]
-    leaked = [(int(number), path) for number, path in open_files if number.isdigit() and _is_of_abandoned(path)]
+    matches = (_OPEN_FILE.fullmatch(rest) for kind, rest in said if kind == "fd")
+    leaked = [
+        (OpenFile(int(match[1]), int(match[2])), match[3]) for match in matches if match and _is_of_abandoned(match[3])
+    ]
     handles: set[int] = set()
     living: set[int] = set()
     for rest in (rest for kind, rest in said if kind == "held"):
@@ -63,7 +75,7 @@ async def look(transport: Transport) -> Seen:
         elif any(path.startswith(f"{folder}/") for _, path in leaked):
             # Only the agent that still has the files open gave them these numbers.
             handles |= numbers
-    return Seen(folders, tuple(position for position, _ in leaked), frozenset(handles), frozenset(living))
+    return Seen(folders, tuple(file for file, _ in leaked), frozenset(handles), frozenset(living))
 
 
 def _split_held(rest: str) -> tuple[set[int], str]:
