@@ -103,7 +103,8 @@ def _free_bytes(target: str) -> int:
 
 
 async def _convert_once(words: Sequence[str], tick: Callable[[float], None], meter: Meter) -> None:
-    async with running("qemu-img", *words, complaints_limit=SAID_BYTES) as conversion:
+    # The guest's disk is merged next: nobody else may have it open by then.
+    async with running("qemu-img", *words, complaints_limit=SAID_BYTES, gone_within_s=None) as conversion:
         while True:
             try:
                 async with asyncio.timeout(POLL_S):

@@ -43,7 +43,8 @@ async def served(disk: PlannedDisk) -> AsyncIterator[PlannedDisk]:
             await _until_ready(server, socket, disk)
             yield replace(disk, base=f"nbd+unix:///?socket={socket}", format=ImageFormat.RAW)
         finally:
-            await asyncio.shield(server.let_go())
+            # The guest's disk is merged next: nobody else may have it open by then.
+            await asyncio.shield(server.let_go(within_s=None))
 
 
 async def _until_ready(server: Child, socket: Path, disk: PlannedDisk) -> None:

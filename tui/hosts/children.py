@@ -32,8 +32,8 @@ class Child:
         """The beginning of its standard error, once that has ended."""
         return await asyncio.shield(self.hearing)
 
-    async def let_go(self) -> None:
-        """End it unless it has ended, and wait for that.
+    async def let_go(self, within_s: float | None = LETTING_GO_S) -> None:
+        """End it unless it has ended, and wait for that: for `within_s` seconds at most, None for as long as it takes.
 
         What it said and nobody read is read and dropped: for asyncio a program runs until its pipes have ended
         (BaseSubprocessTransport._try_finish), and a pipe that nobody reads never does.
@@ -42,7 +42,7 @@ class Child:
             with suppress(ProcessLookupError):
                 self.process.kill()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LETTING_GO_S):
+            async with asyncio.timeout(within_s):
                 await asyncio.gather(kept(self.process.stdout, 0), self.complaints())
                 await self.process.wait()
         self.hearing.cancel()
@@ -77,16 +77,20 @@ async def start(
 async def running(
     *argv: str,
     complaints_limit: int = _COMPLAINTS_LIMIT,
+    gone_within_s: float | None = LETTING_GO_S,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     cwd: Path | None = None,
 ) -> AsyncIterator[Child]:
-    """A program that is let go with its context, for instance when whoever waits for it gives up; raises OSError."""
+    """A program that is let go with its context, for instance when whoever waits for it gives up; raises OSError.
+
+    `gone_within_s` is the `within_s` of `Child.let_go`.
+    """
     child = await start(*argv, complaints_limit=complaints_limit, env=env, pass_fds=pass_fds, cwd=cwd)
     try:
         yield child
     finally:
-        await child.let_go()
+        await child.let_go(gone_within_s)
 
 
 async def kept(stream: asyncio.StreamReader | None, limit: int) -> bytes:
