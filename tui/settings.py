@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import tomllib
@@ -48,11 +49,23 @@ def private_folder(path: Path) -> Path:
 
 
 def append_private(path: Path, text: str) -> None:
-    """Append to a file that is open to the user alone; one write, so that lines of several processes stay whole."""
+    """Append all of `text`, or nothing, to a file that is open to the user alone; raises OSError.
+
+    The file is locked for it, so that what several processes append never mixes, and a disk that fills in the middle
+    leaves no part.
+    """
     private_folder(path.parent)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
-        os.write(handle, text.encode("utf-8", "surrogateescape"))
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        length = os.fstat(handle).st_size
+        rest = memoryview(text.encode("utf-8", "surrogateescape"))
+        try:
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+        except OSError:
+            os.ftruncate(handle, length)
+            raise
     finally:
         os.close(handle)
 

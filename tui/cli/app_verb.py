@@ -18,6 +18,7 @@ from tui.cli.log import log_path
 from tui.cli.main import complain
 from tui.cli.workers import WORKER_ARGV
 from tui.settings import load_config
+from tui.system.signals import on_signals
 from tui.widgets.terminal_bytes import take_any_bytes
 
 LEAVE_S = 0.6
@@ -36,8 +37,7 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
     )
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        loop.add_signal_handler(number, app.exit)
+    on_signals((signal.SIGHUP, signal.SIGTERM), lambda _number: app.exit(), loop)
     end_with_terminal(lambda: loop.call_soon_threadsafe(app.exit))
     take_any_bytes()
     spare_the_loaded()

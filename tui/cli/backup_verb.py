@@ -32,6 +32,7 @@ from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
 from tui.model.text import printable
+from tui.system.signals import on_signals
 
 TELL_EVERY_S = 5.0
 """Seconds between two lines about the same running step, where nobody overwrites them."""
@@ -134,18 +135,17 @@ def cancel_on_interrupt(started: Sequence[runs.AnyRun]) -> None:
 
     SIGHUP ends this process as it always does, but never in the middle of starting workers: what was asked for begins.
     """
-    loop = asyncio.get_running_loop()
 
-    def interrupt() -> None:
+    def interrupt(_number: int) -> None:
         for run in started:
             runs.cancel(run, signal.SIGTERM)
 
-    def hang_up() -> None:
-        loop.remove_signal_handler(signal.SIGHUP)
-        os.kill(os.getpid(), signal.SIGHUP)
+    def hang_up(number: int) -> None:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        os.kill(os.getpid(), number)
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    on_signals((signal.SIGINT,), interrupt)
+    on_signals((signal.SIGHUP,), hang_up)
 
 
 async def tell_to_the_end(started: runs.AnyRun, *, as_json: bool) -> int:

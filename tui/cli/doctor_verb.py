@@ -23,6 +23,7 @@ from tui.fleet.watch import FleetWatch
 from tui.hosts.port import Host
 from tui.model.guest import DomainFacts, GuestId
 from tui.model.text import printable
+from tui.system.signals import on_signals
 
 logger = logging.getLogger(__name__)
 
@@ -113,10 +114,8 @@ async def _watch(hosts: Sequence[Host], wanted: str, shape: Shape) -> int:
     last: Examination | None = None
     watching = asyncio.create_task(FleetWatch((host,), attendance.fleet_changed).run())
     current = asyncio.current_task()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(
-            number, current.cancel if current is not None else watching.cancel
-        )
+    ended = current or watching
+    on_signals((signal.SIGINT, signal.SIGTERM), lambda _number: ended.cancel())
     try:
         async with contextlib.aclosing(attendance.examinations()) as examinations:
             async for examination in examinations:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 
 from tui.cli import parser
 from tui.model.errors import ExplainedError
 from tui.model.text import printable
+from tui.system.streams import own_the_streams, silence_stdout
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = 130
@@ -33,7 +32,7 @@ def _guarded(options: argparse.Namespace, own_failure: int) -> int:
     kind = options.verb if options.verb in parser.HIDDEN else MAIN
     start_log(kind)
     tell_of_threads()
-    _make_streams_writable()
+    own_the_streams()
     try:
         code = _run(options)
         sys.stdout.flush()
@@ -41,32 +40,17 @@ def _guarded(options: argparse.Namespace, own_failure: int) -> int:
         logger.warning("%s [%s]", error.one_line(), error.original)
         complain(error.one_line())
     except BrokenPipeError:
-        _silence_stdout()
+        silence_stdout()
     except OSError as error:
         logger.exception("input or output failed")
         complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-        _silence_stdout()
+        silence_stdout()
     except Exception:
         logger.exception("internal error")
         complain(f"internal error; the details are in {log_path(kind)}")
     else:
         return code
     return own_failure
-
-
-def _make_streams_writable() -> None:
-    """Closed streams become the null device, so that nothing lands in the other one; odd characters never raise."""
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
-        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
-            stream.reconfigure(errors="replace")
-
-
-def _silence_stdout() -> None:
-    """Nobody takes the output any more: what is still buffered must not raise at the exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(line: str) -> None:
@@ -119,7 +103,8 @@ def _list(uris: Sequence[str], options: argparse.Namespace) -> int:
 
 
 def _exec(uris: Sequence[str], options: argparse.Namespace) -> int:
-    from tui.cli.exec_verb import ExecOptions, run_exec
+    from tui.cli.exec_options import ExecOptions
+    from tui.cli.exec_verb import run_exec
 
     return run_exec(uris, ExecOptions.of(options))
 

@@ -15,14 +15,18 @@ OWN_FAILURE = 2
 EXEC_OWN_FAILURE = 255
 """The same for `exec`, whose smaller codes are the guest's."""
 
+MOST_AT_ONCE = 256
+"""Guests that `exec --parallel` may ask at a time."""
+
 HIDDEN = ("backup-worker", "thaw-watchdog")
 """The verbs of processes that the program starts itself."""
 
 EXEC_USAGE = (
-    "qga-tui exec [-c URI] GUEST [--stdin] [--cwd D] [--env K=V]... [--encoding E] [--timeout S] [--json] "
+    "qga-tui exec [-c URI] GUEST [--stdin] [--cwd D] [--env K=V]... [--encoding E] "
+    "[--timeout S] [--wait S] [--json] "
     "-- PROGRAM [ARG ...]\n"
     "       qga-tui exec ... GUEST ... --shell sh|cmd|powershell -- 'one line'\n"
-    "       qga-tui exec ... --all | --match PATTERN ... -- PROGRAM [ARG ...]"
+    "       qga-tui exec ... --all | --match PATTERN [--parallel N] [--stop-at-first-failure] ... -- PROGRAM [ARG ...]"
 )
 
 
@@ -56,6 +60,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         owner.error("name the program to run after --")
     if options.verb == "exec" and sum(map(bool, (options.guest, options.all, options.match))) != 1:
         owner.error("name one guest, or --all, or --match PATTERN")
+    if options.verb == "exec" and options.guest and (options.parallel or options.stop_at_first_failure):
+        owner.error("--parallel and --stop-at-first-failure are for --all and --match")
     if options.verb != "exec" and dashes:
         owner.error("-- is for exec alone")
     if options.verb == "doctor" and options.all == bool(options.guest):
@@ -153,6 +159,9 @@ def _add_exec(add_verb: VerbAdder) -> None:
     execute.add_argument("--env", metavar="K=V", action="append", default=[], type=_pair, help="may be repeated")
     execute.add_argument("--encoding", metavar="E", default="auto", help="of its output, for a terminal and for --json")
     execute.add_argument("--json", action="store_true", help="one object per guest in place of its output")
+    execute.add_argument("--wait", metavar="S", type=_seconds, help=WAIT_HELP)
+    execute.add_argument("--parallel", metavar="N", type=_count, help="of many guests, N at a time (default 8)")
+    execute.add_argument("--stop-at-first-failure", action="store_true", help=STOP_HELP)
     execute.add_argument("--timeout", metavar="S", type=_seconds, help="seconds after which it is ended in the guest")
 
 
@@ -251,6 +260,8 @@ EXEC_HELP = (
     "Run a program in a guest with exact arguments, no shell; its output streams to standard output and error. "
     "Exits with the program's code, 128 + signal, 124 on timeout, 255 for failures of qga-tui's own."
 )
+WAIT_HELP = "wait up to S seconds for an agent that does not answer yet, as after a start or a reboot"
+STOP_HELP = "of many guests, start in no further one once one failed; those that run are not ended"
 CHANGE_HELP = "what is offered where this host lacks something, as in network:default=lan; repeatable"
 ACCEPT_HELP = "restore it though it is broken; moments: take disks of then beside others of now; repeatable"
 QUIESCE_HELP = (
@@ -285,6 +296,12 @@ def _megabytes(text: str) -> int:
         return a_rate(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:6]) <= MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"not a number from 1 to {MOST_AT_ONCE}: {text}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

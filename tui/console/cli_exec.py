@@ -30,6 +30,7 @@ from tui.console.sinks import sink_for
 from tui.console.textstream import is_binary
 from tui.console.wording import end_in_words, signal_name
 from tui.doctor.advice import advise
+from tui.hosts.lanes import apart
 from tui.model.errors import ExplainedError
 from tui.model.text import REPLACEMENT, printable
 
@@ -91,12 +92,12 @@ async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stde
                     case Started():
                         pid = event.pid
                     case Output():
-                        sinks[event.stream].write(event.data)
+                        await apart(sinks[event.stream].write, event.data)
                     case Notice():
                         _say(stderr, prefix + event.text)
                     case Finished():
                         for sink in sinks.values():
-                            sink.finish()
+                            await apart(sink.finish)
                         return _told_exit_code(event, pid, stderr, prefix)
     except BrokenPipeError:
         return BROKEN_PIPE

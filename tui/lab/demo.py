@@ -22,6 +22,7 @@ from tui.lab.spec import (
     DiskSpec,
     GuestSpec,
 )
+from tui.system.signals import on_signals
 
 DEMO_GUESTS = (
     GuestSpec("web1", writer=True),
@@ -74,24 +75,22 @@ async def _bring_up(lab: Laboratory, report: Report) -> None:
 async def until_signalled(body: Coroutine[Any, Any, None]) -> None:
     """Run `body` to its end, or until SIGINT, SIGTERM or SIGHUP cancels it, so that it can clean up."""
     task = asyncio.create_task(body)
-    received: list[signal.Signals] = []
+    received: list[int] = []
 
-    def cancel_once(number: signal.Signals) -> None:
+    def cancel_once(number: int) -> None:
         if not received:
             task.cancel()
         received.append(number)
 
-    loop = asyncio.get_running_loop()
-    for number in ENDING_SIGNALS:
-        loop.add_signal_handler(number, cancel_once, number)
+    heard = on_signals(ENDING_SIGNALS, cancel_once)
     try:
         await task
     except asyncio.CancelledError:
         if not received:
             raise
     finally:
-        for number in ENDING_SIGNALS:
-            loop.remove_signal_handler(number)
+        for number in heard:
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def run_headless(out: TextIO, tied_to: TextIO | None = None) -> None:
