@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tui.fleet.liveness import LivenessPolicy
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.hosts.names import name_hosts
 from tui.hosts.port import Host, HostError
 from tui.model.errors import ExplainedError
 from tui.model.guest import DomainFacts
 from tui.settings import Config
+
+if TYPE_CHECKING:
+    from tui.fleet.liveness import LivenessPolicy
 
 DEFAULT_URI = "qemu:///system"
 
@@ -33,6 +36,8 @@ def hosts_for(uris: Sequence[str]) -> tuple[Host, ...]:
 
 def liveness_of(config: Config) -> LivenessPolicy:
     """How often, and how patiently, the user wants agents to be asked."""
+    from tui.fleet.liveness import LivenessPolicy
+
     return LivenessPolicy(
         cycle_s=config.ping_every_s, slow_cycle_s=config.ping_silent_every_s, ping_timeout_s=config.ping_timeout_s
     )

@@ -41,12 +41,12 @@ class Standings:
             await asyncio.gather(following, return_exceptions=True)
 
     @contextmanager
-    def during(self, host: Host, facts: DomainFacts) -> Iterator[Standing]:
-        """How a guest stands for the command that runs in it for as long as the block."""
+    def during(self, host: Host, facts: DomainFacts, standing: Standing | None = None) -> Iterator[Standing]:
+        """How a guest stands for the command that runs in it for as long as the block; `standing` is what it has."""
         guest_id = GuestId(host.name, facts.uuid)
         self._running.add(guest_id)
         try:
-            yield self._stories[guest_id].begin_run()
+            yield self._stories[guest_id].begin_run(standing)
         finally:
             self._running.discard(guest_id)
 

@@ -29,7 +29,6 @@ from tui.console.oem import likely_charset
 from tui.console.sinks import sink_for
 from tui.console.textstream import is_binary
 from tui.console.wording import end_in_words, signal_name
-from tui.doctor.advice import advise
 from tui.hosts.lanes import apart
 from tui.model.errors import ExplainedError
 from tui.model.text import REPLACEMENT, printable
@@ -102,7 +101,7 @@ async def exec_to_streams(transport: Transport, job: Job, stdout: BinaryIO, stde
     except BrokenPipeError:
         return BROKEN_PIPE
     except ExplainedError as error:
-        _say(stderr, prefix + (await advise(transport, error)).one_line())
+        _say(stderr, prefix + (await _advised(transport, error)).one_line())
     return FAILED
 
 
@@ -130,11 +129,18 @@ async def exec_to_json(transport: Transport, job: Job, name: str) -> tuple[dict[
                         code = exit_code_of(event)
                         told |= _finished_in_json(event, kept)
     except ExplainedError as error:
-        explained = await advise(transport, error)
+        explained = await _advised(transport, error)
         told |= {"error": explained.title, "cause": explained.cause, "next_step": explained.next_step}
     for stream, data in kept.items():
         told |= _bytes_in_json(str(stream), bytes(data), job.charset)
     return told | {"notices": notices, "code": code}, code
+
+
+async def _advised(transport: Transport, error: ExplainedError) -> ExplainedError:
+    """The error with what to do about it; the doctor is imported for it alone, since most commands do not need it."""
+    from tui.doctor.advice import advise
+
+    return await advise(transport, error)
 
 
 async def _for_text(transport: Transport, job: Job) -> Job:

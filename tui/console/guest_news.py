@@ -25,9 +25,9 @@ class GuestStory:
         self._seen: Guest | None = None
         self._standing = Standing()
 
-    def begin_run(self) -> Standing:
-        """How the guest stands for a run that begins."""
-        self._standing = Standing()
+    def begin_run(self, standing: Standing | None = None) -> Standing:
+        """How the guest stands for a run that begins; `standing` is that of one that has begun."""
+        self._standing = Standing() if standing is None else standing
         return self._standing
 
     def take(self, guest: Guest | None) -> str:
