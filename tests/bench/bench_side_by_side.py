@@ -6,7 +6,6 @@ import asyncio
 import base64
 import time
 
-from tui.console.audit import Target
 from tui.console.many import ManyGuest, ManyRun
 from tui.console.many_rows import RunState
 from tui.console.session import Session
@@ -15,6 +14,7 @@ from tui.hosts.libvirt_host import LibvirtHost
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec
 from tui.model.guest import GuestId
+from tui.system.audit_log import AuditTarget
 
 GUESTS, LINES, QUESTIONS = 8, 2000, 20
 COUNT = f'i=0; while [ $i -lt {LINES} ]; do echo "$TAG-$i"; i=$((i+1)); done'
@@ -58,7 +58,9 @@ async def measure() -> None:
         await host.open()
         uuids = {facts.name: facts.uuid for facts in await host.list_domains()}
         guests = [
-            ManyGuest(GuestId("bench", uuids[name]), host.work_line(uuids[name]), Target(lab.uri, name, uuids[name]))
+            ManyGuest(
+                GuestId("bench", uuids[name]), host.work_line(uuids[name]), AuditTarget(lab.uri, name, uuids[name])
+            )
             for name in names
         ]
         many = ManyRun(f"TAG=$(hostname); {COUNT}", guests, logs=False)

@@ -14,7 +14,6 @@ import pytest
 from tests.live.host_agent import HostAgent, running
 from tests.live.test_agent_exec import QUICK, is_alive, line
 from tui.agent.exec_model import CommandLine, ExecRequest, Stream
-from tui.console.audit import Target
 from tui.console.cli_exec import Job, exec_to_streams
 from tui.console.local_file import pieces_of
 from tui.console.many import ManyGuest, ManyRun
@@ -25,6 +24,7 @@ from tui.console.shells import Shell
 from tui.console.transcript import EndLine, OutputLine, PromptLine
 from tui.doctor.systems import CARE, family_of
 from tui.model.guest import GuestId
+from tui.system.audit_log import AuditTarget
 
 
 class TerminalInMemory(io.BytesIO):
@@ -227,7 +227,7 @@ async def test_a_state_folder_that_takes_nothing_loses_no_command(
     assert end_of(session).is_good
     texts = [str(entry.text) for entry in session.scrollback.transcript.since()]
     assert {str(number) for number in range(1, 5001)} < set(texts)
-    guests = [ManyGuest(GuestId("here", "u1"), agent.line, Target("here", "web1", "u1"))]
+    guests = [ManyGuest(GuestId("here", "u1"), agent.line, AuditTarget("here", "web1", "u1"))]
     run = ManyRun("seq 5000", guests, pace=QUICK)
     await run.run()
     (row,) = run.rows
@@ -248,7 +248,7 @@ async def test_an_error_of_our_own_ends_the_command_in_words_and_not_the_program
     session.run("true")
     await session.idle()
     assert "RuntimeError: of our own" in end_of(session).text
-    run = ManyRun("true", [ManyGuest(GuestId("here", "u1"), agent.line, Target("here", "web1", "u1"))], pace=QUICK)
+    run = ManyRun("true", [ManyGuest(GuestId("here", "u1"), agent.line, AuditTarget("here", "web1", "u1"))], pace=QUICK)
     await run.run()
     assert run.rows[0].state is RunState.FAILED
     assert "RuntimeError: of our own" in run.rows[0].words

@@ -12,7 +12,6 @@ import pytest_asyncio
 from tests.live.watched import PATIENCE_S
 from tui.agent.exec_model import ExecPace, Stream
 from tui.agent.transport import Transport
-from tui.console.audit import Target, audit_path
 from tui.console.many import ManyGuest, ManyRun
 from tui.console.many_rows import RunState
 from tui.console.running import RunningCommands
@@ -25,6 +24,7 @@ from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec
 from tui.model.guest import GuestId
 from tui.model.text import without_colours
+from tui.system.audit_log import AuditTarget, audit_path
 
 QUICK = ExecPace(poll_max=0.1, grace=1.0, kill=2.0, patience=20.0)
 EIGHT_AT_ONCE = 8
@@ -39,7 +39,7 @@ async def host(lab: Laboratory) -> AsyncIterator[LibvirtHost]:
 
 
 def one_of_many(line: Transport, name: str) -> ManyGuest:
-    return ManyGuest(GuestId("lab", name), line, Target("lab", name, name))
+    return ManyGuest(GuestId("lab", name), line, AuditTarget("lab", name, name))
 
 
 async def line_to(host: LibvirtHost, name: str) -> Transport:
@@ -49,7 +49,7 @@ async def line_to(host: LibvirtHost, name: str) -> Transport:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def session(host: LibvirtHost, web1: str) -> AsyncIterator[Session]:
-    target = Target(host.uri, web1, "00000000-0000-0000-0000-000000000000")
+    target = AuditTarget(host.uri, web1, "00000000-0000-0000-0000-000000000000")
     one = Session(await line_to(host, web1), target=target, pace=QUICK)
     yield one
     await one.close()

@@ -18,13 +18,14 @@ from tui.agent.errors import StartInDoubtError, UnansweredError
 from tui.agent.exec import run
 from tui.agent.exec_ahead import make_ready, release
 from tui.agent.exec_model import End, ExecEvent, Finished, Started
-from tui.console.audit import Target, audit_path, run_audited
+from tui.console.audit import run_audited
 from tui.console.many import ManyGuest, ManyRun
 from tui.console.many_rows import RunState
 from tui.model.guest import GuestId
+from tui.system.audit_log import AuditTarget, audit_path
 
 WRITE, FLUSH, CLOSE, EXEC = "guest-file-write", "guest-file-flush", "guest-file-close", '"path": "setsid"'
-TARGET = Target("host", "guest", "uuid")
+TARGET = AuditTarget("host", "guest", "uuid")
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from typing import IO
 import pytest
 
 from tests.live.watched import PATIENCE_S
-from tui.console.audit import audit_path
 from tui.lab.laboratory import Laboratory
+from tui.system.audit_log import audit_path
 
 NUMBERS = "".join(f"{number}\n" for number in range(1, 40_001)).encode()
 """What `seq 1 40000` prints: more than a pipe holds."""

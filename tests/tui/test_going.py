@@ -21,7 +21,6 @@ from tui.backup.journal import RunStage
 from tui.backup.restore.saved import read_saved
 from tui.backup.runstate import EXIT_DONE
 from tui.cli.connect import hosts_for
-from tui.console.audit import Target
 from tui.console.many import ManyGuest, ManyRun
 from tui.model.guest import Guest
 from tui.screens.backup import BackupScreen
@@ -40,6 +39,7 @@ from tui.screens.palette import CommandsProvider
 from tui.screens.power import PowerScreen
 from tui.screens.restore import RestoreScreen
 from tui.screens.restores import RestoresScreen
+from tui.system.audit_log import AuditTarget
 
 
 @asynccontextmanager
@@ -144,7 +144,7 @@ async def test_a_command_in_many_guests_is_asked_about_as_esc_does(tmp_path: Pat
     async with list_of_three(tmp_path) as (pilot, app):
         guest = named(app, "a")
         run = ManyRun(
-            "sleep 9", [ManyGuest(guest.id, FakeHangingLine(), Target("test", "a", guest.id.uuid))], logs=False
+            "sleep 9", [ManyGuest(guest.id, FakeHangingLine(), AuditTarget("test", "a", guest.id.uuid))], logs=False
         )
         many = ManyScreen(run)
         await app.push_screen(many)

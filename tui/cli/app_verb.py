@@ -28,12 +28,13 @@ LEAVE_S = 0.6
 def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
     """Show the program until the user leaves or the terminal goes away; raises ExplainedError for a bad config."""
     config = load_config()
+    read_only = read_only or config.read_only
     app = QgaTui(
-        hosts_for(uris),
+        hosts_for(uris, only_looks=read_only),
         WORKER_ARGV,
         config.backups_folder,
         policy=liveness_of(config),
-        read_only=read_only or config.read_only,
+        read_only=read_only,
     )
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -29,9 +29,11 @@ def chosen_uris(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given)) or (os.environ.get("LIBVIRT_DEFAULT_URI") or DEFAULT_URI,)
 
 
-def hosts_for(uris: Sequence[str]) -> tuple[Host, ...]:
-    """Hosts, not yet connected."""
-    return tuple(LibvirtHost(uri, name) for uri, name in zip(uris, name_hosts(tuple(uris)), strict=True))
+def hosts_for(uris: Sequence[str], *, only_looks: bool = False) -> tuple[Host, ...]:
+    """Hosts, not yet connected; with `only_looks`, as in read-only mode, their agents are asked and told nothing."""
+    return tuple(
+        LibvirtHost(uri, name, only_looks=only_looks) for uri, name in zip(uris, name_hosts(tuple(uris)), strict=True)
+    )
 
 
 def liveness_of(config: Config) -> LivenessPolicy:

@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from tui.cli.connect import find_guest, hosts_for, list_all
@@ -39,12 +40,17 @@ class Shape(StrEnum):
     MARKDOWN = "markdown"
 
 
-def run_doctor(uris: Sequence[str], guest: str | None, shape_name: str, *, watch: bool) -> int:
-    """Examine one guest, or all for None; 0 healthy, 1 findings, 2 could not look."""
-    hosts, shape = hosts_for(uris), Shape(shape_name)
+def run_doctor(uris: Sequence[str], guest: str | None, shape_name: str, *, watch: bool, read_only: bool = False) -> int:
+    """Examine one guest, or all for None; 0 healthy, 1 findings, 2 could not look.
+
+    With `read_only` no program is run in any guest.
+    """
+    hosts, shape = hosts_for(uris, only_looks=read_only), Shape(shape_name)
     if guest is None:
         return asyncio.run(_all(hosts, shape))
-    return asyncio.run(_watch(hosts, guest, shape) if watch else _one(hosts, guest, shape))
+    if watch:
+        return asyncio.run(_watch(hosts, guest, shape, read_only=read_only))
+    return asyncio.run(_one(hosts, guest, shape, read_only=read_only))
 
 
 def exit_code(examinations: Sequence[Examination]) -> int:
@@ -57,9 +63,9 @@ def exit_code(examinations: Sequence[Examination]) -> int:
     return FINDINGS if causes else HEALTHY
 
 
-async def _one(hosts: Sequence[Host], wanted: str, shape: Shape) -> int:
+async def _one(hosts: Sequence[Host], wanted: str, shape: Shape, *, read_only: bool) -> int:
     host, facts = await find_guest(hosts, wanted)
-    examination = await examine(host, _unwatched(host, facts))
+    examination = await examine(host, replace(_unwatched(host, facts), read_only=read_only))
     _tell(examination, shape)
     return exit_code((examination,))
 
@@ -105,12 +111,12 @@ def _print_groups(examinations: Sequence[Examination]) -> None:
         print(f"  {printable(each.facts.patient.name, 64)}: {printable(each.verdict.sentence)}")
 
 
-async def _watch(hosts: Sequence[Host], wanted: str, shape: Shape) -> int:
+async def _watch(hosts: Sequence[Host], wanted: str, shape: Shape, *, read_only: bool) -> int:
     """Tell every change until interrupted; the exit code is that of the last look."""
     found, facts = await find_guest(hosts, wanted)
     await found.close()
-    (host,) = hosts_for((found.uri,))
-    attendance = Attendance(host, facts.uuid, held_by_run)
+    (host,) = hosts_for((found.uri,), only_looks=read_only)
+    attendance = Attendance(host, facts.uuid, held_by_run, read_only=read_only)
     last: Examination | None = None
     watching = asyncio.create_task(FleetWatch((host,), attendance.fleet_changed).run())
     current = asyncio.current_task()

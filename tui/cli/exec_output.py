@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from tui.console.audit import Target, audit_is_wanted
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host
 from tui.model.guest import DomainFacts
 from tui.model.text import printable
+from tui.system.audit_log import AuditTarget, audit_is_wanted
 
 
 def say(text: str) -> None:
@@ -24,6 +24,6 @@ async def print_json(told: Mapping[str, object]) -> None:
     await apart(partial(print, json.dumps(told), flush=True))
 
 
-def audit_target(host: Host, facts: DomainFacts) -> Target | None:
+def audit_target(host: Host, facts: DomainFacts) -> AuditTarget | None:
     """The guest as the log of commands names it, None where no log is wanted."""
-    return Target(host.uri, facts.name, facts.uuid) if audit_is_wanted() else None
+    return AuditTarget(host.uri, facts.name, facts.uuid) if audit_is_wanted() else None

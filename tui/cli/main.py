@@ -66,15 +66,18 @@ def _run(options: argparse.Namespace) -> int:
     return _VERBS.get(options.verb, _hidden)(chosen_uris(options.uris), options)
 
 
-def _refuse_where_read_only(options: argparse.Namespace) -> None:
-    from tui.settings import config_path, load_config
+def _is_read_only(options: argparse.Namespace) -> bool:
+    from tui.settings import load_config
 
-    if options.read_only:
-        way_out = "Leave --read-only away."
-    elif load_config().read_only:
-        way_out = f"It is switched on by read_only in {config_path()}."
-    else:
+    return options.read_only or load_config().read_only
+
+
+def _refuse_where_read_only(options: argparse.Namespace) -> None:
+    from tui.settings import config_path
+
+    if not _is_read_only(options):
         return
+    way_out = "Leave --read-only away." if options.read_only else f"It is switched on by read_only in {config_path()}."
     raise ExplainedError(
         f"Nothing was done: this is read-only mode, and {options.verb} with these words changes something",
         next_step=way_out,
@@ -112,7 +115,7 @@ def _exec(uris: Sequence[str], options: argparse.Namespace) -> int:
 def _doctor(uris: Sequence[str], options: argparse.Namespace) -> int:
     from tui.cli.doctor_verb import run_doctor
 
-    return run_doctor(uris, options.guest, options.shape, watch=options.watch)
+    return run_doctor(uris, options.guest, options.shape, watch=options.watch, read_only=_is_read_only(options))
 
 
 def _backup(uris: Sequence[str], options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from tui.agent.exec_model import (
 from tui.agent.exec_standing import Standing
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
-from tui.console.audit import Target, run_audited
+from tui.console.audit import run_audited
 from tui.console.charset import AUTO, Charset
 from tui.console.oem import likely_charset
 from tui.console.sinks import sink_for
@@ -32,6 +32,7 @@ from tui.console.wording import end_in_words, signal_name
 from tui.hosts.lanes import apart
 from tui.model.errors import ExplainedError
 from tui.model.text import REPLACEMENT, printable
+from tui.system.audit_log import AuditTarget
 
 JSON_LIMIT = 16 * 1024 * 1024
 """Bytes of each stream that one JSON object carries."""
@@ -51,7 +52,7 @@ class Job:
     request: ExecRequest
     stdin: AsyncIterable[bytes] | None = None
     charset: Charset = field(default_factory=Charset)
-    target: Target | None = None
+    target: AuditTarget | None = None
     profile: GuestProfile | None = None
     pace: ExecPace = DEFAULT_PACE
     standing: Standing | None = None

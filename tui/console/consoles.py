@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from tui.agent.transport import Transport
-from tui.console.audit import Target
 from tui.console.running import RunningCommands
 from tui.console.session import Session
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact
 from tui.model.guest import Guest, GuestId
+from tui.system.audit_log import AuditTarget
 
 
 class Consoles:
@@ -23,7 +23,7 @@ class Consoles:
         self._sessions: dict[GuestId, Session] = {}
         self._numbers: dict[GuestId, int] = {}
 
-    def of(self, guest: Guest, transport: Transport, target: Target | None) -> Session:
+    def of(self, guest: Guest, transport: Transport, target: AuditTarget | None) -> Session:
         """The guest's session; the first call decides about line and log."""
         session = self._sessions.get(guest.id)
         if session is None:

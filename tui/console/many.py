@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from tui.agent.exec_model import DEFAULT_PACE, End, ExecEvent, ExecPace, Finished, Notice, Output, Started, Stream
 from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
-from tui.console.audit import Target, run_audited
+from tui.console.audit import run_audited
 from tui.console.charset import Charset
 from tui.console.guest_news import GuestStory
 from tui.console.many_rows import NO_LINE, Group, Row, RunState, grouped
@@ -27,6 +27,7 @@ from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId
 from tui.model.text import without_colours
+from tui.system.audit_log import AuditTarget
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 8
@@ -41,7 +42,7 @@ class ManyGuest:
 
     id: GuestId
     line: Transport
-    target: Target
+    target: AuditTarget
 
 
 class ManyRun:

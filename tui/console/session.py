@@ -26,7 +26,7 @@ from tui.agent.leftovers import sweep_leftovers
 from tui.agent.profile import GuestProfile, read_profile
 from tui.agent.transport import Transport
 from tui.console.ahead import RunAhead
-from tui.console.audit import Target, run_audited
+from tui.console.audit import run_audited
 from tui.console.charset import Charset
 from tui.console.completing import completed_in_guest
 from tui.console.completion import Completion
@@ -44,6 +44,7 @@ from tui.console.wording import advice_on, failure_in_words, sweep_in_words
 from tui.doctor.advice import advise
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
+from tui.system.audit_log import AuditTarget
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Session:
         self,
         transport: Transport,
         *,
-        target: Target | None = None,
+        target: AuditTarget | None = None,
         charset: Charset | None = None,
         pace: ExecPace = DEFAULT_PACE,
     ) -> None:

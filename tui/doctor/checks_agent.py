@@ -144,6 +144,8 @@ def _exec(facts: Facts) -> Ruling:
 
 def _trial(facts: Facts) -> Ruling:
     trial = _asked(facts).trial
+    if trial is None and facts.patient.read_only:
+        return skipped("no program is run in read-only mode")
     if trial is None and not facts.patient.thorough:
         return skipped("no program is run when many guests are looked at")
     if trial is None:

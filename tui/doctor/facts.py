@@ -21,7 +21,7 @@ class Patient:
     `timeline` is what was seen of it, `watched_since` the Unix time from which on nothing was missed; `held` says who
     of our own works on it and must not be disturbed (a backup); `system` is what the user said it runs,
     `agent_facts` what its agent said of itself earlier in this run. Without `thorough` no trial program is run in it,
-    and its host's processes are looked at only where the agent is in trouble.
+    and its host's processes are looked at only where the agent is in trouble; nor is one run in `read_only` mode.
     """
 
     host: str
@@ -33,6 +33,12 @@ class Patient:
     system: Family | None = None
     agent_facts: AgentFacts | None = None
     thorough: bool = True
+    read_only: bool = False
+
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether a trial program may be run in it."""
+        return self.thorough and not self.read_only
 
 
 @dataclass(frozen=True, slots=True)

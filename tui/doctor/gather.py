@@ -16,6 +16,7 @@ from tui.doctor.systems import UNKNOWN_SYSTEM, Family, System, system_at, system
 from tui.hosts.domain_xml import MalformedXmlError
 from tui.hosts.port import Host, HostError
 from tui.model.guest import Channel, DomainFacts, PowerState
+from tui.system.audit_log import AuditTarget, audit_is_wanted
 
 T = TypeVar("T")
 HOST_DEADLINE_S = 6.0
@@ -139,7 +140,8 @@ def _begin_asking(host: Host, patient: Patient, domain: DomainFacts) -> Interrog
     """None where nothing could answer, and where our own work with the agent must not be disturbed."""
     if patient.held or domain.power is not PowerState.RUNNING or domain.channel not in (Channel.OPEN, Channel.UNKNOWN):
         return None
-    return Interrogation(host.probe_line(patient.uuid), with_trial=patient.thorough)
+    target = AuditTarget(host.uri, domain.name, patient.uuid) if audit_is_wanted() else None
+    return Interrogation(host.probe_line(patient.uuid), with_trial=patient.may_be_tried, target=target)
 
 
 async def _answers(patient: Patient, asked: Interrogation, seconds: float) -> AgentLook:

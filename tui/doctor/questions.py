@@ -13,6 +13,7 @@ from tui.agent.exec_shell import ask
 from tui.agent.protocol import call, integer
 from tui.agent.transport import Transport
 from tui.doctor.facts import AgentLook, Late, Reply, Trial
+from tui.system.audit_log import AuditTarget, append_to_audit_log, audit_record
 
 PING_TIMEOUT_S = 5
 """libvirt 9.0 waits 5 s for the agent's sync, whatever is asked of it."""
@@ -29,7 +30,9 @@ class Interrogation:
     What has waited for an answer goes on waiting, until that comes, libvirt gives up, or somebody calls `leave`.
     """
 
-    def __init__(self, line: Transport, *, with_trial: bool) -> None:
+    def __init__(self, line: Transport, *, with_trial: bool, target: AuditTarget | None = None) -> None:
+        """`target` names the guest in the log of commands, where its trial is kept; None keeps no log."""
+        self._target = target
         self._begun = time.perf_counter()
         self._known: AgentLook | None = None
         self._task = asyncio.create_task(self._ask(line, with_trial=with_trial))
@@ -59,7 +62,7 @@ class Interrogation:
             return look
         self._known = look
         try:
-            async for said in _told(line, look, with_trial=with_trial):
+            async for said in _told(line, look, self._target, with_trial=with_trial):
                 look = self._known = said
         except AgentError as error:
             return replace(look, trouble=error)
@@ -74,7 +77,9 @@ class Interrogation:
         return Reply((time.perf_counter() - self._begun) * 1000, trouble)
 
 
-async def _told(line: Transport, look: AgentLook, *, with_trial: bool) -> AsyncGenerator[AgentLook, None]:
+async def _told(
+    line: Transport, look: AgentLook, target: AuditTarget | None, *, with_trial: bool
+) -> AsyncGenerator[AgentLook, None]:
     """What is known after each answer."""
     info = await commands.info(line)
     look = replace(look, info=info)
@@ -96,12 +101,29 @@ async def _told(line: Transport, look: AgentLook, *, with_trial: bool) -> AsyncG
         yield look
     if with_trial and not look.frozen and info.offers("guest-exec", "guest-exec-status"):
         windows = look.os is not None and look.os.id == "mswindows"
-        yield replace(look, trial=await (_windows_trial(line) if windows else _trial(line)))
+        yield replace(look, trial=await (_windows_trial(line, target) if windows else _trial(line, target)))
 
 
-async def _trial(line: Transport) -> Trial:
+async def _logged(line: Transport, target: AuditTarget | None, *words: str) -> commands.ExecStatus:
+    """Run a program, with an entry in the log of commands for its start and one for its end."""
+
+    def note(event: str, **what: object) -> None:
+        if target is not None:
+            append_to_audit_log(audit_record(target, {"event": event, "by": "doctor", "command": words, **what}))
+
+    note("started")
     try:
-        status = await ask(line, "/bin/sh", "-c", TRIAL_SCRIPT, within_s=TRIAL_S)
+        status = await ask(line, *words, within_s=TRIAL_S)
+    except BaseException as error:
+        note("ended", end="not known", exit_code=None, signal=None, reason=str(error))
+        raise
+    note("ended", end="exited", exit_code=status.exit_code, signal=status.signal)
+    return status
+
+
+async def _trial(line: Transport, target: AuditTarget | None) -> Trial:
+    try:
+        status = await _logged(line, target, "/bin/sh", "-c", TRIAL_SCRIPT)
     except CommandUnavailableError:
         raise
     except CommandFailedError as error:
@@ -116,9 +138,9 @@ async def _trial(line: Transport) -> Trial:
     )
 
 
-async def _windows_trial(line: Transport) -> Trial:
+async def _windows_trial(line: Transport, target: AuditTarget | None) -> Trial:
     try:
-        status = await ask(line, "cmd.exe", "/c", "ver", within_s=TRIAL_S)
+        status = await _logged(line, target, "cmd.exe", "/c", "ver")
     except CommandUnavailableError:
         raise
     except CommandFailedError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 
 from tui.doctor.causes import Cause
 from tui.doctor.examine import visit
@@ -36,7 +37,9 @@ class Attendance:
     `changes` are the checks whose outcome changed while it was attended, oldest first.
     """
 
-    def __init__(self, host: Host, uuid: str, held_by: Callable[[str], str]) -> None:
+    def __init__(self, host: Host, uuid: str, held_by: Callable[[str], str], *, read_only: bool = False) -> None:
+        """In `read_only` mode no program is run in the guest."""
+        self._read_only = read_only
         self._host = host
         self._id = GuestId(host.name, uuid)
         self._held_by = held_by
@@ -72,6 +75,7 @@ class Attendance:
         while (guest := self._fleet.guests.get(self._id)) is not None:
             self._something.clear()
             patient = patient_of(self._fleet, guest, self._held_by(guest.id.uuid), self._system)
+            patient = replace(patient, read_only=self._read_only)
             self.looking = True
             async with contextlib.aclosing(self._verdicts(patient)) as verdicts:
                 async for examination in verdicts:

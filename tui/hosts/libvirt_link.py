@@ -20,6 +20,7 @@ from tui.hosts.connect_faults import connect_error
 from tui.hosts.connection import Connection
 from tui.hosts.counting import Counted
 from tui.hosts.events import start_event_loop, unwatch, watch
+from tui.hosts.looking_line import LookingLine
 from tui.hosts.losses import ConnectionLostError
 from tui.hosts.port import HostUnreachableError
 from tui.hosts.uris import is_remote, without_prompts
@@ -75,7 +76,9 @@ def _text(error: libvirt.libvirtError) -> str:
 class LibvirtLink:
     """Connections that open at their first use, are let go when they are lost, and hand libvirt's events on."""
 
-    def __init__(self, uri: str, name: str) -> None:
+    def __init__(self, uri: str, name: str, *, only_looks: bool = False) -> None:
+        """With `only_looks` no line to an agent takes what would change its guest."""
+        self._only_looks = only_looks
         self._uri = uri
         self._name = name
         self.calls: Counter[str] = Counter()
@@ -203,8 +206,10 @@ class LibvirtLink:
 
     def probe_line(self, uuid: str) -> Transport:
         """A line for pings and questions."""
-        return AgentLine(partial(self._ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True)
+        line = AgentLine(partial(self._ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True)
+        return LookingLine(line) if self._only_looks else line
 
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing."""
-        return AgentLine(partial(self._ask_agent, self._work, uuid), self._turns.of(uuid))
+        line = AgentLine(partial(self._ask_agent, self._work, uuid), self._turns.of(uuid))
+        return LookingLine(line) if self._only_looks else line

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from textual.app import App
 
-from tui.console.audit import Target, audit_is_wanted
 from tui.console.consoles import Consoles
 from tui.console.history import History
 from tui.console.many import ManyGuest, ManyRun
@@ -16,6 +15,7 @@ from tui.hosts.port import Host
 from tui.model.guest import Guest, GuestId
 from tui.screens.console import ConsoleScreen
 from tui.screens.many_flow import run_in_many
+from tui.system.audit_log import AuditTarget, audit_is_wanted
 
 LEAVE_S = 0.4
 """Seconds that leaving may wait for guests."""
@@ -67,5 +67,5 @@ class ConsoleFlow:
     def _host(self, guest: Guest) -> Host:
         return self._hosts[guest.id.host]
 
-    def _target(self, guest: Guest) -> Target:
-        return Target(self._host(guest).uri, guest.name, guest.id.uuid)
+    def _target(self, guest: Guest) -> AuditTarget:
+        return AuditTarget(self._host(guest).uri, guest.name, guest.id.uuid)

@@ -71,7 +71,7 @@ class DoctorScreen(Screen[None], EndsWorkersFirst):
         self._host = host
         self._guest = guest
         self._read_only = read_only
-        self._attendance = Attendance(host, guest.id.uuid, held_by)
+        self._attendance = Attendance(host, guest.id.uuid, held_by, read_only=read_only)
         self.examination: Examination | None = None
         self.fixes: tuple[Fix, ...] = ()
         self._doing = ""

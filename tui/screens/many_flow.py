@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from textual.app import App
 
-from tui.console.audit import audit_is_wanted
 from tui.console.many import ManyGuest, ManyRun
 from tui.console.running import RunningCommands
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
+from tui.system.audit_log import audit_is_wanted
 
 
 async def run_in_many(
