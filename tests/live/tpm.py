@@ -44,7 +44,7 @@ async def state_of(host: Host, name: str) -> Path:
     """The file of a guest's state, of which nothing but a running swtpm tells in a session's daemon."""
     facts = await facts_of(host, name)
     xml, runs = await host.live_xml(facts.uuid), facts.power is not PowerState.OFF
-    found = look_at_tpm(host.uri, xml, name=name, uuid=facts.uuid, runs=runs)
+    found = await look_at_tpm(host, xml, name=name, uuid=facts.uuid, runs=runs)
     assert found is not None
     assert found.state is not None, found.problem
     (file,) = found.state.files

@@ -8,6 +8,7 @@ from typing import cast
 
 from tui.agent.errors import HostGoneError
 from tui.agent.transport import Transport
+from tui.hosts.daemon_process import DaemonProcess
 from tui.hosts.port import Host, NoSuchDomainError
 from tui.model.events import HostEvent
 from tui.model.guest import DomainFacts
@@ -76,6 +77,10 @@ class FakeHost:
         listed = tuple(self.domains.values())
         await self.list_may_answer.wait()
         return listed
+
+    async def daemon_process(self) -> DaemonProcess:
+        """None: nothing of it is on any machine."""
+        return DaemonProcess(doubt="a fake host has no daemon")
 
     async def read_domain(self, uuid: str) -> DomainFacts:
         """One domain as it is."""

@@ -67,7 +67,7 @@ def test_what_cannot_be_kept_is_named_with_the_reason(
     os.mkfifo(tmp_path / "pipe")
     domain = a_domain(kernel=tmp_path / "none", initrd=tmp_path / "pipe", dtb=kernel)
     (far, *_) = look_at_boot_files(domain, is_local=False)
-    assert far.reason == "it is on another machine"
+    assert far.reason == "it is not proven to be on this machine"
     monkeypatch.setattr(boot_files, "LIMIT", 1024 * 1024)
     files = look_at_boot_files(domain, is_local=True)
     reasons = ["No such file or directory", "it is no plain file", "it has 1.7 MiB, more than 1.0 MiB"]

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup_values import STAMP, a_plan, planned
+from tests.unit.fake_placed_host import FakePlacedHost
 from tui.backup import merge_off
 from tui.backup.errors import NeedsRescueError
 from tui.backup.homecoming import _needs_no_qemu
 from tui.backup.image_lock import barred_to_writers
 from tui.backup.images import ImageError, allocates_nothing, image_info, run_program
 from tui.backup.merge import GuestStoppedError
-from tui.backup.overlays import _missing
+from tui.backup.overlays import look_at_overlays
 from tui.backup.plan import ImageFormat, PlannedDisk, Source
 from tui.backup.session import HostSession, Patience
-from tui.backup.strays import _overlays_beside
+from tui.backup.strays import _overlays_in
 from tui.hosts.port import Host, HostError, HostUnreachableError
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-io") is None, reason="QEMU's tools are not installed")
@@ -135,24 +136,27 @@ def test_overlays_are_found_by_their_names_beside_images_alone(tmp_path: Path) -
     for path in (overlay, there / "web.qcow2", tmp_path / f"other.qgatui-{STAMP}.vda.qcow2"):
         path.touch()
     (there / f"link.qgatui-{STAMP}.vda.qcow2").symlink_to(overlay)
-    assert _overlays_beside([str(there / "web.qcow2"), "pool/volume", "/no/such/folder/a.raw"]) == {str(overlay)}
+    assert _overlays_in([str(there), "/no/such/folder"]) == {str(overlay)}
 
 
 @pytest.mark.parametrize(
-    ("uri", "folder", "gone"),
+    ("doubt", "folder", "gone"),
     [
-        ("qemu:///system", "", {"vda"}),
-        ("qemu+ssh://root@there/system", "", set()),
-        ("qemu:///system", "no/such/folder", set()),
+        ("", "", {"vda"}),
+        ("its socket is held by ssh", "", set()),
+        ("", "no/such/folder", set()),
     ],
 )
 def test_only_an_overlay_that_this_machine_would_see_counts_as_deleted(
-    tmp_path: Path, uri: str, folder: str, gone: set[str]
+    tmp_path: Path, doubt: str, folder: str, gone: set[str]
 ) -> None:
     there, deleted = (planned(target, str(tmp_path / folder / f"{target}.qcow2")) for target in ("vdb", "vda"))
     if not folder:
         Path(there.overlay).touch()
-    assert _missing(uri, replace(a_plan(), disks=(there, deleted))) == gone
+    host = FakePlacedHost("qemu:///system", doubt).as_host
+    plan = replace(a_plan(), disks=(there, deleted))
+    found = asyncio.run(look_at_overlays(host, plan, may_ask=False))
+    assert {"vda", "vdb"} - found.there == gone
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from tests.unit.backup_values import UUID, a_plan, domain_xml
 from tui.backup.boot_files import BootFile
 from tui.backup.checks import Verdict
 from tui.backup.confinement import Confinement, confinement_of, denial_advice
-from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence, is_local
+from tui.backup.evidence import AgentEvidence, Evidence, ImageEvidence
 from tui.backup.images import Header
 from tui.backup.plan import BackupPlan, ImageFormat, QuiescePolicy, Source, overlay_beside
 from tui.backup.preflight import RED_TITLE, checks_of, lacking
@@ -202,12 +202,6 @@ def test_disks_that_cannot_be_backed_up_say_why(changes: dict[str, Any], reason:
     (bad,) = choices_of((replace(good.disk, **changes),))
     assert not bad.possible
     assert reason in bad.reason
-
-
-def test_only_uris_without_a_host_are_local() -> None:
-    assert is_local("qemu:///system")
-    assert is_local("qemu:///session?socket=/run/x")
-    assert not is_local("qemu+ssh://root@far/system")
 
 
 def test_sizes_are_told_in_binary_units() -> None:

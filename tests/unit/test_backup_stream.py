@@ -199,11 +199,11 @@ def test_files_are_taken_where_this_user_may(tmp_path: Path) -> None:
     base = tmp_path / "a.qcow2"
     base.touch()
     disks = a_plan(str(base)).disks[:1]
-    assert choose_source(SourceWish.AUTO, "qemu:///system", disks)[0] is Source.FILE
-    assert choose_source(SourceWish.STREAM, "qemu:///system", disks) == (Source.STREAM, "as asked")
-    assert choose_source(SourceWish.AUTO, "qemu+ssh://host/system", disks)[0] is Source.STREAM
+    assert choose_source(SourceWish.AUTO, "", disks)[0] is Source.FILE
+    assert choose_source(SourceWish.STREAM, "", disks) == (Source.STREAM, "as asked")
+    assert choose_source(SourceWish.AUTO, "ssh holds the socket", disks) == (Source.STREAM, "ssh holds the socket")
     base.unlink()
-    assert choose_source(SourceWish.AUTO, "qemu:///system", disks)[0] is Source.FILE
+    assert choose_source(SourceWish.AUTO, "", disks)[0] is Source.FILE
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -211,10 +211,10 @@ def test_streams_are_taken_where_this_user_may_not(tmp_path: Path) -> None:
     base = tmp_path / "a.qcow2"
     base.touch(mode=0)
     disks = a_plan(str(base)).disks[:1]
-    assert choose_source(SourceWish.AUTO, "qemu:///system", disks) == (Source.STREAM, f"this user may not read {base}")
+    assert choose_source(SourceWish.AUTO, "", disks) == (Source.STREAM, f"this user may not read {base}")
     base.chmod(0o600)
     tmp_path.chmod(0o500)
-    assert choose_source(SourceWish.AUTO, "qemu:///system", disks)[1] == f"this user may not write into {tmp_path}"
+    assert choose_source(SourceWish.AUTO, "", disks)[1] == f"this user may not write into {tmp_path}"
     tmp_path.chmod(0o700)
 
 

@@ -1,5 +1,6 @@
 """What a definition says of a TPM, where its state is, and what of it goes into a backup."""
 
+import asyncio
 import errno
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup_values import UUID, a_plan
+from tests.unit.fake_placed_host import FakePlacedHost
 from tests.unit.tpm_values import (
     CHOSEN,
     EMULATED,
@@ -63,7 +65,8 @@ def test_a_definition_tells_of_its_tpm(xml: str, device: TpmDevice | None) -> No
 
 
 def look(xml: str, uri: str = SYSTEM, *, runs: bool = True) -> TpmEvidence | None:
-    return look_at_tpm(uri, with_tpm(xml), name="web 1", uuid=UUID, runs=runs)
+    host = FakePlacedHost(uri, "on another machine" if "+ssh" in uri else "").as_host
+    return asyncio.run(look_at_tpm(host, with_tpm(xml), name="web 1", uuid=UUID, runs=runs))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tui.doctor.definition import read_definition
 from tui.doctor.facts import AgentLook, Facts, HostLook, Late, Patient, Reply, SocketClient, Trial
 from tui.doctor.findings import Outcome
 from tui.doctor.fixes import FixKind, OurFix, TheirFix
-from tui.doctor.host_look import is_this_machine, parse_ss
+from tui.doctor.host_look import parse_ss
 from tui.doctor.remedies import remedies
 from tui.doctor.report import HIDDEN, as_fields, as_lines, as_markdown, without_secrets
 from tui.doctor.systems import CARE, Family, System, family_of
@@ -276,19 +276,6 @@ def test_ss_names_whoever_is_at_the_other_end_and_admits_when_it_may_not() -> No
     assert parse_ss(text, path) == (SocketClient("python3", 77),)
     assert parse_ss(text.replace('users:(("python3",pid=77,fd=3))', ""), path) is None
     assert parse_ss("", path) == ()
-
-
-@pytest.mark.parametrize(
-    ("uri", "here"),
-    [
-        ("qemu:///system", True),
-        ("qemu:///session?socket=/x", True),
-        ("qemu+ssh://kvm7/system", False),
-        ("test:///default", False),
-    ],
-)
-def test_the_host_is_looked_at_only_where_it_is_this_machine(uri: str, here: bool) -> None:
-    assert is_this_machine(uri) is here
 
 
 def told(examination: Examination) -> str:

@@ -71,7 +71,7 @@ def look_at_boot_files(xml: str, *, is_local: bool) -> tuple[BootFile, ...]:
 
 def _look(element: str, path: str, is_local: bool) -> BootFile:
     if not is_local:
-        return BootFile(element, path, reason="it is on another machine")
+        return BootFile(element, path, reason="it is not proven to be on this machine")
     try:
         status = Path(path).stat()
     except OSError as error:

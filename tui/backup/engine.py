@@ -29,6 +29,7 @@ from tui.backup.progress import Progress, Step
 from tui.backup.reach_files import file_system, overlay_size
 from tui.backup.runs import Run, keep_definitions
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.same_machine import require_own_overlays
 from tui.backup.session import HostSession, Patience
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
 from tui.backup.source import reach_of
@@ -148,12 +149,14 @@ class Backup:
         return freeze
 
     async def _keep_firmware(self, record: GuestRecord, folder: ResultFolder) -> Exception | None:
-        """Save what the guest's firmware may write to later, right after the snapshot; returns why not.
+        """See whose overlays they are, and save what the guest's firmware may write to later; returns why not.
 
         Nothing is raised: whatever it was, the guest has to come back from its overlays.
         """
         tell = self._teller(Step.FREEZE)
         try:
+            if not record.off:
+                await require_own_overlays(self._session, self._plan)
             if record.nvram is not None:
                 await self._target.do(partial(folder.keep_file, NVRAM_FILE, record.nvram.path), tell)
             if record.tpm is not None:

@@ -6,12 +6,11 @@ import asyncio
 import os
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tui.agent.commands import ping
 from tui.agent.transport import Transport
-from tui.backup.boot_files import BootFile, look_at_boot_files
+from tui.backup.boot_files import BootFile, boot_paths, look_at_boot_files
 from tui.backup.chain import disks_by_target
 from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
 from tui.backup.errors import BackupError, explained
@@ -19,7 +18,7 @@ from tui.backup.images import Header
 from tui.backup.mark import run_id_of
 from tui.backup.nvram import nvram_path
 from tui.backup.passed_through import PassedThrough, passed_through
-from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy
+from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy, image_paths
 from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
 from tui.backup.reach_files import file_system
@@ -29,8 +28,9 @@ from tui.backup.users import image_names
 from tui.doctor.advice import advise
 from tui.hosts.domain_xml import parse_tree
 from tui.hosts.lanes import apart
+from tui.hosts.open_images import has_open
 from tui.hosts.port import Host, HostError, HostUnreachableError
-from tui.hosts.uris import is_remote
+from tui.hosts.same_files import are_here, why_not_here
 from tui.model.disk import Disk
 from tui.model.errors import ExplainedError
 from tui.model.guest import DomainFacts, PowerState
@@ -83,6 +83,7 @@ class Evidence:
     agent: AgentEvidence | None
     target_file_system: FileSystem | None
     is_local: bool
+    """Every image of the plan is proven to be the file of its name here; `elsewhere` says why not."""
     has_qemu_img: bool
     domain_job: bool
     snapshots: tuple[str, ...]
@@ -98,6 +99,7 @@ class Evidence:
     passed_through: tuple[PassedThrough, ...] = ()
     confinement: Confinement = UNCONFINED
     libvirt: str = ""
+    elsewhere: str = ""
 
 
 async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
@@ -112,12 +114,14 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
     mark = await host.run_metadata(uuid)
     nvram = nvram_path(live)
     other = await asyncio.to_thread(active_run, uuid, plan.run_id)
+    elsewhere = await why_not_here(host, image_paths(plan))
     return Evidence(
         facts=facts,
         images=tuple([await _image(host, reach, facts, disk, disks_by_target(stored), users) for disk in plan.disks]),
         agent=await _agent(host.probe_line(uuid)) if _asks_agent(plan, facts) else None,
         target_file_system=await apart(file_system, plan.target),
-        is_local=is_local(host.uri),
+        is_local=not elsewhere,
+        elsewhere=elsewhere,
         has_qemu_img=shutil.which("qemu-img") is not None,
         domain_job=await host.domain_job_active(uuid),
         snapshots=tuple([snapshot_name(xml) for xml in await host.snapshot_xmls(uuid)]),
@@ -127,12 +131,14 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         active_run=other.plan.run_id if other is not None else "",
         managed_save=facts.power is PowerState.OFF and await host.has_managed_save(uuid),
         nvram=nvram,
-        nvram_readable=bool(nvram) and is_local(host.uri) and await asyncio.to_thread(os.access, nvram, os.R_OK),
-        tpm=await asyncio.to_thread(
-            partial(look_at_tpm, host.uri, live, name=facts.name, uuid=uuid, runs=facts.power is not PowerState.OFF)
+        nvram_readable=bool(nvram)
+        and await are_here(host, [nvram])
+        and await asyncio.to_thread(os.access, nvram, os.R_OK),
+        tpm=await look_at_tpm(host, live, name=facts.name, uuid=uuid, runs=facts.power is not PowerState.OFF),
+        boot_files=await asyncio.to_thread(
+            look_at_boot_files, stored, is_local=await are_here(host, boot_paths(stored).values())
         ),
-        boot_files=await asyncio.to_thread(look_at_boot_files, stored, is_local=is_local(host.uri)),
-        passed_through=await asyncio.to_thread(passed_through, live, is_local=is_local(host.uri)),
+        passed_through=await asyncio.to_thread(passed_through, live, is_local=await are_here(host, ["/dev"])),
         confinement=confinement_of(live),
         libvirt=(await host.versions()).libvirt,
     )
@@ -145,11 +151,6 @@ def _asks_agent(plan: BackupPlan, facts: DomainFacts) -> bool:
 def _is_stale(mark: str) -> bool:
     run = find_any_run(run_id_of(mark))
     return run is not None and not worker_alive(run)
-
-
-def is_local(uri: str) -> bool:
-    """Whether a libvirt URI speaks of this machine."""
-    return not is_remote(uri)
 
 
 async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:
@@ -183,6 +184,9 @@ async def _image(
 ) -> ImageEvidence:
     has_disk = any(there.target == disk.target for there in facts.disks) and facts.power is not PowerState.OFF
     problem, virtual, data, header = await _look_at(reach, disk)
+    is_here = await are_here(host, (disk.base, *disk.below))
+    if is_here and facts.power in (PowerState.RUNNING, PowerState.PAUSED):
+        problem = problem or await apart(_other_than_open, facts.uuid, disk)
     return ImageEvidence(
         disk=disk,
         problem=problem,
@@ -190,7 +194,7 @@ async def _image(
         data_bytes=data,
         header=header,
         file_system=await _file_system(reach, str(Path(disk.overlay).parent)),
-        base_file_system=await asyncio.to_thread(_below_file, disk.base) if is_local(host.uri) else None,
+        base_file_system=await asyncio.to_thread(_below_file, disk.base) if is_here else None,
         overlay_exists=await _exists(reach, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
@@ -218,6 +222,18 @@ async def _look_at(reach: Reach, disk: PlannedDisk) -> tuple[str, int, int, Head
         return f"what {disk.below[-1]} lies on cannot be told", 0, 0, base.header
     virtual = base.header.virtual_bytes if base.header is not None else base.length
     return "", virtual, sum(look.data_bytes for look in looks if look is not None), base.header
+
+
+def _other_than_open(uuid: str, disk: PlannedDisk) -> str:
+    """Which image of a running guest is another file than the one its QEMU has open; empty where that is not seen."""
+    for path in (disk.base, *disk.below):
+        try:
+            if has_open(uuid, path) is False:
+                return f"the running guest has another file open than the one that is called {path} now"
+        except OSError:
+            # Why it cannot be looked at is told of the image itself.
+            continue
+    return ""
 
 
 def _below_file(path: str) -> FileSystem | None:

@@ -19,6 +19,7 @@ from tui.backup.merge import TITLE
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, Source
 from tui.backup.session import HostSession
 from tui.backup.tidy import domains_naming
+from tui.hosts.same_files import why_not_here
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
@@ -52,6 +53,10 @@ async def merge_off(
 async def _merge(session: HostSession, plan: BackupPlan, disks: Sequence[PlannedDisk], note: Note) -> list[str]:
     if plan.source is not Source.FILE:
         raise BackupError("This user may not open its images", next_step=_AS_ROOT)
+    paths = [path for disk in disks for path in (disk.base, disk.overlay)]
+    elsewhere = await session.ask(lambda host: why_not_here(host, paths))
+    if elsewhere:
+        raise BackupError("Its images are not files of this machine", cause=elsewhere, next_step=_AS_ROOT)
     remarks: list[str] = []
     for disk in disks:
         await _refuse_shared(session, plan, disk)

@@ -10,7 +10,7 @@ from tui.backup.plan import BackupPlan, new_run_id
 from tui.backup.source import passing_reach
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host, HostError, HostUnreachableError
-from tui.hosts.uris import is_remote
+from tui.hosts.same_files import are_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ async def look_at_overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> Ov
     """
     everything = frozenset(disk.target for disk in plan.disks)
     if not may_ask:
-        return Overlays(everything - await apart(_missing, host.uri, plan), frozenset())
+        gone = await apart(_missing, plan) if await are_here(host, overlay_paths(plan)) else frozenset()
+        return Overlays(everything - gone, frozenset())
     # A pool that this look needs is not the run's: that one's worker may live.
     reach = passing_reach(host, plan, f"-look-{new_run_id()}")
     try:
@@ -42,10 +43,13 @@ async def look_at_overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> Ov
     return Overlays(frozenset(there), frozenset(empty))
 
 
-def _missing(uri: str, plan: BackupPlan) -> frozenset[str]:
+def overlay_paths(plan: BackupPlan) -> tuple[str, ...]:
+    """Where the overlays of a plan are."""
+    return tuple(disk.overlay for disk in plan.disks)
+
+
+def _missing(plan: BackupPlan) -> frozenset[str]:
     """Targets whose overlay is gone for certain: on this machine, in a folder that this user may look into."""
-    if is_remote(uri):
-        return frozenset()
     return frozenset(disk.target for disk in plan.disks if _is_gone(Path(disk.overlay)))
 
 

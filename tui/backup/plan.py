@@ -184,6 +184,11 @@ def is_overlay_name(path: str) -> bool:
     return _OVERLAY_NAME.fullmatch(Path(path).name) is not None
 
 
+def image_paths(plan: BackupPlan) -> tuple[str, ...]:
+    """Every file that a run reads, makes or removes: images, what they lie on, and overlays."""
+    return tuple(path for disk in plan.disks for path in (disk.base, *disk.below, disk.overlay))
+
+
 def read_plan(text: str) -> BackupPlan:
     """The plan in a JSON text; raises InvalidPlanError for anything `to_json` could not have written."""
     if len(text) > PLAN_LIMIT:

@@ -48,10 +48,10 @@ def checks_of(plan: BackupPlan, evidence: Evidence) -> tuple[Check, ...]:
 
 def _host(plan: BackupPlan, evidence: Evidence) -> Check:
     if not evidence.is_local and plan.source is Source.FILE:
-        return failed("Host", "the images are on another machine", "Take --source stream, or run it on that host.")
+        return failed("Host", evidence.elsewhere, "Take --source stream, or run it on that host.")
     if not evidence.has_qemu_img:
         return failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
-    return passed("Host", f"the images are on {'this' if evidence.is_local else 'another'} machine")
+    return passed("Host", "the images are on this machine" if evidence.is_local else evidence.elsewhere)
 
 
 def _source(plan: BackupPlan) -> Check:
@@ -185,7 +185,7 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
     choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
     red = {choice.disk.target: choice.reason for choice in choices if choice.worth_a_warning and not choice.possible}
     if evidence.nvram and not evidence.nvram_readable:
-        why = "this user may not read" if evidence.is_local else "another machine has"
+        why = "this user may not read" if evidence.is_local else "it is not proven that this machine has"
         red["nvram"] = f"{why} {evidence.nvram}"
     if evidence.tpm is not None:
         red |= _red_tpm(evidence.tpm)

@@ -20,6 +20,7 @@ from tui.backup.plan import (
     PlannedDisk,
     QuiescePolicy,
     Source,
+    image_paths,
     new_run_id,
     overlay_beside,
     read_plan,
@@ -30,6 +31,7 @@ from tui.backup.runs import active_run
 from tui.backup.selection import choices_of
 from tui.backup.source import SourceWish, choose_source, passing_reach
 from tui.hosts.port import Host
+from tui.hosts.same_files import why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 from tui.model.quantities import duration, size
@@ -187,7 +189,8 @@ async def propose(
 
 async def _sourced(host: Host, plan: BackupPlan, wish: SourceWish) -> BackupPlan:
     """The plan with the way to its images."""
-    way, why = await asyncio.to_thread(choose_source, wish, host.uri, plan.disks)
+    elsewhere = await why_not_here(host, image_paths(plan))
+    way, why = await asyncio.to_thread(choose_source, wish, elsewhere, plan.disks)
     return replace(plan, source=way, source_reason=why)
 
 

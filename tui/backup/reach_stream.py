@@ -22,8 +22,8 @@ from tui.backup.reach import Ask, FileSystem, ImageLook, OverlaySize
 from tui.backup.reach_files import file_system
 from tui.hosts.lanes import Lane, apart
 from tui.hosts.port import Host, HostError
+from tui.hosts.same_files import are_here
 from tui.hosts.storage import Storage, Volume
-from tui.hosts.uris import is_remote
 from tui.model.guest import PowerState
 from tui.settings import PRIVATE_FOLDER
 
@@ -48,7 +48,6 @@ class StreamReach:
         self._ask_once = ask_once
         self._plan = plan
         self._pool_name = pool_name
-        self._is_elsewhere = is_remote(plan.uri)
         self._room: tuple[float, int] = (float("-inf"), 0)
 
     def _storage(self, host: Host) -> Storage:
@@ -84,7 +83,7 @@ class StreamReach:
 
     async def exists(self, path: str) -> bool:
         """What this machine sees itself, where it may look; else what the pool sees."""
-        if not self._is_elsewhere:
+        if await self._is_here(path):
             try:
                 await asyncio.to_thread(os.lstat, path)
             except FileNotFoundError:
@@ -96,7 +95,7 @@ class StreamReach:
 
     async def file_system(self, folder: str) -> FileSystem | None:
         """Where a folder lies; libvirt may write there."""
-        here = None if self._is_elsewhere else await asyncio.to_thread(file_system, folder)
+        here = await asyncio.to_thread(file_system, folder) if await self._is_here(folder) else None
         free = await self._ask(lambda host: self._storage(host).free_bytes(folder))
         return FileSystem(here.device if here is not None else 0, free, writable=True)
 
@@ -185,6 +184,9 @@ class StreamReach:
     async def close(self) -> None:
         """Remove the pools that were made."""
         await self._ask(lambda host: self._storage(host).close())
+
+    async def _is_here(self, path: str) -> bool:
+        return await self._ask(lambda host: are_here(host, [path]))
 
     async def _volume(self, path: str) -> Volume | None:
         return await self._ask(lambda host: self._storage(host).volume(path))

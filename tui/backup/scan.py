@@ -32,6 +32,7 @@ from tui.backup.strays import find_strays
 from tui.backup.users import image_names
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host, NoSuchDomainError
+from tui.hosts.same_files import are_here, why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
@@ -168,7 +169,7 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
     for disk in facts.disks:
         if disk.source_type != "file" or disk.device != "disk" or disk.readonly:
             continue
-        base = disk.backing[0] if disk.backing else await _base_below(disk.source)
+        base = disk.backing[0] if disk.backing else await _base_below(host, disk.source)
         if not base:
             continue
         image_format = ImageFormat.RAW if disk.base_format == "raw" else ImageFormat.QCOW2
@@ -178,7 +179,8 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
     if not disks:
         return None
     stamp = _STAMP.search(Path(disks[0].overlay).name)
-    source, _ = await asyncio.to_thread(choose_source, SourceWish.AUTO, host.uri, disks)
+    elsewhere = await why_not_here(host, [path for disk in disks for path in (disk.base, disk.overlay)])
+    source, _ = await asyncio.to_thread(choose_source, SourceWish.AUTO, elsewhere, disks)
     return BackupPlan(
         run_id=(run_id_of(mark) if mark else "") or NO_RUN,
         stamp=stamp.group(1) if stamp else "",
@@ -192,9 +194,9 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
     )
 
 
-async def _base_below(overlay: str) -> str:
+async def _base_below(host: Host, overlay: str) -> str:
     """What an overlay of ours lies on, from its own header: a definition that is not in use may not tell."""
-    if not is_overlay_name(overlay):
+    if not is_overlay_name(overlay) or not await are_here(host, [overlay]):
         return ""
     try:
         return (await image_info(overlay, ImageFormat.QCOW2)).backing

@@ -13,7 +13,6 @@ from tui.backup.reach_files import FileReach
 from tui.backup.reach_stream import StreamReach
 from tui.backup.session import HostSession
 from tui.hosts.port import Host
-from tui.hosts.uris import is_remote
 
 T = TypeVar("T")
 
@@ -26,12 +25,15 @@ class SourceWish(StrEnum):
     STREAM = "stream"
 
 
-def choose_source(wish: SourceWish, uri: str, disks: Collection[PlannedDisk]) -> tuple[Source, str]:
-    """The source and why: files where they can be read and their folders are this user's to write in."""
+def choose_source(wish: SourceWish, elsewhere: str, disks: Collection[PlannedDisk]) -> tuple[Source, str]:
+    """The source and why: files where they can be read and their folders are this user's to write in.
+
+    `elsewhere` says why it is not proven that these files are the ones that libvirt's daemon sees; empty where it is.
+    """
     if wish is not SourceWish.AUTO:
         return Source(wish), "as asked"
-    if is_remote(uri):
-        return Source.STREAM, "the images are on another machine"
+    if elsewhere:
+        return Source.STREAM, elsewhere
     for disk in disks:
         for path in (disk.base, *disk.below):
             if _is_refused(path, os.R_OK):

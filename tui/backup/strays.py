@@ -15,7 +15,7 @@ from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_nam
 from tui.backup.runs import list_runs, worker_alive
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host
-from tui.hosts.uris import is_remote
+from tui.hosts.same_files import those_here
 from tui.model.guest import DomainFacts, PowerState
 
 _PARTS = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)\.([A-Za-z0-9]+)\.qcow2$")
@@ -28,10 +28,9 @@ async def find_strays(
 
     Only looks: read-only, and in the folders of those images alone. Raises HostError.
     """
-    if is_remote(host.uri):
-        return ()
     names = frozenset().union(*named.values())
-    found = sorted(await apart(_overlays_beside, names) - names - {*known})
+    folders = {os.path.dirname(name) for name in names if name.startswith("/")}  # noqa: PTH120 - plain strings
+    found = sorted(await apart(_overlays_in, await those_here(host, folders)) - names - {*known})
     if not found:
         return ()
     # A backup may have begun since the guests were asked: both are asked again before a file is called a stray.
@@ -45,10 +44,10 @@ def _overlays_at_work() -> set[str]:
     return {disk.overlay for run in list_runs() if worker_alive(run) for disk in run.plan.disks}
 
 
-def _overlays_beside(images: Collection[str]) -> set[str]:
-    """The overlays, by their names, in the folders of images; folders that cannot be looked into have none."""
+def _overlays_in(folders: Collection[str]) -> set[str]:
+    """The overlays, by their names, in folders; those that cannot be looked into have none."""
     found: set[str] = set()
-    for folder in {os.path.dirname(image) for image in images if image.startswith("/")}:  # noqa: PTH120 - plain strings
+    for folder in folders:
         try:
             with os.scandir(folder) as entries:
                 found |= {each.path for each in entries if is_overlay_name(each.path) and not each.is_symlink()}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from tui.backup.tpm import Tpm, TpmDevice, look_at_state, tpm_device
-from tui.hosts.uris import is_remote
+from tui.hosts.lanes import apart
+from tui.hosts.port import Host
+from tui.hosts.same_files import why_not_here
 from tui.settings import config_folder
 
 SYSTEM_FOLDER = Path("/var/lib/libvirt/swtpm")
 """The states of the system's libvirt, each in a folder named by its guest's UUID."""
+UNPROVEN = "its state cannot be read as a file of this machine"
 _PROCESSES = Path("/proc")
 _STATE_WORDS = ("dir=", "backend-uri=dir://")
 
@@ -28,15 +32,29 @@ class TpmEvidence:
     problem: str = ""
 
 
-def look_at_tpm(uri: str, xml: str, *, name: str, uuid: str, runs: bool) -> TpmEvidence | None:
-    """What is known of a guest's TPM, None without one; blocks. Raises MalformedXmlError."""
+async def look_at_tpm(host: Host, xml: str, *, name: str, uuid: str, runs: bool) -> TpmEvidence | None:
+    """What is known of a guest's TPM, None without one. Raises MalformedXmlError and HostError."""
     device = tpm_device(xml)
     if device is None:
         return None
-    beyond = _beyond_reach(device, uri)
+    beyond = _beyond_reach(device)
     if beyond:
         return TpmEvidence(device, problem=beyond)
-    path = device.source or _running_state(uri, uuid) or str(default_folder(uri) / uuid / device.layout)
+    elsewhere = await why_not_here(host)
+    if elsewhere:
+        return TpmEvidence(device, problem=f"{UNPROVEN}: {elsewhere}")
+    place = await apart(_place, device, host.uri, uuid)
+    elsewhere = await why_not_here(host, [place])
+    if elsewhere:
+        return TpmEvidence(device, problem=f"{UNPROVEN}: {elsewhere}")
+    return await apart(partial(_look, place, device, host.uri, name, runs=runs))
+
+
+def _place(device: TpmDevice, uri: str, uuid: str) -> str:
+    return device.source or _running_state(uri, uuid) or str(default_folder(uri) / uuid / device.layout)
+
+
+def _look(path: str, device: TpmDevice, uri: str, name: str, *, runs: bool) -> TpmEvidence:
     try:
         state = look_at_state(path, device)
     except PermissionError:
@@ -48,14 +66,14 @@ def look_at_tpm(uri: str, xml: str, *, name: str, uuid: str, runs: bool) -> TpmE
     return TpmEvidence(device, state)
 
 
-def _beyond_reach(device: TpmDevice, uri: str) -> str:
+def _beyond_reach(device: TpmDevice) -> str:
     if device.backend == "passthrough":
         return "it is the host's own TPM, which gives its state to nobody"
     if not device.is_emulated:
         return f"its state is with the program that runs it, not with libvirt (type {device.backend or 'unknown'})"
     if device.source_type not in ("", "dir"):
         return f"its state is kept as a {device.source_type}, {device.source}, which is not supported yet"
-    return "another machine has its state" if is_remote(uri) else ""
+    return ""
 
 
 def default_folder(uri: str) -> Path:

@@ -15,6 +15,7 @@ from tui.doctor.questions import Interrogation
 from tui.doctor.systems import UNKNOWN_SYSTEM, Family, System, system_at, system_of
 from tui.hosts.domain_xml import MalformedXmlError
 from tui.hosts.port import Host, HostError
+from tui.hosts.same_files import are_here
 from tui.model.guest import Channel, DomainFacts, PowerState
 from tui.system.audit_log import AuditTarget, audit_is_wanted
 
@@ -167,7 +168,7 @@ async def _answers_and_host(
 
 
 async def _look_at_host(host: Host, patient: Patient, domain: DomainFacts, live: Definition) -> HostLook | None:
-    if not host_look.is_this_machine(host.uri) or domain.power is PowerState.OFF:
+    if domain.power is PowerState.OFF or not await are_here(host):
         return None
     path = next((channel.path for channel in live.agent_channels), "")
     return await host_look.look(domain.name, patient.uuid, path)

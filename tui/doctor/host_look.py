@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tui.doctor.facts import HostLook, SocketClient
 from tui.hosts.children import running
 from tui.hosts.lanes import Lane
+from tui.hosts.process_list import processes_of_guest
 
 SS_DEADLINE_S = 2.0
 LOOKS_AT_ONCE = 3
@@ -30,12 +30,6 @@ _DENIAL_LOGS = (Path("/var/log/audit/audit.log"), Path("/var/log/kern.log"))
 _QEMU_LOG = "/var/log/libvirt/qemu/{}.log"
 _PEER = re.compile(r'users:\(\("([^"]+)",pid=(\d+)')
 _TELLING = re.compile(r"error|fail|denied|terminat|crash|tainted", re.IGNORECASE)
-
-
-def is_this_machine(uri: str) -> bool:
-    """Whether the URI names a QEMU driver of this machine."""
-    parts = urlsplit(uri)
-    return parts.scheme.partition("+")[0] == "qemu" and not parts.netloc and "+" not in parts.scheme
 
 
 async def look(name: str, uuid: str, socket_path: str) -> HostLook:
@@ -52,7 +46,7 @@ def _lane() -> Lane:
 
 def _read_all(name: str, uuid: str, socket_path: str) -> HostLook:
     """What the files of the host say; who is connected they do not."""
-    pid = find_process(uuid)
+    pid = next(processes_of_guest(uuid), None)
     return HostLook(
         pid=pid,
         started_at=None if pid is None else _start_of(pid),
@@ -62,21 +56,6 @@ def _read_all(name: str, uuid: str, socket_path: str) -> HostLook:
         denials=_denials(uuid, pid),
         log=_log_lines(name, pid),
     )
-
-
-def find_process(uuid: str) -> int | None:
-    """The QEMU process of a domain, None where none is seen."""
-    wanted = uuid.encode()
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"-uuid" in words and wanted in words and b"qemu" in words[0]:
-            return int(folder.name)
-    return None
 
 
 def _start_of(pid: int) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tui.agent import commands
 from tui.agent.errors import AgentError, HostGoneError
 from tui.hosts import block_questions, questions
+from tui.hosts.daemon_process import DaemonProcess, find_daemon
+from tui.hosts.lanes import apart
 from tui.hosts.libvirt_link import LibvirtLink
 from tui.hosts.libvirt_storage import LibvirtStorage
 from tui.hosts.port import BlockJob, BlockSizes, HostError, HostUnreachableError, HostVersions, PowerWay
@@ -18,6 +20,10 @@ class LibvirtHost(LibvirtLink):
     async def versions(self) -> HostVersions:
         """Of libvirtd and of QEMU."""
         return await self._ask(questions.versions)
+
+    async def daemon_process(self) -> DaemonProcess:
+        """By the other end of the connection's own socket, and the names that the daemon gives its machine."""
+        return await apart(find_daemon, await self._ask(questions.answerer))
 
     async def list_domains(self) -> tuple[DomainFacts, ...]:
         """All domains, in few calls; one that vanishes meanwhile is left out, one that cannot be read says why."""

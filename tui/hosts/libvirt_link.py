@@ -23,6 +23,7 @@ from tui.hosts.events import start_event_loop, unwatch, watch
 from tui.hosts.looking_line import LookingLine
 from tui.hosts.losses import ConnectionLostError
 from tui.hosts.port import HostUnreachableError
+from tui.hosts.uri_aliases import resolved
 from tui.hosts.uris import is_remote, without_prompts
 from tui.model.events import HostEvent, HostLost
 
@@ -40,16 +41,17 @@ _LOST = "The connection to libvirt was lost"
 def _open(uri: str, calls: Counter[str], note_read_only: Callable[[bool], None]) -> Counted:
     """Connect with write access, or read-only where only that is allowed; raises HostUnreachableError."""
     start_event_loop()
-    address = without_prompts(uri)
+    known = resolved(uri)
+    address = without_prompts(known)
     try:
         try:
             connection, read_only = libvirt.open(address), False
         except libvirt.libvirtError as error:
             connection, read_only = _open_to_look(address, error), True
-        if is_remote(uri):
+        if is_remote(connection.getURI()):
             connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
     except libvirt.libvirtError as error:
-        raise connect_error(uri, error.get_error_code() or 0, _text(error)) from error
+        raise connect_error(known, error.get_error_code() or 0, _text(error)) from error
     note_read_only(read_only)
     return Counted(connection, calls)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tui.agent.transport import Transport
+from tui.hosts.daemon_process import DaemonProcess
 from tui.hosts.storage import Storage
 from tui.model.errors import ExplainedError
 from tui.model.events import HostEvent
@@ -112,6 +113,10 @@ class Host(Protocol):
 
     async def versions(self) -> HostVersions:
         """Of the daemon and of its hypervisor."""
+        ...
+
+    async def daemon_process(self) -> DaemonProcess:
+        """The process that answers for this host, where it is proven to run on this machine, or why it is not."""
         ...
 
     async def list_domains(self) -> tuple[DomainFacts, ...]:

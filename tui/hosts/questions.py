@@ -9,7 +9,8 @@ import libvirt
 import libvirt_qemu
 
 from tui.hosts import faults, losses
-from tui.hosts.domain_xml import read_definition
+from tui.hosts.daemon_process import Answerer
+from tui.hosts.domain_xml import parse_tree, read_definition
 from tui.hosts.port import HostVersions
 from tui.hosts.power_words import power_of
 from tui.model.errors import ExplainedError
@@ -24,6 +25,12 @@ UNDEFINE_TPM, UNDEFINE_KEEP_TPM = 32, 64
 def versions(connection: Any) -> HostVersions:
     """Of libvirtd and of QEMU."""
     return HostVersions(_dotted(connection.getLibVersion()), _dotted(connection.getVersion()))
+
+
+def answerer(connection: Any) -> Answerer:
+    """Whose answers come over a connection: the URI that was opened, aliases resolved, and the far end's names."""
+    uuid = parse_tree(connection.getCapabilities()).findtext("./host/uuid") or ""
+    return Answerer(str(connection.getURI()), str(connection.getHostname()), uuid)
 
 
 def list_facts(connection: Any) -> tuple[DomainFacts, ...]:

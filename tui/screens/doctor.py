@@ -23,7 +23,6 @@ from tui.doctor.causes import Cause
 from tui.doctor.facts import Patient
 from tui.doctor.findings import Outcome
 from tui.doctor.fixes import Fix, OurFix, TheirFix
-from tui.doctor.host_look import is_this_machine
 from tui.doctor.remedies import remedies
 from tui.doctor.report import as_markdown
 from tui.doctor.report_file import write_report
@@ -31,7 +30,8 @@ from tui.doctor.systems import Family
 from tui.doctor.verdict import Examination
 from tui.fleet.attend import Attendance
 from tui.fleet.fleet import Fleet
-from tui.hosts.port import Host
+from tui.hosts.port import Host, HostError
+from tui.hosts.same_files import are_here
 from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId, Happening
@@ -202,7 +202,11 @@ class DoctorScreen(Screen[None], EndsWorkersFirst):
 
     @work(exclusive=True, group="fix")
     async def _propose(self, fix: OurFix) -> None:
-        here = is_this_machine(self._host.uri)
+        try:
+            here = await are_here(self._host)
+        except HostError as error:
+            self.notify(printable(error.one_line()), title="Not done", severity="error", markup=False, timeout=15)
+            return
         media = await asyncio.to_thread(find_media) if fix.needs_medium and here else ()
         medium = await self.app.push_screen_wait(FixScreen(fix, printable(self._guest.name, 40), media, here=here))
         if medium is None:

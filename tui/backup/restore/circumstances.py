@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from tui.backup.evidence import is_local, users_of_images
+from tui.backup.evidence import users_of_images
 from tui.backup.images import ImageError, image_info, read_header
 from tui.backup.plan import DiskKind, ImageFormat
 from tui.backup.reach import FileSystem
@@ -25,6 +25,7 @@ from tui.backup.restore.slots import free_slots
 from tui.backup.runs import active_run
 from tui.backup.tpm import holds_state_alone
 from tui.hosts.port import Host
+from tui.hosts.same_files import why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
@@ -55,6 +56,7 @@ class Circumstances:
     """
 
     is_local: bool
+    """Every place of the plan is proven to be the file of its name here; `elsewhere` says why not."""
     has_qemu_img: bool
     needs: Needs
     guest: DomainFacts | None
@@ -77,6 +79,7 @@ class Circumstances:
     """The stored definition of the guest that keeps it, without secrets."""
     present: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
     """The disks in it by their targets, each image by its path."""
+    elsewhere: str = ""
 
 
 async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumstances:
@@ -90,8 +93,10 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
     needs = needs_of(saved.stored_xml)
     is_off = guest is not None and guest.power is PowerState.OFF
     is_given_disks = guest is not None and plan.way is RestoreWay.ATTACH
+    elsewhere = await why_not_here(host, [file.to for file in plan.files])
     return Circumstances(
-        is_local=is_local(host.uri),
+        is_local=not elsewhere,
+        elsewhere=elsewhere,
         has_qemu_img=shutil.which("qemu-img") is not None,
         needs=needs,
         guest=guest,

@@ -43,6 +43,7 @@ from tui.backup.restore.verifying import VerifyTicks, refuse_broken
 from tui.backup.restore.wishes import Wishes
 from tui.backup.runs import RestoreRun
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.same_machine import require_here
 from tui.backup.session import HostSession, Patience
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class Restore:
             with self._progress.during(Step.STOP):
                 await self._put_off()
         self._refuse_if_cancelled()
+        await require_here(self._session, self._plan)
         with self._progress.during(Step.PLACE):
             self._note(RunStage.MOVING)
             await put_files_in(self._session, self._plan)

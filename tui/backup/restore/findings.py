@@ -61,7 +61,7 @@ def _backup(saved: SavedBackup, plan: RestorePlan, now: Circumstances) -> Iterat
 
 def _host(now: Circumstances) -> Finding:
     if not now.is_local:
-        return failed("Host", "its images are on another machine", "Run the program on that host.")
+        return failed("Host", now.elsewhere, "Run the program on that host, over its own socket.")
     if not now.has_qemu_img:
         return failed("Host", "qemu-img is missing", "Install the package qemu-utils (or qemu-img).")
     return passed("Host", "its images are on this machine")

@@ -15,6 +15,7 @@ from tui.backup.restore.files import put_in, remove_folder, remove_partials, tak
 from tui.backup.restore.guest import attach, define, detach, find, require_off, require_present, undefine
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runs import RestoreRun
+from tui.backup.same_machine import require_here
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import XML_LIMIT
 from tui.model.guest import PowerState
@@ -58,6 +59,7 @@ async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
         await require_off(session, plan)
     if plan.keeps_definition:
         await require_present(session, plan)
+    await require_here(session, plan)
     for file in plan.files:
         await asyncio.to_thread(put_in, file)
 
@@ -104,6 +106,7 @@ async def turn_back(session: HostSession, run: RestoreRun, *, moved: bool, keep:
     """
     plan = run.plan
     if moved:
+        await require_here(session, plan)
         await _let_go(session, plan)
         for file in plan.files:
             await asyncio.to_thread(take_back, file, plan.run_id, keep=keep)
