@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -22,7 +23,7 @@ _CREDENTIALS = struct.Struct("3i")
 _CALL = struct.Struct(">7I")
 _AUTH_LIST = _CALL.pack(_CALL.size, 0x20008086, 1, 66, 0, 0, 0)
 """What every client asks first: REMOTE_PROC_AUTH_LIST of the remote protocol (virnetprotocol.x, remote_protocol.x)."""
-_DAEMON = re.compile(r"\.?(lt-)?(libvirtd|virt[a-z]{1,12}d)(-wrap.*)?")
+_DAEMON = re.compile(r"\.?(lt-)?(libvirtd|virt(qemu|proxy|xen|lxc|ch|bhyve|vbox|vz)d)(-wrap.*)?")
 _INIT = re.compile(r"systemd|init|runit|s6-.*|dinit")
 _NEVER_OURS = "it is not proven that libvirt's daemon runs on this machine"
 
@@ -111,12 +112,20 @@ def _peers_of_own(paths: Iterable[str]) -> Iterator[tuple[str, int]]:
     """The sockets that this process is connected to already, with the process that listens on each."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not paths
         try:
-            # A duplicate: to close it ends nothing.
-            with closing(socket.socket(fileno=os.dup(int(name)))) as ours:
-                if ours.family == socket.AF_UNIX and ours.getpeername() in paths:
-                    yield str(ours.getpeername()), _listener(ours)
+            found = _peer_among(paths, int(name))
         except OSError:
             continue
+        if found is not None:
+            yield found
+
+
+def _peer_among(paths: Iterable[str], descriptor: int) -> tuple[str, int] | None:
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return None
+    # A duplicate: to close it ends nothing.
+    with closing(socket.socket(fileno=os.dup(descriptor))) as ours:
+        is_one = ours.family == socket.AF_UNIX and ours.getpeername() in paths
+        return (str(ours.getpeername()), _listener(ours)) if is_one else None
 
 
 def _peer_anew(paths: Iterable[str]) -> tuple[str, int]:
