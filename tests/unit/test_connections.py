@@ -13,7 +13,6 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from tui.agent import errors as agent
 from tui.backup.errors import NeedsRescueError
 from tui.backup.session import HostSession, Patience
 from tui.hosts import events, faults, losses, questions
@@ -21,7 +20,7 @@ from tui.hosts.connection import Connection
 from tui.hosts.counting import Counted
 from tui.hosts.lanes import Lane
 from tui.hosts.libvirt_host import LibvirtHost
-from tui.hosts.port import HostUnreachableError
+from tui.hosts.port import HostError
 from tui.model.events import DomainChanged, HostEvent
 from tui.model.guest import Channel, PowerState
 
@@ -117,9 +116,12 @@ async def test_a_closed_host_has_no_callbacks_registered_that_would_hold_its_con
         "internal error: error event on socket",
     ],
 )
-def test_what_a_silent_network_ends_is_a_lost_connection(text: str) -> None:
-    assert isinstance(faults.host_error(1, faults.FROM_RPC, text), HostUnreachableError)
-    assert isinstance(faults.agent_error(1, faults.FROM_RPC, text), agent.HostGoneError)
+def test_words_of_a_lost_connection_are_believed_where_the_connection_is_gone(text: str) -> None:
+    error = libvirt_error(1, faults.FROM_RPC, text)
+    assert losses.is_lost(error, Counted(FakeConnection(alive=False), Counter()))
+    # A modular daemon hands on what it met on its own connection to another daemon.
+    assert not losses.is_lost(error, Counted(FakeConnection(alive=True), Counter()))
+    assert type(faults.host_error(1, text)) is HostError
 
 
 class FakeConnection:
@@ -241,8 +243,8 @@ class FakeDomain:
 class FakeListing(FakeConnection):
     """Stands for the connection that lists such domains, all of them running."""
 
-    def __init__(self, *domains: FakeDomain) -> None:
-        super().__init__(alive=True)
+    def __init__(self, *domains: FakeDomain, alive: bool = True) -> None:
+        super().__init__(alive=alive)
         self._domains = domains
         self.raw = self
 
@@ -286,4 +288,4 @@ def test_a_domain_that_vanished_is_left_out_and_a_lost_connection_is_no_ill_defi
     assert questions.list_facts(FakeListing(vanished)) == ()
     cut = FakeDomain("cut", libvirt_error(38, faults.FROM_RPC, "Cannot recv data: Connection reset by peer"))
     with pytest.raises(libvirt.libvirtError):
-        questions.list_facts(FakeListing(cut))
+        questions.list_facts(FakeListing(cut, alive=False))

@@ -30,14 +30,14 @@ BLOCKED_100 = f"{BLOCKED_72.partition(': Command')[0]}: Command guest-exec is no
 def test_a_blocked_command_names_the_setting_the_file_and_the_restart_of_that_system(
     text: str, family: Family, setting: str, file: str, then: str
 ) -> None:
-    error = agent_error(1, 0, text)
+    error = agent_error(1, text)
     assert isinstance(error, errors.CommandUnavailableError)
     step = explain(error, System(family, "it says so")).next_step
     assert [words for words in (str(family), setting, file, then) if words not in step] == []
 
 
 def test_an_agent_that_says_it_is_frozen_is_to_be_thawed_though_it_refuses_in_the_words_of_a_policy() -> None:
-    assert explain(agent_error(1, 0, BLOCKED_100), frozen=True).next_step == mend(Cause.FROZEN)
+    assert explain(agent_error(1, BLOCKED_100), frozen=True).next_step == mend(Cause.FROZEN)
 
 
 def test_a_refusal_over_a_raw_line_is_judged_by_the_agents_own_words() -> None:
@@ -59,11 +59,11 @@ def test_a_program_that_the_guest_denies_leads_to_the_doctor() -> None:
     refusal = (
         "internal error: unable to execute QEMU agent command 'guest-exec': Failed to execute child process \"/x\" "
     )
-    denied = agent_error(1, 0, f"{refusal}(Permission denied)")
+    denied = agent_error(1, f"{refusal}(Permission denied)")
     assert type(denied) is errors.CommandFailedError
     assert explain(denied).next_step.startswith(
         "See in the guest whether that file may be executed. If it may, let the"
     )
-    assert explain(agent_error(1, 0, f"{refusal}(No such file or directory)")).next_step == ""
+    assert explain(agent_error(1, f"{refusal}(No such file or directory)")).next_step == ""
     unreadable = "internal error: unable to execute QEMU agent command 'guest-file-open': open: Permission denied"
-    assert explain(agent_error(1, 0, unreadable)).next_step == ""
+    assert explain(agent_error(1, unreadable)).next_step == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from tui.model.errors import ExplainedError
@@ -55,6 +56,17 @@ class AgentBusyError(AgentError):
     """Another client holds the domain's agent job (VIR_ERR_OPERATION_TIMEOUT)."""
 
     may_have_acted = False
+
+
+class NotReturnedError(UnansweredError):
+    """The hypervisor still has the request, longer than the agent's silence would take it: why, nobody has said.
+
+    Another program's command may be before it, or the hypervisor hangs. `returned` is the call, with its reply.
+    """
+
+    def __init__(self, title: str, returned: asyncio.Future[str], *, cause: str = "") -> None:
+        super().__init__(title, cause=cause)
+        self.returned = returned
 
 
 class ReplyTooLargeError(AgentError):

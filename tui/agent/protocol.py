@@ -26,6 +26,11 @@ EXCERPT = 200
 """Characters of a reply that are kept to show what was wrong with it."""
 _INT64 = range(-(2**63), 2**63)
 
+TEXT_LIMIT = 4096
+"""Characters that are kept of a text of an agent's: names, versions, reasons, and paths (PATH_MAX)."""
+LIST_LIMIT = 1024
+"""Entries that are kept of a list of an agent's: commands, interfaces, users, file systems."""
+
 
 async def call(
     transport: Transport, command: str, arguments: Mapping[str, Json] | None = None, *, timeout_s: int
@@ -83,7 +88,10 @@ class Fields:
         return self._members.get(name)
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A string; `default` where it is absent, an error without a default."""
+        """A string, its first TEXT_LIMIT characters; `default` where it is absent, an error without a default."""
+        return self._whole_text(name, default)[:TEXT_LIMIT]
+
+    def _whole_text(self, name: str, default: str | None) -> str:
         value = self._members.get(name, default)
         return value if isinstance(value, str) else self._unusable(name, "text")
 
@@ -102,16 +110,16 @@ class Fields:
     def data(self, name: str) -> bytes:
         """Bytes sent as base64; empty where absent, which is how the agent sends no bytes."""
         try:
-            return base64.b64decode(self.text(name, ""), validate=True)
+            return base64.b64decode(self._whole_text(name, ""), validate=True)
         except (binascii.Error, ValueError):
             self._unusable(name, "base64")
 
     def objects(self, name: str) -> list[Fields]:
-        """A list of objects."""
+        """A list of objects, its first LIST_LIMIT."""
         value = self._members.get(name)
         if not isinstance(value, list):
             self._unusable(name, "a list")
-        return [Fields(entry, self._command) for entry in value]
+        return [Fields(entry, self._command) for entry in value[:LIST_LIMIT]]
 
     def _unusable(self, name: str, wanted: str) -> NoReturn:
         malformed(self._command, f"its member {name!r} is not {wanted}", self._members)

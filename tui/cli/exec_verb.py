@@ -27,6 +27,8 @@ from tui.model.guest import DomainFacts, GuestId
 from tui.system.signals import on_signals
 from tui.system.streams import exit_now
 
+PATIENT_S = 1.5
+"""Seconds after which it is told why the program has not ended yet."""
 FOLLOW_AFTER_S = 1.0
 """Seconds after which a command's guest is followed, also where nothing happened to it."""
 
@@ -43,7 +45,19 @@ def run_exec(uris: Sequence[str], options: ExecOptions) -> int:
 async def _run(uris: Sequence[str], options: ExecOptions) -> int:
     request, charset = options.request(), options.charset()
     running = asyncio.create_task(_chosen(uris, options, request, charset))
-    on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda _number: running.cancel())
+    loop = asyncio.get_running_loop()
+    told: list[int] = []
+
+    def end(number: int) -> None:
+        """End the command in its guest at the first signal; at the second, leave whatever hangs."""
+        if told:
+            say("left at once: what was started may still run in the guest")
+            exit_now(CANCELLED)
+        told.append(number)
+        running.cancel()
+        loop.call_later(PATIENT_S, say, "ending the command in the guest; ^c again leaves at once")
+
+    on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end)
     try:
         return await running
     except asyncio.CancelledError:

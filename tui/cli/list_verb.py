@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from tui.cli.connect import hosts_for, liveness_of
 from tui.cli.held import held_by_run
 from tui.fleet import words
-from tui.fleet.fleet import Fleet, Link
+from tui.fleet.fleet import Fleet
 from tui.fleet.survey import survey
 from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import Guest
@@ -24,13 +24,13 @@ def run_list(uris: Sequence[str], *, as_json: bool) -> int:
     policy = liveness_of(load_config())
     fleet = asyncio.run(survey(hosts_for(uris), policy, is_held=lambda each: bool(held_by_run(each.uuid))))
     for host in fleet.hosts:
-        if host.link is Link.LOST:
+        if host.is_away:
             print(f"qga-tui: {printable(host.why)}", file=sys.stderr)
     if as_json:
         print(json.dumps([as_fields(guest) for guest in shown_guests(fleet, ListView())], indent=2))
     elif fleet.guests:
         print_table(fleet)
-    return 2 if any(host.link is Link.LOST for host in fleet.hosts) else 0
+    return 2 if any(host.is_away for host in fleet.hosts) else 0
 
 
 def as_fields(guest: Guest) -> dict[str, object]:

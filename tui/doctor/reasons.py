@@ -55,6 +55,11 @@ def _open_port(probe: ProbeOutcome | None, port: str) -> tuple[AgentState, str]:
             return AgentState.CONNECTED, f"{port}, but this connection may not ask the agent"
         case Unanswered(silence=Silence.BUSY):
             return AgentState.CONNECTED, f"{port}, another program is using the agent"
+        case Unanswered(silence=Silence.NOT_RETURNED):
+            return (
+                AgentState.CONNECTED,
+                f"{port}, no answer yet: another program's command or libvirt itself takes long",
+            )
         case Unanswered(silence=Silence.LINK_BROKEN):
             return AgentState.UNRESPONSIVE, "libvirt gave up on the link to the agent"
         case Unanswered(in_a_row=1):
@@ -78,6 +83,7 @@ _CAUSE_BEHIND_SILENCE: dict[Silence, Cause] = {
     Silence.LINK_BROKEN: Cause.LINK_BROKEN,
     Silence.NOT_ALLOWED: Cause.NOT_ALLOWED,
     Silence.BUSY: Cause.BUSY,
+    Silence.NOT_RETURNED: Cause.NO_ANSWER_YET,
 }
 ATTACH = "Attach the channel: live where the guest has a virtio-serial controller, else for its next power cycle."
 """Which of the two it is, the list does not know."""

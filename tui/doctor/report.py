@@ -20,19 +20,26 @@ GLYPHS: dict[Outcome, str] = {
 }
 """One column wide; the word beside it says the same."""
 HIDDEN = "(removed)"
+TOLD = 20_000
+"""Characters that are told of one finding."""
 _SECRETS = (
     # name=value and name: value
     re.compile(
-        r"(?i)\b((?:[\w-]*(?:passw(?:or)?d|passwd|secret|token|api[_-]?key))\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&<]+)"
+        r"(?i)((?:passw(?:or)?d|passwd|secret|token|api[_-]?key)\s{0,8}[=:]\s{0,8})"
+        r"(\"[^\"]{0,4096}\"|'[^']{0,4096}'|[^\s,;&<]+)"
     ),
     # user:password@host in a URI
-    re.compile(r"(://[^/\s:@]+:)([^@\s/]+)(?=@)"),
+    re.compile(r"(://[^/\s:@]{1,256}:)([^@\s/]{1,1024})(?=@)"),
     re.compile(r"(?i)(\bBearer\s+)(\S+)"),
 )
 
 
 def without_secrets(text: str) -> str:
-    """The text with whatever looks like a password or a token taken out."""
+    """The text, its first TOLD characters, with whatever looks like a password or a token taken out.
+
+    Each pattern looks at each character a bounded number of times: the text may be a guest's.
+    """
+    text = text if len(text) <= TOLD else f"{text[:TOLD]} … ({len(text) - TOLD} more characters)"
     for pattern in _SECRETS:
         text = pattern.sub(lambda found: f"{found[1]}{HIDDEN}", text)
     return text

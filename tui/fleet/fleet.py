@@ -32,6 +32,8 @@ class Link(StrEnum):
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    SILENT = "not answering"
+    """The host's daemon is there and answers nothing: what its guests do now is not known."""
     LOST = "lost"
 
 
@@ -46,6 +48,11 @@ class HostStatus:
     since: float | None = None
     read_only: bool = False
     """The host lets this user look, and no more: change nothing, and ask no agent."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing is heard of it: what was seen of its guests is history."""
+        return self.link in (Link.LOST, Link.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,8 @@ class Fleet:
         raise KeyError(name)
 
     def is_lost(self, name: str) -> bool:
-        """Whether the connection to a host is gone."""
-        return any(host.name == name and host.link is Link.LOST for host in self.hosts)
+        """Whether nothing is heard of a host."""
+        return any(host.name == name and host.is_away for host in self.hosts)
 
     def is_read_only(self, guest_id: GuestId) -> bool:
         """Whether the guest's host lets this user only look."""

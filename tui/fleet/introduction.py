@@ -13,6 +13,8 @@ from tui.model.guest import Address, AddressSource, AgentFacts
 
 COMMANDS_KEPT = 400
 """Commands of a kind that are kept of an agent's list; qemu-ga has about sixty, a hostile one any number."""
+TEXT_KEPT = 200
+"""Characters that are kept of a version or a name: each one is kept for as long as the program runs."""
 NAME_KEPT = 80
 """Characters of a command's name that are kept."""
 
@@ -24,12 +26,12 @@ async def introduce(line: Transport, timeout_s: int) -> AgentFacts:
     found = await _or(guest_facts.interfaces(line, timeout_s), ())
     address = guest_facts.main_address(found)
     return AgentFacts(
-        version=info.version,
+        version=_short(info.version),
         blocked=_kept(info.disabled),
-        os_id=system.id,
-        os_name=system.pretty_name or system.name,
-        host_name=await _or(guest_facts.host_name(line, timeout_s), ""),
-        address=Address(address, AddressSource.AGENT) if address else None,
+        os_id=_short(system.id),
+        os_name=_short(system.pretty_name or system.name),
+        host_name=_short(await _or(guest_facts.host_name(line, timeout_s), "")),
+        address=Address(_short(address), AddressSource.AGENT) if address else None,
         enabled=_kept(info.enabled),
         unlisted=unlisted,
     )
@@ -42,6 +44,10 @@ async def _info(line: Transport, timeout_s: int) -> tuple[commands.AgentInfo, st
     except (CommandFailedError, MalformedReplyError) as error:
         return commands.AgentInfo("", frozenset(), frozenset()), explain(error).one_line()
     return info, "" if info.enabled or info.disabled else "its answer to guest-info lists no command"
+
+
+def _short(text: str) -> str:
+    return text[:TEXT_KEPT]
 
 
 def _kept(names: Iterable[str]) -> frozenset[str]:

@@ -7,6 +7,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from tui.agent import commands, errors
 from tui.agent.transport import Transport
@@ -18,9 +19,6 @@ from tui.model.probe import Answered, ProbeOutcome, Silence, Unanswered
 IN_VAIN_S = 5.0
 """Seconds before a guest is asked again of whose agent nothing was learned, unless its port opens anew."""
 
-SYNC_S = 5
-"""Seconds that libvirt 9.0 waits at least for an agent's guest-sync, whatever timeout it was given."""
-
 _SILENCES: dict[type[errors.AgentError], Silence] = {
     errors.LinkBrokenError: Silence.LINK_BROKEN,
     errors.AccessDeniedError: Silence.NOT_ALLOWED,
@@ -28,30 +26,49 @@ _SILENCES: dict[type[errors.AgentError], Silence] = {
 }
 
 
-def longest_turn_s(timeout_s: int) -> int:
-    """Seconds after which a ping that libvirt had passed on would have returned: its sync, its own time, and one."""
-    return max(timeout_s, SYNC_S) + timeout_s + 1
-
-
-async def probe(line: Transport, timeout_s: int) -> ProbeOutcome | None:
+async def probe(
+    line: Transport, timeout_s: int, tell_late: Callable[[Unanswered], None] | None = None
+) -> ProbeOutcome | None:
     """Ping an agent and, where it answers, ask whether it is frozen.
 
-    A ping that is still out after the longest turn waits in libvirt, for up to 30 s, behind another program's command:
-    it is left alone there. None where the port is not open after all, or the host is gone: events and the XML tell
-    those better.
+    A ping that the hypervisor has not returned after the longest turn waits there, for up to 30 s, behind another
+    program's command, or with the hypervisor itself: `tell_late` is handed that, and the outcome is what it came to.
+    Without `tell_late` that is the outcome. None where the port is not open after all, or the host is gone: events and
+    the XML tell those better.
     """
-    turn_s = longest_turn_s(timeout_s)
     try:
-        async with asyncio.timeout(turn_s):
-            ping_ms = await commands.ping(line, timeout_s)
-    except TimeoutError:
-        return Unanswered(time.time(), Silence.BUSY, f"no turn at the agent within {turn_s} s")
+        ping_ms = await commands.ping(line, timeout_s)
     except errors.CommandFailedError:
         ping_ms = 0.0  # an agent that refuses the ping is alive
-    except (errors.NotConnectedError, errors.NoChannelError, errors.GuestNotRunningError, errors.HostGoneError):
-        return None
+    except errors.NotReturnedError as late:
+        outcome = Unanswered(time.time(), Silence.NOT_RETURNED, late.cause)
+        if tell_late is None:
+            return outcome
+        tell_late(outcome)
+        return await _once_returned(line, timeout_s, late)
     except errors.AgentError as error:
-        return Unanswered(time.time(), _SILENCES.get(type(error), Silence.NO_REPLY), error.original)
+        return _outcome_of(error)
+    return await _alive(line, timeout_s, ping_ms)
+
+
+async def _once_returned(line: Transport, timeout_s: int, late: errors.NotReturnedError) -> ProbeOutcome | None:
+    """What a late ping came to; one that was answered is asked once more for its time."""
+    try:
+        await asyncio.shield(late.returned)
+    except errors.AgentError as error:
+        return _outcome_of(error)
+    return await probe(line, timeout_s)
+
+
+def _outcome_of(error: errors.AgentError) -> ProbeOutcome | None:
+    if isinstance(
+        error, errors.NotConnectedError | errors.NoChannelError | errors.GuestNotRunningError | errors.HostGoneError
+    ):
+        return None
+    return Unanswered(time.time(), _SILENCES.get(type(error), Silence.NO_REPLY), error.original)
+
+
+async def _alive(line: Transport, timeout_s: int, ping_ms: float) -> Answered:
     try:
         frozen = await commands.fsfreeze_status(line, timeout_s) is commands.FreezeStatus.FROZEN
     except errors.AgentError:
@@ -153,7 +170,8 @@ class Prober:
             if is_silent(guest):
                 await places.enter_async_context(self._places_of_silent)
             await places.enter_async_context(self._places)
-            outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s)
+            # A place is held until the call has returned: one that was given up still has a thread of the connection.
+            outcome = await probe(self._line_to(guest.id), self._policy.ping_timeout_s, partial(self._tell, guest.id))
             latest = self._guest_of(guest.id)
             if latest is not None and latest.port_changed_at != guest.port_changed_at:
                 self.ask_soon(guest.id)  # the answer is about a port that was closed meanwhile

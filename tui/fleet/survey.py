@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tui.fleet.fleet import Fleet, HostStatus, Link, first_seen, probed
 from tui.fleet.liveness import LivenessPolicy, can_be_asked
 from tui.fleet.prober import probe
-from tui.hosts.port import Host
+from tui.hosts.port import Host, HostSilentError
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest, GuestId
 
@@ -36,7 +36,8 @@ async def _survey_host(
         await host.open()
         listed = await host.list_domains()
     except ExplainedError as error:
-        return HostStatus(host.name, host.uri, Link.LOST, error.one_line(), time.time()), ()
+        link = Link.SILENT if isinstance(error, HostSilentError) else Link.LOST
+        return HostStatus(host.name, host.uri, link, error.one_line(), time.time()), ()
     places = asyncio.Semaphore(policy.at_once_per_host)
 
     async def asked(guest: Guest) -> Guest:

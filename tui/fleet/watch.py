@@ -14,7 +14,7 @@ from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.prober import Prober
 from tui.fleet.read_order import ReadOrder
 from tui.fleet.sampling import Sampler
-from tui.hosts.port import Host, HostError, NoSuchDomainError
+from tui.hosts.port import Host, HostError, HostSilentError, NoSuchDomainError
 from tui.model.events import (
     AgentPortClosed,
     AgentPortOpened,
@@ -25,7 +25,7 @@ from tui.model.events import (
     HostLost,
 )
 from tui.model.guest import REBOOTED, AgentFacts, DomainFacts, Guest, GuestId, HappeningKind
-from tui.model.probe import ProbeOutcome
+from tui.model.probe import ProbeOutcome, Silence, Unanswered
 
 RELIST_S = 60.0
 """Seconds between full lists: the stored XML changes without an event."""
@@ -121,7 +121,7 @@ class HostWatch:
                     failures = 0
                     await self._relist_until_lost()
                 except HostError as error:
-                    self._set_link(Link.LOST, error.one_line())
+                    self._set_link(Link.SILENT if isinstance(error, HostSilentError) else Link.LOST, error.one_line())
                     failures += 1
                 except Exception as error:  # noqa: BLE001 - what nobody foresaw in one host ends no other's watch
                     self._set_link(Link.LOST, f"it cannot be watched: {type(error).__name__}: {error}")
@@ -179,7 +179,7 @@ class HostWatch:
             since = status.since if status.link is link else time.time()
             changed = replace(status, link=link, why=why, since=since, read_only=read_only)
             fleet = self._watch.fleet.with_host(changed)
-            if link is Link.LOST and status.link is not Link.LOST:
+            if changed.is_away and not status.is_away:
                 now = time.time()
                 fleet = fleet.with_guests(*(folding.out_of_sight(guest, now) for guest in fleet.of_host(status.name)))
             self._watch.become(fleet)
@@ -195,6 +195,8 @@ class HostWatch:
         if outcome is None:
             self._read_soon(guest_id.uuid)
         else:
+            if isinstance(outcome, Unanswered) and outcome.silence is Silence.NOT_RETURNED:
+                self.relist_soon()  # whether libvirt itself hangs, its list tells
             self._replace(folding.probed(guest, outcome))
 
     def _introduced(self, guest_id: GuestId, facts: AgentFacts) -> None:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
-from tui.agent.errors import AgentBusyError, UnansweredError
+from tui.agent.errors import AgentBusyError, NotReturnedError, UnansweredError
+
+SYNC_S = 5
+"""Seconds that libvirt 9.0 waits at least for an agent's guest-sync, whatever timeout it was given."""
+Ask: TypeAlias = Callable[[str, int, Callable[[], None]], Awaitable[str]]
+"""Request, timeout in seconds, and what to call in the event loop once the hypervisor is asked; returns the reply."""
 
 _calls_in_flight: set[asyncio.Task[str]] = set()
+
+
+def longest_turn_s(timeout_s: int) -> int:
+    """Seconds after which a call that libvirt had passed on would have returned: its sync, its own time, and one."""
+    return max(timeout_s, SYNC_S) + timeout_s + 1
 
 
 class AgentTurn(asyncio.Lock):
@@ -34,19 +45,21 @@ class AgentLine:
     """Sends requests to one domain's agent through `ask(request, timeout_s)`; see `agent.transport.Transport`.
 
     With `shares_silence`, a request that waited while another call got no answer is not sent: the agent was silent to
-    it too, or busy for another program, and to ask anew would hold everybody up for as long again.
+    it too, or busy for another program, and to ask anew would hold everybody up for as long again. With
+    `tells_late`, a call that the hypervisor has had for longer than the longest turn raises NotReturnedError; the time
+    before it was handed over is nobody's silence, and does not count.
     """
 
-    def __init__(
-        self, ask: Callable[[str, int], Awaitable[str]], turn: AgentTurn, *, shares_silence: bool = False
-    ) -> None:
+    def __init__(self, ask: Ask, turn: AgentTurn, *, shares_silence: bool = False, tells_late: bool = False) -> None:
         self._ask = ask
         self._turn = turn
         self._shares_silence = shares_silence
+        self._tells_late = tells_late
 
     async def send(self, request: str, timeout_s: int) -> str:
         """One request, one reply. A call that has begun keeps its turn to its end, even when the caller leaves."""
         begun = False
+        handed_over = asyncio.Event()
 
         async def in_turn() -> str:
             nonlocal begun
@@ -58,7 +71,7 @@ class AgentLine:
                 begun = True
                 self._turn.silence = None
                 try:
-                    return await self._ask(request, timeout_s)
+                    return await self._ask(request, timeout_s, handed_over.set)
                 except (UnansweredError, AgentBusyError) as error:
                     self._turn.silence = error
                     raise
@@ -67,11 +80,26 @@ class AgentLine:
         _calls_in_flight.add(call)
         call.add_done_callback(_forget)
         try:
+            if self._tells_late:
+                await _in_time(call, handed_over, longest_turn_s(timeout_s))
             return await asyncio.shield(call)
         except asyncio.CancelledError:
             if not begun:
                 call.cancel()
             raise
+
+
+async def _in_time(call: asyncio.Task[str], handed_over: asyncio.Event, turn_s: float) -> None:
+    """Return when the call has; raises NotReturnedError where it has not, `turn_s` after it was handed over."""
+    handing = asyncio.create_task(handed_over.wait())
+    try:
+        await asyncio.wait({call, handing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        handing.cancel()
+    _, pending = await asyncio.wait({call}, timeout=turn_s)
+    if pending:
+        cause = f"for {turn_s:g} s the hypervisor has not returned the call"
+        raise NotReturnedError("No answer has come", call, cause=cause)
 
 
 def _again(silence: UnansweredError | AgentBusyError) -> UnansweredError | AgentBusyError:

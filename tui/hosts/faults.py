@@ -10,7 +10,7 @@ import json
 import re
 
 from tui.agent import errors as agent
-from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError, NotReadyToPivotError
+from tui.hosts.port import HostError, NoSuchDomainError, NotReadyToPivotError
 
 INTERNAL_ERROR = 1
 NO_SUPPORT = 3
@@ -74,10 +74,8 @@ def is_of_transport(code: int, domain: int) -> bool:
     return domain in {FROM_RPC, FROM_REMOTE} or code == INTERNAL_ERROR
 
 
-def agent_error(code: int, domain: int, text: str) -> agent.AgentError:
-    """The error of an agent call; a reply too large or a lost connection leaves open whether it was executed."""
-    if is_connection_loss(code, domain, text):
-        return agent.HostGoneError("The connection to the host was lost", original=text)
+def agent_error(code: int, text: str) -> agent.AgentError:
+    """The error of an agent call on a living connection; a reply too large leaves open whether it was executed."""
     if code in {AGENT_COMMAND_FAILED, INTERNAL_ERROR} and "agent command" in text:
         return _command_error(text)
     if code == SYSTEM_ERROR and "agent response" in text:
@@ -136,10 +134,8 @@ def _command_error(text: str) -> agent.CommandFailedError:
     return agent.CommandFailedError("The guest agent reported an error", cause=own, original=text)
 
 
-def host_error(code: int, domain: int, text: str) -> HostError:
-    """The error of any other call on an open connection."""
-    if is_connection_loss(code, domain, text):
-        return HostUnreachableError("The connection to libvirt was lost", original=text, code=code)
+def host_error(code: int, text: str) -> HostError:
+    """The error of any other call on a connection that is alive."""
     if code == NO_DOMAIN:
         return NoSuchDomainError("There is no such guest on this host", original=text, code=code)
     if code == BLOCK_COPY_ACTIVE:

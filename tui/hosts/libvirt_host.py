@@ -7,7 +7,7 @@ from tui.agent.errors import AgentError, HostGoneError
 from tui.hosts import block_questions, questions
 from tui.hosts.daemon_process import DaemonProcess, find_daemon
 from tui.hosts.lanes import apart
-from tui.hosts.libvirt_link import LibvirtLink
+from tui.hosts.libvirt_link import ANSWER_S, LibvirtLink
 from tui.hosts.libvirt_storage import LibvirtStorage
 from tui.hosts.port import BlockJob, BlockSizes, HostError, HostUnreachableError, HostVersions, PowerWay
 from tui.hosts.storage import Storage
@@ -27,7 +27,7 @@ class LibvirtHost(LibvirtLink):
 
     async def list_domains(self) -> tuple[DomainFacts, ...]:
         """All domains, in few calls; one that vanishes meanwhile is left out, one that cannot be read says why."""
-        return await self._ask(questions.list_facts)
+        return await self._answered(self._ask(questions.list_facts), ANSWER_S)
 
     async def read_domain(self, uuid: str) -> DomainFacts:
         """The facts of one domain, read now."""

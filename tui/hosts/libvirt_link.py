@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,7 +22,7 @@ from tui.hosts.counting import Counted
 from tui.hosts.events import start_event_loop, unwatch, watch
 from tui.hosts.looking_line import LookingLine
 from tui.hosts.losses import ConnectionLostError
-from tui.hosts.port import HostUnreachableError
+from tui.hosts.port import HostSilentError, HostUnreachableError
 from tui.hosts.uri_aliases import resolved
 from tui.hosts.uris import is_remote, without_prompts
 from tui.model.events import HostEvent, HostLost
@@ -34,6 +34,16 @@ CONTROL_WIDTH, PROBE_WIDTH, WORK_WIDTH, STREAM_WIDTH = 2, 3, 4, 2
 """Calls at once per connection; five hung ones would block it (max_client_requests in libvirtd.conf)."""
 
 KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10, 3
+"""Seconds between libvirt's keepalive messages, and how many may go unanswered before a connection counts as lost."""
+LOCAL_KEEPALIVE_INTERVAL_S = 5
+"""The same for a daemon of this machine, which has no network to wait for."""
+ANSWER_S = 20.0
+"""Seconds for a local daemon to accept a connection, and for any to list its domains."""
+REMOTE_OPEN_S = 90.0
+"""Seconds for a connection by way of a network, with the logins of ssh."""
+
+TEXT_LIMIT = 16_384
+"""Characters that are kept of an error's text."""
 
 _LOST = "The connection to libvirt was lost"
 
@@ -48,12 +58,21 @@ def _open(uri: str, calls: Counter[str], note_read_only: Callable[[bool], None])
             connection, read_only = libvirt.open(address), False
         except libvirt.libvirtError as error:
             connection, read_only = _open_to_look(address, error), True
-        if is_remote(connection.getURI()):
-            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+        interval_s = KEEPALIVE_INTERVAL_S if is_remote(connection.getURI()) else LOCAL_KEEPALIVE_INTERVAL_S
+        _keep_alive(connection, interval_s)
     except libvirt.libvirtError as error:
         raise connect_error(known, error.get_error_code() or 0, _text(error)) from error
     note_read_only(read_only)
     return Counted(connection, calls)
+
+
+def _keep_alive(connection: Any, interval_s: int) -> None:
+    """Have a daemon that hangs noticed, as virsh does; a driver within this process has none (VIR_ERR_NO_SUPPORT)."""
+    try:
+        connection.setKeepAlive(interval_s, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != faults.NO_SUPPORT:
+            raise
 
 
 def _open_to_look(address: str, refusal: libvirt.libvirtError) -> Any:
@@ -72,7 +91,8 @@ def _let_go(handle: Counted) -> None:
 
 
 def _text(error: libvirt.libvirtError) -> str:
-    return error.get_error_message() or str(error)
+    """What libvirt says, in bounds: its words may carry a guest's."""
+    return (error.get_error_message() or str(error))[:TEXT_LIMIT]
 
 
 class LibvirtLink:
@@ -129,7 +149,20 @@ class LibvirtLink:
                 watch(handle.raw, self._name, sink)
             return handle
 
-        self._watched = await self._ask(register)
+        within_s = REMOTE_OPEN_S if is_remote(self._uri) else ANSWER_S
+        self._watched = await self._answered(self._ask(register), within_s)
+
+    async def _answered(self, answer: Awaitable[T], within_s: float) -> T:
+        """The answer of the daemon; raises HostSilentError where none came in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await answer
+        except TimeoutError as error:
+            raise HostSilentError(
+                f"libvirt does not answer on {self._name}",
+                cause=f"its daemon took the connection and said nothing for {within_s:g} s; its guests may run on",
+                next_step="See what the daemon does: systemctl status virtqemud libvirtd; restarting it ends no guest.",
+            ) from error
 
     async def close(self) -> None:
         """Let go of the connections and their threads without waiting for calls in flight."""
@@ -170,18 +203,26 @@ class LibvirtLink:
         except ConnectionLostError as lost:
             raise HostUnreachableError(_LOST, original=lost.text, code=lost.code) from lost
         except libvirt.libvirtError as error:
-            raise faults.host_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error)) from error
+            raise faults.host_error(error.get_error_code() or 0, _text(error)) from error
 
-    async def _ask_agent(self, line: Connection, uuid: str, request: str, timeout_s: int) -> str:
-        """One request to a domain's agent; raises an AgentError."""
+    async def _ask_agent(
+        self, line: Connection, uuid: str, request: str, timeout_s: int, handed_over: Callable[[], None]
+    ) -> str:
+        """One request to a domain's agent, told by `handed_over` when libvirt has it; raises an AgentError."""
+        loop = asyncio.get_running_loop()
+
+        def ask(handle: Any) -> str:
+            loop.call_soon_threadsafe(handed_over)
+            return questions.ask_agent(handle, uuid, request, timeout_s)
+
         try:
-            return await self._call(line, lambda handle: questions.ask_agent(handle, uuid, request, timeout_s))
+            return await self._call(line, ask)
         except ConnectionLostError as lost:
             raise faults.with_its_doubt(HostGoneError(_LOST, original=lost.text), request) from lost
         except HostUnreachableError as error:
             raise HostGoneError(error.title, cause=error.cause, next_step=error.next_step) from error
         except libvirt.libvirtError as error:
-            fault = faults.agent_error(error.get_error_code() or 0, error.get_error_domain() or 0, _text(error))
+            fault = faults.agent_error(error.get_error_code() or 0, _text(error))
             raise faults.with_its_doubt(fault, request) from error
 
     async def _call(self, line: Connection, question: Callable[[Any], T]) -> T:
@@ -208,7 +249,9 @@ class LibvirtLink:
 
     def probe_line(self, uuid: str) -> Transport:
         """A line for pings and questions."""
-        line = AgentLine(partial(self._ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True)
+        line = AgentLine(
+            partial(self._ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True, tells_late=True
+        )
         return LookingLine(line) if self._only_looks else line
 
     def work_line(self, uuid: str) -> Transport:

@@ -45,8 +45,10 @@ def is_alive(handle: Any) -> bool:
 
 
 def is_lost(error: libvirt.libvirtError, handle: Any) -> bool:
-    """Whether an error came of the connection's end; where its words do not say so, the connection does."""
+    """Whether an error came of the connection's end: the connection says so, not the error's words.
+
+    A modular daemon hands on what it met on its own connection to another one, with the same code, domain and words.
+    """
     code, domain = error.get_error_code() or 0, error.get_error_domain() or 0
-    if faults.is_connection_loss(code, domain, error.get_error_message() or str(error)):
-        return True
-    return faults.is_of_transport(code, domain) and not is_alive(handle)
+    may_be = faults.is_connection_loss(code, domain, error.get_error_message() or str(error))
+    return (may_be or faults.is_of_transport(code, domain)) and not is_alive(handle)

@@ -28,6 +28,10 @@ class HostUnreachableError(HostError):
     """No connection to the host, or the one there was is gone."""
 
 
+class HostSilentError(HostUnreachableError):
+    """The host's daemon is there and does not answer."""
+
+
 class NoSuchDomainError(HostError):
     """The host has no such domain (any more) (VIR_ERR_NO_DOMAIN)."""
 

@@ -243,6 +243,9 @@ def warnings(domain: Any) -> tuple[str, ...]:
         if error.get_error_code() in (faults.NO_SUPPORT, faults.OPERATION_INVALID):
             return ()
         raise
+    except AttributeError:
+        # A binding that was built against libvirt before 7.1 has the method without what it calls.
+        return ()
 
 
 def run_metadata(domain: Any) -> str | None:

@@ -22,6 +22,8 @@ class Silence(StrEnum):
     LINK_BROKEN = "link broken"
     NOT_ALLOWED = "not allowed"
     BUSY = "busy"
+    NOT_RETURNED = "not returned"
+    """The hypervisor has not given the call back: it, or another program's command before ours, takes long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.fleet.columns import CELL_PADDING, Column, cell, fitting
-from tui.fleet.fleet import Fleet, Link
+from tui.fleet.fleet import Fleet
 from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import Guest, GuestId
 from tui.model.text import Shown
@@ -175,7 +175,7 @@ class GuestRows(ScrollView, can_focus=True):
 
     def _styles(self, guest: Guest) -> list[Style]:
         styles = styles_of(self.app.theme_variables)
-        if self._fleet.host(guest.id.host).link is Link.LOST:
+        if self._fleet.is_lost(guest.id.host):
             return [Style.parse("dim")] * len(self._columns)
         tones = {"power": POWER_TONES[guest.facts.power], "agent": AGENT_TONES[guest.agent.state]}
         return [Style.parse(styles[tones.get(column.tone, column.tone)] or "none") for column in self._columns]

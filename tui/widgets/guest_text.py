@@ -50,7 +50,7 @@ def backup_words(backups: Mapping[str, RunState]) -> Text:
 def host_words(fleet: Fleet, styles: dict[str, str]) -> Text:
     """Each host with its link, the lost ones first."""
     line = Text()
-    for host in sorted(fleet.hosts, key=lambda each: each.link is not Link.LOST):
+    for host in sorted(fleet.hosts, key=lambda each: not each.is_away):
         line.append(f"{LINK_GLYPHS[host.link]} ", styles[LINK_TONES[host.link]])
         line.append(printable(host.name, 40), "bold")
         line.append(f" {_link_words(host)}   ", "dim")
@@ -59,16 +59,16 @@ def host_words(fleet: Fleet, styles: dict[str, str]) -> Text:
 
 def why_lost(fleet: Fleet, styles: dict[str, str]) -> tuple[Text, ...]:
     """Why each host that is lost is so, and what to do; none where an empty table says it."""
-    lost = [host for host in fleet.hosts if host.link is Link.LOST and host.why and fleet.guests]
+    lost = [host for host in fleet.hosts if host.is_away and host.why and fleet.guests]
     return tuple(Text(f"✗ {printable(host.name, 40)}: {printable(host.why)}", styles["error"]) for host in lost)
 
 
 def _link_words(host: HostStatus) -> str:
     if host.link is Link.CONNECTED and host.read_only:
         return f"{host.link}, read-only"
-    if host.link is not Link.LOST or host.since is None:
+    if not host.is_away or host.since is None:
         return str(host.link)
-    return f"lost since {time.strftime('%H:%M:%S', time.localtime(host.since))}, trying again"
+    return f"{host.link} since {time.strftime('%H:%M:%S', time.localtime(host.since))}, trying again"
 
 
 def why_unasked(fleet: Fleet, backups: Mapping[str, RunState], guest: Guest | None) -> Shown:
@@ -87,11 +87,11 @@ def why_empty(fleet: Fleet, view: ListView) -> Text:
         match host.link:
             case Link.CONNECTING:
                 text.append(f"Connecting to {printable(host.uri)} …\n")
-            case Link.LOST:
+            case Link.LOST | Link.SILENT:
                 text.append(f"{printable(host.why)}\n\n")
             case Link.CONNECTED:
                 text.append(f"{printable(host.name)} has no guests.\n")
-    if any(host.link is Link.LOST for host in fleet.hosts):
+    if any(host.is_away for host in fleet.hosts):
         text.append("Trying again by itself; r tries at once, q leaves.", "dim")
     return text
 

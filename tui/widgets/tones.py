@@ -47,8 +47,13 @@ POWER_TONES: dict[PowerState, str] = {
     PowerState.UNKNOWN: "warning",
 }
 
-LINK_TONES: dict[Link, str] = {Link.CONNECTING: "primary", Link.CONNECTED: "success", Link.LOST: "error"}
-LINK_GLYPHS: dict[Link, str] = {Link.CONNECTING: "…", Link.CONNECTED: "●", Link.LOST: "✗"}
+LINK_TONES: dict[Link, str] = {
+    Link.CONNECTING: "primary",
+    Link.CONNECTED: "success",
+    Link.SILENT: "error",
+    Link.LOST: "error",
+}
+LINK_GLYPHS: dict[Link, str] = {Link.CONNECTING: "…", Link.CONNECTED: "●", Link.SILENT: "?", Link.LOST: "✗"}
 
 
 def dress(app: App[None]) -> None:
