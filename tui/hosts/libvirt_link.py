@@ -149,7 +149,7 @@ class LibvirtLink:
                 watch(handle.raw, self._name, sink)
             return handle
 
-        within_s = REMOTE_OPEN_S if is_remote(self._uri) else ANSWER_S
+        within_s = REMOTE_OPEN_S if is_remote(resolved(self._uri)) else ANSWER_S
         self._watched = await self._answered(self._ask(register), within_s)
 
     async def _answered(self, answer: Awaitable[T], within_s: float) -> T:
