@@ -38,9 +38,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         files.append(folder)
         return open_any_run(folder)
 
-    def fake_piece(tail: follow._Tail) -> bytes:
+    def fake_piece(tail: follow._Tail, limit: int) -> bytes:
         files.append(tail._path)
-        return piece(tail)
+        return piece(tail, limit)
 
     monkeypatch.setattr(seen, "open_any_run", fake_open)
     monkeypatch.setattr(follow._Tail, "_piece", fake_piece)

@@ -26,8 +26,8 @@ from tests.unit.tpm_values import (
     write_copies,
     write_state,
 )
+from tui.backup import settled, tpm_place
 from tui.backup import tpm as tpm_module
-from tui.backup import tpm_place
 from tui.backup.clone_xml import clone_xml
 from tui.backup.folder import ResultFolder
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
@@ -167,7 +167,7 @@ def test_a_state_is_kept_of_one_moment_or_not_at_all(tmp_path: Path, monkeypatch
             (state / "tpm2-00.permall").write_bytes(b"state %d" % number)
         return original(path)
 
-    monkeypatch.setattr(tpm_module, "PAUSE_S", 0)
+    monkeypatch.setattr(settled, "PAUSE_S", 0)
     monkeypatch.setattr(tpm_module, "read_state", lambda path: busy(path, 3))
     keep_state(a_folder(tmp_path / "a"), str(state))
     assert (tmp_path / "a/host/guest/run.partial/tpm/tpm2-00.permall").read_bytes() == b"state 3"

@@ -17,6 +17,7 @@ from tui.backup.copying import (
     SourceChangedError,
     data_bytes,
     hash_file,
+    synced,
 )
 from tui.backup.errors import BackupError, CancelledBackupError
 from tui.backup.folder import ResultFolder, checksums
@@ -99,6 +100,8 @@ class Capture:
             await with_heartbeat(compare(source.base, source.format, target, ImageFormat.QCOW2), meter)
         with meter.asking():
             await apart(_remove, scratch)
+        # qemu-img syncs what it makes as it begins, not as it ends: the overlay is deleted once this is verified.
+        await on_thread(disk, synced, target, meter)
         return await on_thread(disk, hash_file, target, meter.uncounted())
 
     async def _look(self, path: str, image_format: ImageFormat) -> ImageLook:

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from tui.backup.direct import DirectFile
+from tui.backup.durable import sync_folder
 from tui.backup.errors import BackupError
 from tui.backup.landing import CHUNK, Landing
 from tui.backup.meter import Meter
@@ -124,6 +125,18 @@ def finish_target(descriptor: int, size: int, meter: Meter) -> None:
         os.ftruncate(descriptor, size)
         os.fsync(descriptor)
         _drop(descriptor)
+
+
+def synced(path: str, meter: Meter) -> str:
+    """Have a file that another program wrote on the disk, with its name; returns it. Raises OSError."""
+    with meter.asking(unwritten_bytes() / SLOWEST):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(Path(path).parent)
+    return path
 
 
 def unwritten_bytes() -> int:

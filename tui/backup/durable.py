@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from tui.settings import PRIVATE_FILE
@@ -51,14 +52,27 @@ def replace_file(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write every byte: a system call may take a part of them alone (write(2)). Raises OSError, ENOSPC included."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 def append_durably(path: Path, line: str) -> None:
     """Append one line to a file of the user's alone, on the disk when this returns.
 
-    A line torn by a crash is closed first, so that it cannot swallow this one.
+    A line torn by a crash is closed first, so that it cannot swallow this one. Raises OSError where not all of it is
+    written, as on a full disk: nothing of it is there then.
     """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE), "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        file.write((b"\n" if torn else b"") + line.encode("utf-8", "surrogateescape") + b"\n")
-        os.fsync(file.fileno())
+        try:
+            write_all(file.fileno(), (b"\n" if torn else b"") + line.encode("utf-8", "surrogateescape") + b"\n")
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):  # the line that is cut short is closed by the next one
+                os.ftruncate(file.fileno(), size)
+            raise
     sync_folder(path.parent)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tui.backup.durable import sync_folder, write_new
 from tui.backup.plan import BackupPlan
+from tui.backup.settled import read_settled
 from tui.settings import PRIVATE_FILE, PRIVATE_FOLDER, private_folder
 
 PARTIAL = ".partial"
@@ -58,8 +59,8 @@ class ResultFolder:
         write_new(self.partial / name, text)
 
     def keep_file(self, name: str, source: str) -> None:
-        """Copy a small file into the partial folder; raises OSError."""
-        self.keep_bytes(name, Path(source).read_bytes())
+        """Copy a small file, which somebody may be writing to, into the partial folder; raises OSError."""
+        self.keep_bytes(name, read_settled(Path(source)))
 
     def keep_bytes(self, name: str, content: bytes) -> None:
         """Write the bytes of a small file into the partial folder; raises OSError."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tui.backup.journal import JOURNAL, read_entry, read_object
+from tui.backup.journal import ENTRY_LIMIT, JOURNAL, read_entry, read_object
 from tui.backup.progress import PROGRESS
 from tui.backup.runfold import first_state, with_entry, with_progress, without_worker
 from tui.backup.runs import AnyRun, worker_alive
@@ -26,19 +26,26 @@ class _Tail:
 
     def lines(self) -> list[str]:
         lines: list[str] = []
-        while piece := self._piece():
+        limit = READ_LIMIT
+        while piece := self._piece(limit):
             end = piece.rfind(b"\n") + 1
-            if end == 0:
+            if end:
+                lines += piece[:end].decode("utf-8", "replace").splitlines()
+            elif len(piece) < limit:
                 break
-            self._offset += end
-            lines += piece[:end].decode("utf-8", "replace").splitlines()
+            elif limit < ENTRY_LIMIT + READ_LIMIT:
+                limit += READ_LIMIT
+                continue
+            # A line that nobody would write is passed by, so that it hides none behind it.
+            self._offset += end or len(piece)
+            limit = READ_LIMIT
         return lines
 
-    def _piece(self) -> bytes:
+    def _piece(self, limit: int) -> bytes:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                return file.read(READ_LIMIT)
+                return file.read(limit)
         except FileNotFoundError:
             return b""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from tui.backup.values import a_time
 
 JOURNAL = "journal.jsonl"
 LINE_LIMIT = 64 * 1024
+"""Characters of a line in a file that anybody may have written."""
+ENTRY_LIMIT = 16 * 1024 * 1024
+"""Characters of an entry: a guest may have a hundred disks and more, each with a chain of images."""
 
 
 class RunStage(StrEnum):
@@ -65,13 +69,16 @@ class Journal:
         self._path = folder / JOURNAL
 
     def write(self, stage: RunStage, **details: object) -> None:
-        """Record a stage durably, file and folder; raises OSError."""
-        append_durably(self._path, json.dumps({"at": time.time(), "stage": stage, "details": details}))
+        """Record a stage durably, file and folder; raises OSError, also for what could not be read back."""
+        line = json.dumps({"at": time.time(), "stage": stage, "details": details})
+        if len(line) > ENTRY_LIMIT:
+            raise OSError(errno.EFBIG, "an entry of the journal is too long", str(self._path))
+        append_durably(self._path, line)
 
 
 def read_entry(line: str) -> Entry | None:
     """One line of a journal; None for a torn or foreign one."""
-    raw = read_object(line)
+    raw = read_object(line, ENTRY_LIMIT)
     if raw is None or raw.get("stage") not in list(RunStage):
         return None
     try:
@@ -82,9 +89,9 @@ def read_entry(line: str) -> Entry | None:
     return Entry(at, RunStage(str(raw["stage"])), details if isinstance(details, dict) else {})
 
 
-def read_object(line: str) -> dict[str, object] | None:
+def read_object(line: str, limit: int = LINE_LIMIT) -> dict[str, object] | None:
     """A JSON object on one line of bounded length, None for anything else."""
-    if len(line) > LINE_LIMIT:
+    if len(line) > limit:
         return None
     try:
         raw = json.loads(line)

@@ -11,10 +11,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from tui.backup.folder import ResultFolder
+from tui.backup.settled import settled
 from tui.backup.values import a_list, a_path, a_text_like, a_user
 from tui.hosts.domain_xml import parse_tree
 
@@ -24,8 +24,6 @@ STATE_LIMIT = 16 * 1024 * 1024
 """Bytes of one file; a whole TPM 2.0 is below a hundred thousand."""
 STATE_FILE_MODE = 0o600
 """What libvirt tells swtpm to give its files."""
-TRIES = 20
-PAUSE_S = 0.05
 _STATE_FILE = re.compile(r"tpm2?-\d\d\.[a-z]{1,16}(\.bak)?")
 """What swtpm reads at its start."""
 _BESIDE_STATE = re.compile(r"\.lock|TMP2?-\d\d\..*")
@@ -132,15 +130,7 @@ def keep_state(folder: ResultFolder, path: str) -> None:
     Several files are of one moment only if none of them changed while all were read, so they are read until they come
     out the same twice.
     """
-    before = read_state(path)
-    for _ in range(TRIES):
-        now = read_state(path)
-        if now == before:
-            break
-        before = now
-        sleep(PAUSE_S)
-    else:
-        raise OSError(errno.EBUSY, "the TPM's state did not stand still", path)
+    now = settled(lambda: read_state(path), "the TPM's state", path)
     if not now:
         raise OSError(errno.ENOENT, "the TPM's state is gone", path)
     for name, content in now.items():
