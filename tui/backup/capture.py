@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from tui.backup.reach_files import on_thread
 from tui.backup.restore_notes import restore_notes
 from tui.backup.room import RESERVE
 from tui.backup.serving import served
+from tui.backup.sparse_sum import ZeroSums
 from tui.backup.target import Target
 from tui.backup.tpm import TPM_FOLDER, state_files
 from tui.backup.watched import watched
@@ -53,6 +54,8 @@ class Capture:
     progress: Progress
     throttle: Throttle
     room_s: float
+    zeros: dict[str, ZeroSums] = field(default_factory=dict)
+    """Of each disk, what its copy's verification need not sum up again."""
 
     async def copy_disks(self) -> tuple[CopiedDisk, ...]:
         """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
@@ -138,7 +141,7 @@ class Capture:
         self, step: Step, disk: PlannedDisk, total: int, work: Callable[[Meter], Coroutine[None, None, str]]
     ) -> str:
         """Do `work` while telling its progress, obeying the order to stop and watching the room left."""
-        meter = Meter(throttle=self.throttle)
+        meter = Meter(throttle=self.throttle, zeros=self.zeros.setdefault(disk.target, ZeroSums()))
 
         async def look(waiting: str) -> BackupError | None:
             self.progress.tick(step, disk.target, meter.done, total, waiting=waiting, skipped=meter.skipped)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import queue
 import threading
@@ -16,6 +15,7 @@ from typing import Self
 from tui.backup.direct import DirectFile, aligned_memory
 from tui.backup.errors import CancelledBackupError
 from tui.backup.meter import Meter
+from tui.backup.sparse_sum import SparseSum
 
 CHUNK = 4 * 1024 * 1024
 """Bytes of one piece: what a disk is asked for at once."""
@@ -51,7 +51,7 @@ class Landing:
     def __init__(self, meter: Meter, target_fd: int | None) -> None:
         self._meter = meter
         self._target = DirectFile(os.dup(target_fd)) if target_fd is not None else None
-        self._digest = hashlib.sha256()
+        self._sum = SparseSum(meter.zeros)
         self._failure: BaseException | None = None
         self._given_up = False
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
@@ -98,7 +98,7 @@ class Landing:
                 thread.join(_LOOK_S)
                 self._meter.wait(0)
         self._raise_failure()
-        return self._digest.hexdigest()
+        return self._sum.hexdigest()
 
     def give_up(self) -> None:
         """End without a sum, at once, and wait for nobody: what is being written may hang in the kernel for ever.
@@ -155,15 +155,13 @@ class Landing:
 
     def _sum_up(self, piece: _Piece) -> None:
         if piece.buffer is not None:
-            self._digest.update(piece.buffer[: piece.count])
+            self._sum.data(piece.buffer[: piece.count])
             self._meter.done += piece.count
             return
-        left = piece.count
-        while left and not self._given_up:
-            count = min(left, HOLE)
-            self._digest.update(_ZEROS if count == HOLE else memoryview(_ZEROS)[:count])
+        for count in self._sum.zeros(piece.count):
             self._meter.skipped += count
-            left -= count
+            if self._given_up:
+                return
 
 
 def _filled(piece: memoryview) -> Iterator[tuple[int, int]]:

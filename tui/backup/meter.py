@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from tui.backup.errors import CancelledBackupError
+from tui.backup.sparse_sum import ZeroSums
 
 T = TypeVar("T")
 
@@ -61,6 +62,8 @@ class Meter:
     stop: threading.Event = field(default_factory=threading.Event)
     throttle: Throttle = field(default_factory=Throttle)
     debt: Debt = field(default_factory=Debt)
+    zeros: ZeroSums = field(default_factory=ZeroSums)
+    """What the readings of one disk and its copy know of the sums of its holes."""
 
     def uncounted(self) -> Meter:
         """A meter for work that is not part of the bytes to do: the same order to stop, the same target."""
