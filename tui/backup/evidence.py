@@ -56,6 +56,8 @@ class ImageEvidence:
     base_file_system: FileSystem | None = None
     overlay_exists: bool = False
     stored_source: str = ""
+    hole_bytes: int = 0
+    """Of the image alone, without what it lies on: bytes of its length that hold no data."""
     has_block_job: bool = False
     shared_with: tuple[str, ...] = ()
 
@@ -183,7 +185,7 @@ async def _image(
     users: dict[str, tuple[str, ...]],
 ) -> ImageEvidence:
     has_disk = any(there.target == disk.target for there in facts.disks) and facts.power is not PowerState.OFF
-    problem, virtual, data, header = await _look_at(reach, disk)
+    problem, virtual, data, holes, header = await _look_at(reach, disk)
     is_here = await are_here(host, (disk.base, *disk.below))
     if is_here and facts.power in (PowerState.RUNNING, PowerState.PAUSED):
         problem = problem or await apart(_other_than_open, facts.uuid, disk)
@@ -192,6 +194,7 @@ async def _image(
         problem=problem,
         virtual_bytes=virtual,
         data_bytes=data,
+        hole_bytes=holes,
         header=header,
         file_system=await _file_system(reach, str(Path(disk.overlay).parent)),
         base_file_system=await asyncio.to_thread(_below_file, disk.base) if is_here else None,
@@ -202,26 +205,30 @@ async def _image(
     )
 
 
-async def _look_at(reach: Reach, disk: PlannedDisk) -> tuple[str, int, int, Header | None]:
-    """What is wrong with the image, or its size, its data in bytes and its header. Raises HostUnreachableError."""
+async def _look_at(reach: Reach, disk: PlannedDisk) -> tuple[str, int, int, int, Header | None]:
+    """What is wrong with the image, or its size, data and holes in bytes, and its header. Raises HostUnreachableError.
+
+    The holes are those of the image itself, the data those of its chain.
+    """
     try:
         base = await reach.look(disk.base, disk.format)
         looks: list[ImageLook | None] = [base, *[await reach.look(path, disk.format) for path in disk.below]]
     except HostUnreachableError:
         raise
     except OSError as error:
-        return error.strerror or str(error), 0, 0, None
+        return error.strerror or str(error), 0, 0, 0, None
     except (HostError, BackupError) as error:
         words = explained(error)
-        return ": ".join(filter(None, (words.title, words.cause))), 0, 0, None
+        return ": ".join(filter(None, (words.title, words.cause))), 0, 0, 0, None
     missing = [path for path, look in zip((disk.base, *disk.below), looks, strict=True) if look is None]
     if base is None or missing:
-        return f"there is no {missing[0]}", 0, 0, None
+        return f"there is no {missing[0]}", 0, 0, 0, None
     last = looks[-1]
     if disk.below and last is not None and last.header is not None and last.header.has_backing:
-        return f"what {disk.below[-1]} lies on cannot be told", 0, 0, base.header
+        return f"what {disk.below[-1]} lies on cannot be told", 0, 0, 0, base.header
     virtual = base.header.virtual_bytes if base.header is not None else base.length
-    return "", virtual, sum(look.data_bytes for look in looks if look is not None), base.header
+    data = sum(look.data_bytes for look in looks if look is not None)
+    return "", virtual, data, max(base.length - base.data_bytes, 0), base.header
 
 
 def _other_than_open(uuid: str, disk: PlannedDisk) -> str:

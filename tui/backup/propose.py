@@ -27,9 +27,11 @@ from tui.backup.plan import (
     stamp_now,
 )
 from tui.backup.preflight import RED_TITLE, checks_of, red_list
+from tui.backup.preflight_time import hole_bytes, time_checks
 from tui.backup.runs import active_run
 from tui.backup.selection import choices_of
 from tui.backup.source import SourceWish, choose_source, passing_reach
+from tui.backup.sparse_sum import zeros_rate
 from tui.hosts.port import Host
 from tui.hosts.same_files import why_not_here
 from tui.model.disk import Disk
@@ -45,7 +47,8 @@ MEASURING_S = 0.5
 class Proposal:
     """What a backup would do, whether it may, about how many bytes it would copy, and what it would be without.
 
-    `rate_bytes_s` is how fast its first disk is read and summed up now, 0 where that is not known.
+    `rate_bytes_s` is how fast its first disk is read and summed up now, 0 where that is not known; `holes_s` the
+    seconds that the sums of its holes take beside.
     """
 
     plan: BackupPlan
@@ -54,14 +57,15 @@ class Proposal:
     estimated_bytes: int
     red: tuple[str, ...] = ()
     rate_bytes_s: float = 0.0
+    holes_s: float = 0.0
 
     @property
     def estimated_s(self) -> float | None:
-        """Seconds to copy all disks and to read the copies anew; None where no image could be read for it."""
+        """Seconds to copy all disks and to read the copies again; None where no image could be read for it."""
         if self.rate_bytes_s <= 0:
             return None
         copy_rate = min(self.rate_bytes_s, self.plan.limit_bytes_s or self.rate_bytes_s)
-        return self.estimated_bytes / copy_rate + self.estimated_bytes / self.rate_bytes_s
+        return self.estimated_bytes / copy_rate + self.estimated_bytes / self.rate_bytes_s + self.holes_s
 
     @property
     def size_words(self) -> str:
@@ -177,13 +181,15 @@ async def propose(
         evidence = await gather(host, plan, reach)
     finally:
         await reach.close()
+    zeros_bytes_s = await asyncio.to_thread(zeros_rate)
     return Proposal(
         plan=plan,
-        checks=checks_of(plan, evidence),
+        checks=(*checks_of(plan, evidence), *time_checks(plan, evidence, zeros_bytes_s)),
         steps=plan_commands(plan, facts.power),
         estimated_bytes=sum(image.data_bytes for image in evidence.images),
         red=tuple(red_list(plan, evidence)),
         rate_bytes_s=await asyncio.to_thread(_measured_rate, plan),
+        holes_s=hole_bytes(plan, evidence) / zeros_bytes_s,
     )
 
 

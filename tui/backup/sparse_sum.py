@@ -11,15 +11,26 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 STEP = 1024 * 1024
 """Bytes of zeros that are summed up at once."""
 MARK_EVERY = 1024 * STEP
 """Bytes of a hole after which a state is kept, beside those at its ends."""
+SAMPLE = 16 * STEP
+"""Bytes that tell how fast zeros are summed up."""
 MARK_LIMIT = 250_000
 """States that are kept, of some hundred bytes each."""
 _ZEROS = bytes(STEP)
+
+
+def zeros_rate() -> float:
+    """Bytes of zeros that this machine sums up in a second now; blocks for some hundredths of one."""
+    summed, began = SparseSum(ZeroSums()), monotonic()
+    for _ in summed.zeros(SAMPLE):
+        pass
+    return SAMPLE / max(monotonic() - began, 1e-6)
 
 
 @dataclass(frozen=True, slots=True)
