@@ -185,7 +185,8 @@ def test_disks_that_may_hold_data_are_named_when_they_are_left_out() -> None:
     ("changes", "reason"),
     [
         ({"device": "cdrom"}, "cdrom"),
-        ({"source": ""}, "no medium"),
+        ({"is_empty": True, "source": ""}, "no medium"),
+        ({"source": ""}, "no name"),
         ({"device": "lun"}, "LUN"),
         ({"readonly": True}, "read-only"),
         ({"shareable": True}, "shared"),

@@ -30,7 +30,7 @@ from tui.backup.restore.verifying import refuse_broken
 from tui.backup.restore.wishes import MOMENTS, Wishes
 from tui.cli.parser import parse
 from tui.cli.restore_verb import RestoreWish
-from tui.model.disk import Disk
+from tui.model.disk import Disk, DiskTrait
 from tui.model.guest import PowerState
 
 VDB = ("vdb",)
@@ -149,7 +149,7 @@ def test_a_disk_that_is_elsewhere_or_of_another_format_by_now_comes_back_as_it_i
         (Disk("vdb", "cdrom", "file", "/iso/a.iso", "raw"), "is a cdrom"),
         (Disk("vdb", "disk", "network", "rbd/web", "raw"), "type network"),
         (Disk("vdb", "disk", "volume", "pool/web", "raw"), "its pool"),
-        (Disk("vdb", "disk", "file", "/images/../web", "raw"), "no plain path"),
+        (Disk("vdb", "disk", "file", "/images/web", "raw", traits=frozenset({DiskTrait.SLICE})), "(slice)"),
         (Disk("vdb", "disk", "file", "/images/web", "vmdk"), "format vmdk"),
         (Disk("vdb", "disk", "file", "/images/web", "qcow2", encrypted=True), "encrypted"),
         (Disk("vdb", "disk", "file", "", ""), "there is none"),

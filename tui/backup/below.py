@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from tui.backup.errors import BackupError
+from tui.backup.fitness import left_out
+from tui.backup.image_names import identity_here, plain
 from tui.backup.images import ImageInfo
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, Source, Unfit
 from tui.backup.reach import Reach
 from tui.hosts.port import HostError, HostUnreachableError
 
@@ -17,16 +18,27 @@ MOST = 64
 """Images below one disk; a chain that has more goes round in a circle, or is nothing to copy in one go."""
 
 
+class ChainError(Exception):
+    """What lies below a disk cannot be copied; the text says why."""
+
+
 async def with_chains(plan: BackupPlan, reach: Reach) -> BackupPlan:
     """The plan with the images that each disk lies on, as far as they can be opened over `reach`.
 
-    What cannot be opened ends a chain, and the checks refuse it. Raises BackupError where an image names what no
-    backup can copy, and HostUnreachableError.
+    What cannot be opened ends a chain, and the checks refuse it. A disk whose images name what no backup can copy is
+    left out, with the reason. Raises HostUnreachableError.
     """
-    return replace(plan, disks=tuple([await _with_chain(disk, reach) for disk in plan.disks]))
+    disks: list[PlannedDisk] = []
+    unfit: list[Unfit] = []
+    for disk in plan.disks:
+        try:
+            disks.append(await _with_chain(disk, reach, is_here=plan.source is Source.FILE))
+        except ChainError as error:
+            unfit.append(Unfit(disk.target, str(error)))
+    return left_out(replace(plan, disks=tuple(disks)), unfit)
 
 
-async def _with_chain(disk: PlannedDisk, reach: Reach) -> PlannedDisk:
+async def _with_chain(disk: PlannedDisk, reach: Reach, *, is_here: bool) -> PlannedDisk:
     if disk.format is not ImageFormat.QCOW2 or disk.below:
         return disk
     below: list[str] = []
@@ -40,36 +52,22 @@ async def _with_chain(disk: PlannedDisk, reach: Reach) -> PlannedDisk:
             break
         if not info.backing:
             break
-        is_qcow2 = _may_go_on(disk, image, info)
-        image = await asyncio.to_thread(_plain, info.backing)
+        is_qcow2 = _may_go_on(image, info)
+        image = (await asyncio.to_thread(identity_here, info.backing)).path if is_here else plain(info.backing)
         below.append(image)
         if len(below) > MOST:
-            raise _refusal(disk, f"more than {MOST} images lie below {disk.base}", "Merge some of them first.")
+            raise ChainError(f"more than {MOST} images lie below {disk.base}: merge some of them first")
     return replace(disk, below=tuple(below))
 
 
-def _may_go_on(disk: PlannedDisk, image: str, info: ImageInfo) -> bool:
-    """Whether the image below may lie on another one; raises BackupError where it is none that can be copied."""
+def _may_go_on(image: str, info: ImageInfo) -> bool:
+    """Whether the image below may lie on another one; raises ChainError where it is none that can be copied."""
     if not PurePosixPath(info.backing).is_absolute():
-        raise _refusal(disk, f"{image} lies on {info.backing}, which is no file", "Leave the disk out.")
+        raise ChainError(f"{image} lies on {info.backing}, which is no file: it is not supported yet")
     if info.backing_format not in list(ImageFormat):
         known = info.backing_format or "nothing"
-        raise _refusal(
-            disk,
-            f"{image} says {known} of the format of {info.backing}, and guessing at it is not safe",
-            f"Write it down, where it is qcow2 or raw: qemu-img rebase -u -F FORMAT -b {info.backing} {image}",
+        raise ChainError(
+            f"{image} says {known} of the format of {info.backing}, and guessing at it is not safe. "
+            f"Write it down, where it is qcow2 or raw: qemu-img rebase -u -F FORMAT -b {info.backing} {image}"
         )
     return info.backing_format == ImageFormat.QCOW2
-
-
-def _plain(path: str) -> str:
-    """A path without detours, links in its folders followed where it has any."""
-    plain = os.path.normpath(path)
-    if plain == path or not os.path.lexists(path):
-        return plain
-    folder, name = os.path.split(path)
-    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - a plain string
-
-
-def _refusal(disk: PlannedDisk, cause: str, next_step: str) -> BackupError:
-    return BackupError(f"It cannot be told what disk {disk.target} lies on", cause=cause, next_step=next_step)

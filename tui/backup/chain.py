@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tui.backup.image_names import plain
 from tui.backup.plan import BackupPlan, DiskKind, PlannedDisk
 from tui.backup.session import HostSession
 from tui.hosts.domain_xml import parse_tree, read_definition
@@ -53,10 +54,10 @@ def place_of(disk: Disk | None, planned: PlannedDisk) -> Place:
     """Where a disk of a running guest stands. READY is the mirror's own word, never a comparison of counters."""
     if disk is None:
         return Place.ELSEWHERE
-    if disk.source in planned.names:
+    if planned.is_called(disk.source):
         return Place.BASE if not disk.mirror_job else Place.ELSEWHERE
     # The definition of a guest that is off may be silent about what lies below.
-    if disk.source != planned.overlay or (disk.backing and disk.backing[0] not in planned.names):
+    if plain(disk.source) != planned.overlay or (disk.backing and not planned.is_called(disk.backing[0])):
         return Place.ELSEWHERE
     if not disk.mirror_job:
         return Place.OVERLAY
@@ -88,14 +89,15 @@ def with_base(xml: str, disks: Iterable[PlannedDisk]) -> str:
     for disk in disks:
         for element in root.findall("./devices/disk"):
             source, driver = element.find("source"), element.find("driver")
-            if source is None or source.get("file") != disk.overlay:
+            if source is None or plain(source.get("file", "")) != disk.overlay:
                 continue
             element.set("type", disk.kind)
             source.attrib.pop("file")
             pool, _, volume = disk.named.partition("/")
+            path = disk.named or disk.base
             names = {
-                DiskKind.FILE: {"file": disk.base},
-                DiskKind.BLOCK: {"dev": disk.base},
+                DiskKind.FILE: {"file": path},
+                DiskKind.BLOCK: {"dev": path},
                 DiskKind.VOLUME: {"pool": pool, "volume": volume},
             }
             source.attrib.update(names[disk.kind])
@@ -107,5 +109,14 @@ def with_base(xml: str, disks: Iterable[PlannedDisk]) -> str:
 
 
 def names_path(xml: str, path: str) -> bool:
-    """Whether any attribute or text of a definition is `path`, wherever it stands."""
-    return any(path in (*element.attrib.values(), element.text) for element in parse_tree(xml).iter())
+    """Whether any attribute or text of a definition is `path`, wherever it stands and however it is spelled."""
+    wanted = {path, plain(path)}
+    return any(not wanted.isdisjoint((text, plain(text.strip()))) for text in texts_of(xml))
+
+
+def texts_of(xml: str) -> Iterator[str]:
+    """Every attribute and text of a definition; raises MalformedXmlError."""
+    for element in parse_tree(xml).iter():
+        yield from element.attrib.values()
+        if element.text:
+            yield element.text

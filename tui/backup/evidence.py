@@ -14,6 +14,7 @@ from tui.backup.boot_files import BootFile, boot_paths, look_at_boot_files
 from tui.backup.chain import disks_by_target
 from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
 from tui.backup.errors import BackupError, explained
+from tui.backup.image_names import known_as
 from tui.backup.images import Header
 from tui.backup.mark import run_id_of
 from tui.backup.nvram import nvram_path
@@ -189,6 +190,7 @@ async def _image(
     is_here = await are_here(host, (disk.base, *disk.below))
     if is_here and facts.power in (PowerState.RUNNING, PowerState.PAUSED):
         problem = problem or await apart(_other_than_open, facts.uuid, disk)
+    known = await apart(partial(known_as, disk.names, here=is_here))
     return ImageEvidence(
         disk=disk,
         problem=problem,
@@ -201,7 +203,7 @@ async def _image(
         overlay_exists=await _exists(reach, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
-        shared_with=tuple(dict.fromkeys(user for name in disk.names for user in users.get(name, ()))),
+        shared_with=tuple(dict.fromkeys(user for name in sorted(known) for user in users.get(name, ()))),
     )
 
 

@@ -19,6 +19,9 @@ QCOW2_MAGIC = b"QFI\xfb"
 HEADER_BYTES = 104
 TABLE_LIMIT = 32 * 1024 * 1024
 """Bytes of a qcow2's first table that are read; QEMU itself opens no larger one (QCOW_MAX_L1_SIZE)."""
+SNAPSHOT_TABLE_LIMIT = 64 * 1024
+"""Bytes of the table of internal snapshots that are read: their names are told, and nothing hangs on them."""
+MOST_SNAPSHOTS = 64
 _EXTERNAL_DATA = 1 << 2
 """Incompatible feature bit 2 (docs/interop/qcow2.txt): the guest's data is in another file."""
 _OUTPUT_LIMIT = 4 * 1024 * 1024
@@ -32,12 +35,17 @@ class ImageError(BackupError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The part of a qcow2 header (versions 2 and 3) that decides whether a copy of the file is a copy of the disk."""
+    """The part of a qcow2 header (versions 2 and 3) that decides whether a copy of the file is a copy of the disk.
+
+    `snapshots` counts the internal snapshots, whose table begins at byte `snapshots_offset`; a conversion drops them.
+    """
 
     has_backing: bool
     encrypted: bool
     external_data: bool
     virtual_bytes: int
+    snapshots: int = 0
+    snapshots_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,25 @@ def parse_header(head: bytes) -> Header | None:
         return None
     (version, backing_offset, _, _, virtual_bytes, crypt) = struct.unpack_from(">IQIIQI", head, 4)
     features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
-    return Header(backing_offset != 0, crypt != 0, bool(features & _EXTERNAL_DATA), virtual_bytes)
+    snapshots, table = struct.unpack_from(">IQ", head, 60)
+    return Header(backing_offset != 0, crypt != 0, bool(features & _EXTERNAL_DATA), virtual_bytes, snapshots, table)
+
+
+def snapshot_names(header: Header, table: bytes) -> tuple[str, ...]:
+    """The names of internal snapshots in the bytes of their table, as far as these go (docs/interop/qcow2.txt)."""
+    names: list[str] = []
+    at = 0
+    while len(names) < min(header.snapshots, MOST_SNAPSHOTS) and at + 40 <= len(table):
+        id_length, name_length = struct.unpack_from(">HH", table, at + 12)
+        (extra,) = struct.unpack_from(">I", table, at + 36)
+        begin = at + 40 + extra
+        end = begin + id_length + name_length
+        if end > len(table):
+            break
+        texts = table[begin : begin + id_length], table[begin + id_length : end]
+        names.append(_text(texts[1] or texts[0]))
+        at = (end + 7) // 8 * 8
+    return tuple(names)
 
 
 @dataclass(frozen=True, slots=True)

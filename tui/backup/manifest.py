@@ -50,6 +50,9 @@ class CopiedDisk:
     """One disk in the backup; sizes in bytes, owner and mode those of the image that was copied.
 
     `format` is the copy's; where it differs from `original_format`, or a `chain` lay below, the copy was converted.
+    `original` is where the image really was, `named` what the definition calls it where that is another text.
+    `is_device` tells that it was on a block device, whatever the definition's word for it (`kind`) is.
+    `dropped_snapshots` are the names of internal snapshots that the images had and the copy has not.
     """
 
     target: str
@@ -66,6 +69,14 @@ class CopiedDisk:
     owner: int
     group: int
     mode: str
+    named: str = ""
+    is_device: bool = False
+    dropped_snapshots: tuple[str, ...] = ()
+
+    @property
+    def was_on_device(self) -> bool:
+        """Whether nothing may be moved aside there."""
+        return self.is_device or self.kind == "block"
 
 
 def utc_words(at: float) -> str:
@@ -97,6 +108,8 @@ def copied_disk(
         owner=look.owner,
         group=look.group,
         mode=f"{look.mode:04o}",
+        named=disk.named,
+        is_device=disk.is_device or look.is_device,
     )
 
 

@@ -100,7 +100,7 @@ async def _check(disk: PlannedDisk) -> str:
 async def _refuse_foreign_chain(disk: PlannedDisk) -> None:
     """Both images are asked for their locks; raises ImageError where one is in use, or they are no pair."""
     overlay = await image_info(disk.overlay, ImageFormat.QCOW2)
-    if (overlay.backing, overlay.backing_format) != (disk.base, disk.format):
+    if not disk.is_called(overlay.backing) or overlay.backing_format != disk.format:
         found = f"{overlay.backing or 'nothing'} ({overlay.backing_format or 'of no stated format'})"
         raise ImageError("The overlay lies on another image", cause=f"{disk.overlay} on {found}, not on {disk.base}")
     await image_info(disk.base, disk.format)

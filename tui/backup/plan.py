@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.backup.errors import BackupError
+from tui.backup.image_names import plain
 from tui.backup.values import a_count, a_list, a_path, a_text, a_text_like
 from tui.model.quantities import UNKNOWN, moment
 
@@ -27,6 +28,8 @@ STAMP = re.compile(r"\d{8}T\d{6}Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z\.[A-Za-z0-9]{1,16}\.qcow2", re.DOTALL)
 TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
+ANY_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.-]{0,63}")
+"""What libvirt takes as a disk's target: wider than what is made a file's name of (diskTarget in its schema)."""
 
 
 class QuiescePolicy(StrEnum):
@@ -71,8 +74,11 @@ class DiskKind(StrEnum):
 class PlannedDisk:
     """One disk to back up: `base` is the image in use before the run, `overlay` takes the guest's writes during it.
 
-    `base` is always a path; `named` is what the definition calls it, which for a volume is `pool/volume`. `below` lists
-    the images that the base itself lies on, nearest first: they are neither written nor merged.
+    `base` is always a path without detours; `named` is what the definition calls it where that is another text: for a
+    volume `pool/volume`, else the path as it is spelled there. `called` are further names of the base. `below` lists
+    the images that the base itself lies on, nearest first: they are neither written nor merged. `is_device` says what
+    was found at the path, whatever the definition's word (`kind`) for it is. `overlay_apart` where the overlay is not
+    in the base's folder.
     """
 
     target: str
@@ -82,11 +88,27 @@ class PlannedDisk:
     kind: DiskKind = DiskKind.FILE
     named: str = ""
     below: tuple[str, ...] = ()
+    is_device: bool = False
+    called: tuple[str, ...] = ()
+    overlay_apart: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What definitions may call the base."""
-        return (self.base, self.named) if self.named else (self.base,)
+        """What definitions may call the base, the definition's own word for it last."""
+        others = tuple(name for name in self.called if name not in (self.base, self.named))
+        return (self.base, *others, *((self.named,) if self.named else ()))
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name that a definition uses means the base, however many slashes and dots it is spelled with."""
+        return name in self.names or (name.startswith("/") and plain(name) in map(plain, self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A disk that cannot be in the backup for what was found in its images or their places; `reason` in words."""
+
+    target: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +118,7 @@ class BackupPlan:
     `target` is the folder under which results are kept, `left_out` the targets of the guest's other disks;
     `limit_bytes_s` bounds the copy, 0 is unlimited; `compact` wants compressed copies. `accepted` names what the user
     agreed to be without, `source_reason` tells why it is this source. `after` are the ids of the runs that have to end
-    before this one begins.
+    before this one begins. `unfit` are those of `left_out` whose images were looked at and cannot be backed up.
     """
 
     run_id: str
@@ -115,6 +137,7 @@ class BackupPlan:
     source: Source = Source.FILE
     source_reason: str = ""
     after: tuple[str, ...] = ()
+    unfit: tuple[Unfit, ...] = ()
 
     def is_converted(self, disk: PlannedDisk) -> bool:
         """Whether the copy is a new qcow2 image rather than the same bytes: where asked for, and where a chain ends."""
@@ -175,7 +198,7 @@ def overlay_beside(base: str, stamp: str, target: str, folder: str = "") -> str:
 
 def is_own_overlay(disk: PlannedDisk, stamp: str) -> bool:
     """Whether a disk's overlay is where a run of this stamp puts it."""
-    folder = os.path.dirname(disk.overlay) if disk.kind is DiskKind.BLOCK else ""  # noqa: PTH120 - a plain string
+    folder = os.path.dirname(disk.overlay) if disk.overlay_apart else ""  # noqa: PTH120 - a plain string
     return disk.overlay == overlay_beside(disk.base, stamp, disk.target, folder)
 
 
@@ -213,7 +236,7 @@ def _plan(raw: Any) -> BackupPlan:
         guest=a_text(raw["guest"]),
         target=a_path(raw["target"]),
         disks=tuple(_disk(disk) for disk in a_list(raw["disks"])),
-        left_out=tuple(a_text_like(target, TARGET) for target in a_list(raw["left_out"])),
+        left_out=tuple(a_text_like(target, ANY_TARGET) for target in a_list(raw["left_out"])),
         quiesce=QuiescePolicy(raw["quiesce"]),
         limit_bytes_s=a_count(raw.get("limit_bytes_s", 0)),
         compact=raw.get("compact", False) is True,
@@ -221,18 +244,25 @@ def _plan(raw: Any) -> BackupPlan:
         source=Source(raw.get("source", Source.FILE)),
         source_reason=a_text(raw["source_reason"]) if raw.get("source_reason") else "",
         after=tuple(a_text_like(run_id, RUN_ID) for run_id in a_list(raw.get("after", []))),
+        unfit=tuple(Unfit(a_text(each["target"]), a_text(each["reason"])) for each in a_list(raw.get("unfit", []))),
     )
 
 
 def _disk(raw: Any) -> PlannedDisk:
+    target = a_text_like(raw["target"], TARGET)
+    kind = DiskKind(raw.get("kind", DiskKind.FILE))
     return PlannedDisk(
-        target=a_text_like(raw["target"], TARGET),
+        target=target,
         base=a_path(raw["base"]),
         format=ImageFormat(raw["format"]),
         overlay=a_path(raw["overlay"]),
-        kind=DiskKind(raw.get("kind", DiskKind.FILE)),
+        kind=kind,
         named=a_text(raw["named"]) if raw.get("named") else "",
         below=tuple(a_path(path) for path in a_list(raw.get("below", []))),
+        # Plans of before tell the definition's word alone.
+        is_device=raw.get("is_device", kind is DiskKind.BLOCK) is True,
+        overlay_apart=raw.get("overlay_apart", kind is DiskKind.BLOCK) is True,
+        called=tuple(a_text(name) for name in a_list(raw.get("called", []))),
     )
 
 

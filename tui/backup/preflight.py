@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from shlex import quote
 
 from tui.backup.checks import Check, failed, passed, warned
 from tui.backup.confinement import bars_late_merge
 from tui.backup.evidence import Evidence, ImageEvidence
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy, Source
+from tui.backup.overlay_place import NAME_ONE
+from tui.backup.plan import BackupPlan, DiskKind, ImageFormat, PlannedDisk, QuiescePolicy, Source
 from tui.backup.preflight_room import room_checks
-from tui.backup.selection import REMOVABLE, choices_of
+from tui.backup.selection import REMOVABLE, DiskChoice, choices_of
 from tui.backup.tpm_place import TpmEvidence
 from tui.doctor.causes import Cause
 from tui.doctor.freezing import FREEZE_NOTE
 from tui.doctor.reasons import mend
+from tui.model.disk import Disk
 from tui.model.guest import PowerState
 from tui.model.quantities import size
 
@@ -108,13 +112,13 @@ def _jobs(evidence: Evidence) -> Check:
 
 def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
     disk = image.disk
-    choice = next((c for c in choices_of(evidence.facts.disks) if c.disk.target == disk.target), None)
+    choice = next((c for c in _choices(evidence) if c.disk.target == disk.target), None)
     header = image.header
     trouble = (
         (choice is None, "the guest has no such disk", "Plan anew."),
         (choice is not None and not choice.possible, choice.reason if choice else "", "Leave the disk out."),
         (
-            choice is not None and choice.disk.source not in disk.names,
+            choice is not None and not disk.is_called(choice.disk.source),
             "the guest uses another image by now",
             "Plan anew.",
         ),
@@ -131,16 +135,22 @@ def _image(plan: BackupPlan, image: ImageEvidence, evidence: Evidence) -> Check:
             *_chain_words(evidence, disk),
         ),
         (
-            image.stored_source not in disk.names and evidence.facts.persistent,
+            choice is not None and image.stored_source != choice.disk.source and evidence.facts.persistent,
             f"the stored definition names {image.stored_source or 'no image'}",
-            "Make the stored and the running definition agree.",
+            # libvirt compares both as texts, and would leave the stored one on the base.
+            f"Make the stored and the running definition name it alike: {choice.disk.source if choice else ''}",
         ),
         (bool(image.shared_with), f"also used by {', '.join(image.shared_with)}", "Give every guest its own image."),
         (image.overlay_exists, f"{disk.overlay} exists already", "Plan anew."),
         (
+            image.file_system is not None and bool(image.file_system.volatile),
+            f"its overlay would lie in the host's memory ({image.file_system.volatile if image.file_system else ''})",
+            NAME_ONE,
+        ),
+        (
             image.file_system is None or not image.file_system.writable,
-            "its folder is not writable, so that the overlay could not be removed",
-            _other_way(plan),
+            f"{Path(disk.overlay).parent} is not writable, so that the overlay could not be removed",
+            f"{_other_way(plan)} {NAME_ONE}",
         ),
     )
     title = f"Disk {disk.target}"
@@ -169,8 +179,22 @@ def _other_way(plan: BackupPlan) -> str:
     return "Take --source stream, or run as the user who owns the images and their folder."
 
 
+def _choices(evidence: Evidence) -> tuple[DiskChoice, ...]:
+    return choices_of(evidence.facts.disks, is_off=evidence.facts.power is PowerState.OFF)
+
+
+def _left_out_choices(plan: BackupPlan, evidence: Evidence) -> list[DiskChoice]:
+    """The disks that the plan leaves out, those whose images were looked at with what was found."""
+    found = {each.target: each.reason for each in plan.unfit}
+    return [
+        replace(choice, reason=choice.reason or found.get(choice.disk.target, ""))
+        for choice in _choices(evidence)
+        if choice.disk.target in plan.left_out
+    ]
+
+
 def _left_out(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
-    choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
+    choices = _left_out_choices(plan, evidence)
     serious = [choice for choice in choices if choice.worth_a_warning and choice.possible]
     unnamed = {disk.target for disk in evidence.facts.disks} - {d.target for d in plan.disks} - set(plan.left_out)
     if unnamed:
@@ -182,7 +206,7 @@ def _left_out(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
 
 def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
     """What cannot be in the backup though it holds something, by the name to accept it by; with the reason."""
-    choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
+    choices = _left_out_choices(plan, evidence)
     red = {choice.disk.target: choice.reason for choice in choices if choice.worth_a_warning and not choice.possible}
     if evidence.nvram and not evidence.nvram_readable:
         why = "this user may not read" if evidence.is_local else "it is not proven that this machine has"
@@ -194,7 +218,7 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
 
 def lacking(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
     """All that is not in the backup: every disk that is left out and the red list, with the reasons."""
-    choices = [choice for choice in choices_of(evidence.facts.disks) if choice.disk.target in plan.left_out]
+    choices = _left_out_choices(plan, evidence)
     return {choice.disk.target: choice.reason or "not chosen" for choice in choices} | red_list(plan, evidence)
 
 
@@ -217,10 +241,16 @@ def _red_list(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
 
 
 def _media(evidence: Evidence) -> Iterator[Check]:
-    media = [disk for disk in evidence.facts.disks if disk.device in REMOVABLE and disk.source]
+    # A file's source without a name, as a policy for the next start leaves it, is no medium.
+    named = {disk.target: disk.source or _nameless(disk) for disk in evidence.facts.disks if disk.device in REMOVABLE}
+    media = [f"{name} in {target}" for target, name in named.items() if name]
     if media:
-        words = ", ".join(f"{disk.source} in {disk.target}" for disk in media)
+        words = ", ".join(media)
         yield warned("Media", f"not copied: {words}", "A restore in place needs it there, or the drive empty.")
+
+
+def _nameless(disk: Disk) -> str:
+    return "" if disk.is_empty or disk.source_type in list(DiskKind) else f"a medium of type {disk.source_type}"
 
 
 def _firmware(evidence: Evidence) -> Iterator[Check]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,16 +13,17 @@ from tui.backup.copying import reading_rate
 from tui.backup.equivalents import PlanStep, plan_commands
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
+from tui.backup.fitness import without_unfit
+from tui.backup.identify import identified, twins
+from tui.backup.overlay_place import with_overlays
 from tui.backup.plan import (
     BackupPlan,
-    DiskKind,
-    ImageFormat,
     PlannedDisk,
     QuiescePolicy,
     Source,
+    Unfit,
     image_paths,
     new_run_id,
-    overlay_beside,
     read_plan,
     stamp_now,
 )
@@ -33,12 +34,10 @@ from tui.backup.selection import choices_of
 from tui.backup.source import SourceWish, choose_source, passing_reach
 from tui.backup.sparse_sum import zeros_rate
 from tui.hosts.port import Host
-from tui.hosts.same_files import why_not_here
-from tui.model.disk import Disk
+from tui.hosts.same_files import are_here, why_not_here
 from tui.model.guest import DomainFacts, PowerState
 from tui.model.quantities import duration, size
 
-IMAGES = "/var/lib/libvirt/images"
 MEASURING_S = 0.5
 """Seconds that a plan may take to learn how fast its first disk is read."""
 
@@ -88,32 +87,39 @@ class Proposal:
 
 
 async def plan_for(
-    host: Host, facts: DomainFacts, target: Path, disks: Collection[str] | None, quiesce: QuiescePolicy
+    host: Host,
+    facts: DomainFacts,
+    target: Path,
+    disks: Collection[str] | None,
+    quiesce: QuiescePolicy,
+    overlays: Path | None = None,
 ) -> BackupPlan:
-    """A plan for the disks named in `disks`, or for all that can be backed up.
+    """A plan for the disks named in `disks`, or for all that can be backed up; `overlays` is a folder for overlays.
 
-    Raises BackupError where a named disk cannot be backed up, or none is left.
+    Raises BackupError where a named disk cannot be backed up, none is left, or the overlays may not lie there.
     """
+    found: list[PlannedDisk] = []
+    unfit: dict[str, str] = {}
+    choices = choices_of(facts.disks, is_off=facts.power is PowerState.OFF)
+    for choice in choices:
+        if not choice.possible or (disks is not None and choice.disk.target not in disks):
+            continue
+        disk = await identified(host, choice.disk)
+        if isinstance(disk, Unfit):
+            unfit[disk.target] = disk.reason
+        else:
+            found.append(disk)
+    others = {disk.target: disk for disk in facts.disks if disk.target not in {each.target for each in found}}
+    chosen = str(overlays) if overlays is not None else ""
+    is_here = await are_here(host, [*(disk.base for disk in found), *([chosen] if chosen else [])])
+    unfit |= await twins(found, others, is_here=is_here)
+    fit = [disk for disk in found if disk.target not in unfit]
+    _refuse_unfit(facts, disks, unfit, something_is_left=bool(fit))
     stamp = stamp_now()
-    chosen: list[PlannedDisk] = []
-    refused: dict[str, str] = {}
-    for choice in choices_of(facts.disks):
-        name = choice.disk.target
-        if choice.possible and (disks is None or name in disks):
-            chosen.append(await _planned(host, choice.disk, stamp, _overlay_folder(facts)))
-        elif disks is not None and name in disks:
-            refused[name] = choice.reason
-    unknown = set(disks or ()) - {disk.target for disk in facts.disks}
-    if refused or unknown or not chosen:
-        words = [f"{name}: {reason}" for name, reason in refused.items()]
-        words += [f"{name}: the guest has no such disk" for name in sorted(unknown)]
-        words = words or [f"{choice.disk.target}: {choice.reason}" for choice in choices_of(facts.disks)]
-        raise BackupError(
-            "There is no disk to back up" if not chosen else "Not all of these disks can be backed up",
-            cause="; ".join(words) or "the guest has no disk",
-            next_step="Choose other disks.",
-        )
-    targets = {disk.target for disk in chosen}
+    placed = await with_overlays(
+        host, facts, fit, stamp, chosen, is_here=is_here
+    )
+    targets = {disk.target for disk in fit}
     plan = BackupPlan(
         run_id=new_run_id(),
         stamp=stamp,
@@ -122,31 +128,32 @@ async def plan_for(
         uuid=facts.uuid,
         guest=facts.name,
         target=str(target),
-        disks=tuple(chosen),
+        disks=placed,
         left_out=tuple(disk.target for disk in facts.disks if disk.target not in targets),
         quiesce=quiesce,
+        unfit=tuple(Unfit(target, reason) for target, reason in unfit.items()),
     )
     return read_plan(plan.to_json())
 
 
-async def _planned(host: Host, disk: Disk, stamp: str, folder: str) -> PlannedDisk:
-    kind = DiskKind(disk.source_type)
-    base = disk.source
-    if kind is DiskKind.VOLUME:
-        pool, _, volume = disk.source.partition("/")
-        base = await host.volume_path(pool, volume)
-    overlay = overlay_beside(base, stamp, disk.target, folder if kind is DiskKind.BLOCK else "")
-    named = disk.source if kind is DiskKind.VOLUME else ""
-    return PlannedDisk(disk.target, base, ImageFormat(disk.format), overlay, kind, named, disk.backing)
-
-
-def _overlay_folder(facts: DomainFacts) -> str:
-    """Where a block device's overlay goes: beside the guest's first image that is a file, else libvirt's own folder."""
-    files = (
-        disk.source for disk in facts.disks if disk.source_type == "file" and disk.device == "disk" and disk.source
+def _refuse_unfit(
+    facts: DomainFacts, wanted: Collection[str] | None, unfit: Mapping[str, str], *, something_is_left: bool
+) -> None:
+    """Raise BackupError where a disk that was asked for by name cannot be backed up, or none can."""
+    choices = choices_of(facts.disks, is_off=facts.power is PowerState.OFF)
+    reasons = {choice.disk.target: choice.reason for choice in choices if choice.reason} | dict(unfit)
+    refused = {name: reasons[name] for name in wanted or () if name in reasons}
+    unknown = set(wanted or ()) - {disk.target for disk in facts.disks}
+    if something_is_left and not refused and not unknown:
+        return
+    words = [f"{name}: {reason}" for name, reason in refused.items()]
+    words += [f"{name}: the guest has no such disk" for name in sorted(unknown)]
+    words = words or [f"{name}: {reason}" for name, reason in reasons.items()]
+    raise BackupError(
+        "Not all of these disks can be backed up" if something_is_left else "There is no disk to back up",
+        cause="; ".join(words) or "the guest has no disk",
+        next_step="Choose other disks.",
     )
-    first = next(files, "")
-    return str(Path(first).parent) if first else IMAGES
 
 
 async def propose(
@@ -160,6 +167,7 @@ async def propose(
     compact: bool = False,
     accepted: tuple[str, ...] = (),
     source: SourceWish = SourceWish.AUTO,
+    overlays: Path | None = None,
 ) -> Proposal:
     """Plan a backup of the guest and look whether it may begin; changes nothing on the guest.
 
@@ -173,9 +181,11 @@ async def propose(
             cause=f"run {running.plan.run_id}",
             next_step="Wait for it to end, or cancel it.",
         )
-    plan = await plan_for(host, facts, target, disks, quiesce)
+    plan = await plan_for(host, facts, target, disks, quiesce, overlays)
     plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted)
     plan = await (_resting if facts.power is PowerState.OFF else _sourced)(host, plan, source)
+    plan = await _saveable(host, facts, plan, overlays)
+    _refuse_unfit(facts, disks, {each.target: each.reason for each in plan.unfit}, something_is_left=bool(plan.disks))
     reach = passing_reach(host, plan)
     try:
         evidence = await gather(host, plan, reach)
@@ -200,15 +210,33 @@ async def _sourced(host: Host, plan: BackupPlan, wish: SourceWish) -> BackupPlan
     return replace(plan, source=way, source_reason=why)
 
 
+async def _saveable(host: Host, facts: DomainFacts, plan: BackupPlan, overlays: Path | None) -> BackupPlan:
+    """The plan with the disks whose images are all of them; the overlay of what turned out a device lies elsewhere."""
+    reach = passing_reach(host, plan)
+    try:
+        fit = await without_unfit(plan, reach)
+    finally:
+        await reach.close()
+    if {disk.target for disk in fit.disks if disk.is_device} <= {d.target for d in plan.disks if d.is_device}:
+        return fit
+    chosen = str(overlays) if overlays is not None else ""
+    is_here = await are_here(host, [*image_paths(fit), *([chosen] if chosen else [])])
+    return replace(fit, disks=await with_overlays(host, facts, fit.disks, plan.stamp, chosen, is_here=is_here))
+
+
 async def _resting(host: Host, plan: BackupPlan, wish: SourceWish) -> BackupPlan:
     """The same for a guest that is off, whose images tell what they lie on; that may have to be reached another way."""
     planned = await _sourced(host, plan, wish)
     for _ in Source:
         way, reach = planned.source, passing_reach(host, planned)
         try:
-            chained = await with_chains(replace(planned, disks=plan.disks), reach)
+            chained = await with_chains(
+                replace(planned, disks=plan.disks, left_out=plan.left_out, unfit=plan.unfit), reach
+            )
         finally:
             await reach.close()
+        if not chained.disks:
+            return chained
         planned = await _sourced(host, chained, wish)
         if planned.source is way:
             break

@@ -20,19 +20,22 @@ T = TypeVar("T")
 class FileSystem:
     """Where a folder lies: device number, bytes free for this user, and whether files may be made and removed there.
 
-    The number is 0 where it cannot be known.
+    The number is 0 where it cannot be known. `volatile` says which kind of memory it is where it does not outlast the
+    host's power, empty for a disk.
     """
 
     device: int
     free_bytes: int
     writable: bool
+    volatile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLook:
     """An image as it is found, used or not; `length` and `data_bytes` in bytes, `header` None where it is no qcow2.
 
-    `mark` changes with every write. `is_file` is false for devices and links.
+    `mark` changes with every write. `is_file` is false for devices and links; `is_device` tells that a block device is
+    there, links followed.
     """
 
     length: int
@@ -43,6 +46,7 @@ class ImageLook:
     owner: int
     group: int
     mode: int
+    is_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)

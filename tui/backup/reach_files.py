@@ -16,6 +16,7 @@ from tui.backup.images import ImageInfo, allocates_nothing, image_info, read_hea
 from tui.backup.meter import Meter
 from tui.backup.plan import ImageFormat, PlannedDisk
 from tui.backup.reach import FileSystem, ImageLook, OverlaySize
+from tui.backup.volatile import volatile_here
 from tui.hosts.lanes import Lane
 
 P = ParamSpec("P")
@@ -82,6 +83,7 @@ def file_system(folder: str) -> FileSystem | None:
             device=Path(folder).stat().st_dev,
             free_bytes=space.f_bavail * space.f_frsize,
             writable=os.access(folder, os.W_OK | os.X_OK),
+            volatile=volatile_here(folder),
         )
     except OSError:
         return None
@@ -109,6 +111,7 @@ def _look(path: str, image_format: ImageFormat) -> ImageLook | None:
         owner=status.st_uid,
         group=status.st_gid,
         mode=stat.S_IMODE(status.st_mode),
+        is_device=stat.S_ISBLK(status.st_mode),
     )
 
 

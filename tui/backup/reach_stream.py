@@ -13,6 +13,7 @@ from time import monotonic
 
 from tui.backup.copying import FileMark, SourceChangedError, create_target, finish_target
 from tui.backup.heartbeat import with_heartbeat
+from tui.backup.image_names import plain
 from tui.backup.images import HEADER_BYTES, TABLE_LIMIT, ImageError, ImageInfo, first_table, parse_header, run_program
 from tui.backup.inflow import Inflow
 from tui.backup.landing import Landing
@@ -20,6 +21,7 @@ from tui.backup.meter import Meter
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk
 from tui.backup.reach import Ask, FileSystem, ImageLook, OverlaySize
 from tui.backup.reach_files import file_system
+from tui.backup.volatile import volatile_elsewhere
 from tui.hosts.lanes import Lane, apart
 from tui.hosts.port import Host, HostError
 from tui.hosts.same_files import are_here
@@ -68,6 +70,7 @@ class StreamReach:
             owner=volume.owner,
             group=volume.group,
             mode=volume.mode,
+            is_device=volume.is_device,
         )
 
     async def info(self, path: str, image_format: ImageFormat) -> ImageInfo:
@@ -97,7 +100,8 @@ class StreamReach:
         """Where a folder lies; libvirt may write there."""
         here = await asyncio.to_thread(file_system, folder) if await self._is_here(folder) else None
         free = await self._ask(lambda host: self._storage(host).free_bytes(folder))
-        return FileSystem(here.device if here is not None else 0, free, writable=True)
+        volatile = here.volatile if here is not None else volatile_elsewhere(folder)
+        return FileSystem(here.device if here is not None else 0, free, writable=True, volatile=volatile)
 
     async def overlay_size(self, disk: PlannedDisk) -> OverlaySize | None:
         """What the domain says of its image in use, and the pool of the room; None where they do not answer at once."""
@@ -203,6 +207,7 @@ class StreamReach:
     async def _writers(self, path: str) -> list[str]:
         """The guests that may write to an image: one whose disks are not known is among them."""
         names = next((disk.names for disk in self._plan.disks if disk.base == path), (path,))
+        known = frozenset((*names, *map(plain, names)))
         return [
             facts.name
             for facts in await self._ask(lambda host: host.list_domains())
@@ -210,7 +215,8 @@ class StreamReach:
             and (
                 facts.unread
                 or any(
-                    disk.source in names or (disk.mirror_job and path in (disk.source, *disk.backing))
+                    not known.isdisjoint((disk.source, plain(disk.source)))
+                    or (disk.mirror_job and not known.isdisjoint(map(plain, (disk.source, *disk.backing))))
                     for disk in facts.disks
                 )
             )

@@ -11,6 +11,7 @@ from tui.backup.clone_xml import DISKS_WORD, clone_name
 from tui.backup.folder import folder_name
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport
 from tui.backup.nvram import NVRAM_FILE, Nvram
+from tui.backup.overlay_place import IMAGES
 from tui.backup.plan import BackupPlan
 from tui.backup.tpm import Tpm
 
@@ -111,7 +112,8 @@ def _second_guest(
     plan: BackupPlan, folder: Path, disks: tuple[CopiedDisk, ...], nvram: Nvram | None, tpm: Tpm | None
 ) -> tuple[str, ...]:
     name, virsh = clone_name(plan.guest), _virsh(plan)
-    place = Path(disks[0].original).parent / folder_name(name)
+    beside = (Path(disk.original).parent for disk in disks if not disk.was_on_device)
+    place = next(beside, Path(IMAGES)) / folder_name(name)
     return (
         "## As a second guest",
         "",
@@ -156,7 +158,7 @@ def _in_place(
         "",
         *_chain(
             f'[ "$(LC_ALL=C {virsh} domstate {guest})" = "shut off" ]',
-            *(f"[ ! -e {quote(disk.original + aside)} ]" for disk in disks),
+            *(f"[ ! -e {quote(disk.original + aside)} ]" for disk in disks if not disk.was_on_device),
             *tpm_notes.nothing_aside(tpm, plan.uuid, aside),
             f"{virsh} managedsave-remove {guest}",
             f"cd {quote(str(folder))}",
@@ -182,7 +184,7 @@ def _some_alone() -> tuple[str, ...]:
 def _put_back(disk: CopiedDisk, aside: str) -> tuple[str, ...]:
     """A device is written over; a file is moved aside. A converted copy goes back into the format it came from."""
     original = quote(disk.original)
-    if disk.kind == "block":
+    if disk.was_on_device:
         return (f"qemu-img convert -n -f {disk.format} -O {disk.original_format} {quote(disk.file)} {original}",)
     moved = f"mv {original} {quote(disk.original + aside)}"
     if disk.format == disk.original_format:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tui.agent.errors import AgentError
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
 from tui.backup.homecoming import proven_merged
+from tui.backup.image_names import plain
 from tui.backup.images import ImageError, image_info
 from tui.backup.journal import Entry, RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
@@ -216,13 +217,14 @@ def _disk_evidence(
     live = next((there for there in facts.disks if there.target == disk.target), None)
     own = stored.get(disk.target)
     place = place_of(live, disk)
+    known = {*disk.names, *map(plain, disk.names)}
     return DiskEvidence(
         disk=disk,
         place=place,
         stored_place=place_of(own, disk) if facts.persistent else place,
         overlay_exists=overlay_exists,
         listed_by=tuple("snapshot" for xml in snapshots if names_path(xml, disk.overlay)),
-        base_users=tuple(name for name, images in users.items() if not images.isdisjoint(disk.names)),
+        base_users=tuple(name for name, images in users.items() if not images.isdisjoint(known)),
         switched_by_libvirt=own is not None and bool(own.backing),
     )
 

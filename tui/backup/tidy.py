@@ -36,7 +36,7 @@ def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -
         (is_own_overlay(disk, plan.stamp), "it is not the overlay of this run"),
         (evidence.is_plain_file, "it is not a plain file"),
         (
-            info is None or (info.format == ImageFormat.QCOW2 and info.backing == disk.base),
+            info is None or (info.format == ImageFormat.QCOW2 and disk.is_called(info.backing)),
             f"it does not lie on {disk.base}",
         ),
         (not evidence.named_by, f"it is in use by {', '.join(evidence.named_by)}"),

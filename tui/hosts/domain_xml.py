@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tui.model.disk import Disk
+from tui.model.disk import Disk, DiskTrait
 from tui.model.errors import ExplainedError
 from tui.model.guest import Channel
 
@@ -13,6 +14,8 @@ AGENT_PORT = "org.qemu.guest_agent.0"
 """The one channel name libvirt takes for the agent's (src/conf/domain_conf.c)."""
 
 LIBOSINFO = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
+_LOCAL = ("file", "block", "volume")
+"""The types of images that are a file, a device or a volume of this host."""
 XML_LIMIT = 4 * 1024 * 1024
 """Characters; libvirt's RPC carries no longer string (VIR_NET_MESSAGE_STRING_MAX)."""
 
@@ -91,12 +94,43 @@ def _disk(element: ET.Element) -> Disk:
         readonly=element.find("readonly") is not None,
         shareable=element.find("shareable") is not None,
         transient=element.find("transient") is not None,
-        encrypted=element.find("encryption") is not None or element.find("source/encryption") is not None,
+        encrypted=_is_encrypted(element),
         backing=_backing(element),
         base_format=_attribute(element.find("backingStore/format"), "type"),
         mirror_job=_attribute(mirror, "job"),
         mirror_ready=_attribute(mirror, "ready") == "yes",
+        is_empty=element.find("source") is None,
+        traits=frozenset(_traits(element)),
     )
+
+
+def _images(element: ET.Element) -> Iterator[ET.Element]:
+    """A disk and the images below it, each as the element that has its `<source>`; a mirror is none of them."""
+    image: ET.Element | None = element
+    while image is not None:
+        yield image
+        image = image.find("backingStore")
+
+
+def _is_encrypted(element: ET.Element) -> bool:
+    """libvirt takes the element below the disk (old) or below any image's source."""
+    return any(
+        image.find(path) is not None for image in _images(element) for path in ("encryption", "source/encryption")
+    )
+
+
+def _traits(element: ET.Element) -> Iterator[DiskTrait]:
+    images = tuple(_images(element))
+    if any(image.find("source/slices") is not None for image in images):
+        yield DiskTrait.SLICE
+    if any(image.find("dataStore") is not None or image.find("source/dataStore") is not None for image in images):
+        yield DiskTrait.DATA_FILE
+    if any(below.find("source") is not None and below.get("type") not in _LOCAL for below in images[1:]):
+        yield DiskTrait.NETWORK_BELOW
+    if element.find("throttlefilters") is not None:
+        yield DiskTrait.THROTTLED
+    if _attribute(element.find("source"), "mode") == "direct":
+        yield DiskTrait.OVER_NETWORK
 
 
 def _backing(element: ET.Element) -> tuple[str, ...]:

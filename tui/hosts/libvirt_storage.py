@@ -13,8 +13,8 @@ import libvirt
 
 from tui.hosts import faults
 from tui.hosts.port import HostError
-from tui.hosts.storage import Receiver, Volume
-from tui.hosts.volume_xml import folder_pool_xml, read_volume
+from tui.hosts.storage import PoolFolder, Receiver, Volume
+from tui.hosts.volume_xml import folder_of_pool, folder_pool_xml, read_volume
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class LibvirtStorage:
     async def free_bytes(self, folder: str) -> int:
         """Room left in the file system of a folder of images."""
         return await self._ask(_free_bytes, self._pool_name, folder)
+
+    async def folders(self) -> tuple[PoolFolder, ...]:
+        """The folders of the active pools of files."""
+        return await self._ask(_folders)
 
     async def read(self, path: str, offset: int, length: int) -> bytes:
         """A small part of an image."""
@@ -112,6 +116,27 @@ def _free_bytes(connection: Any, pool_name: str, folder: str) -> int:
     pool = _pool_over(connection, pool_name, folder)
     pool.refresh(0)
     return int(pool.info()[3])
+
+
+def _folders(connection: Any) -> tuple[PoolFolder, ...]:
+    try:
+        pools = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == faults.NO_SUPPORT:
+            return ()
+        raise
+    found: list[PoolFolder] = []
+    for pool in pools:
+        try:
+            folder, free = folder_of_pool(str(pool.XMLDesc(0))), int(pool.info()[3])
+        except libvirt.libvirtError as error:
+            # Somebody stopped it meanwhile.
+            if error.get_error_code() != faults.NO_STORAGE_POOL:
+                raise
+            continue
+        if folder:
+            found.append(PoolFolder(folder, free))
+    return tuple(found)
 
 
 def _pool_over(connection: Any, pool_name: str, folder: str) -> Any:

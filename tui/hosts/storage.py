@@ -10,13 +10,14 @@ from typing import Protocol
 class Volume:
     """An image as libvirt's storage describes it (virStorageVolGetXMLDesc); sizes in bytes.
 
-    `capacity` is what a guest sees, `allocation` what is on the disk, `physical` the file's length. `backing` is the
-    path of the image below, `backing_format` its format as this image names it; `modified_ns` the time of the last
-    write.
+    `is_device` where its type is `block`; it may be neither that nor a file. `capacity` is what a guest sees,
+    `allocation` what is on the disk, `physical` the file's length. `backing` is the path of the image below,
+    `backing_format` its format as this image names it; `modified_ns` the time of the last write.
     """
 
     path: str
     is_file: bool
+    is_device: bool
     format: str
     capacity: int
     allocation: int
@@ -27,6 +28,14 @@ class Volume:
     group: int
     mode: int
     modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFolder:
+    """The folder of an active pool of files, and bytes free there."""
+
+    path: str
+    free_bytes: int
 
 
 class Receiver(Protocol):
@@ -54,6 +63,10 @@ class Storage(Protocol):
 
     async def free_bytes(self, folder: str) -> int:
         """Room left in the file system of a folder of images."""
+        ...
+
+    async def folders(self) -> tuple[PoolFolder, ...]:
+        """The folders of the active pools that keep images as files; none from a daemon without storage."""
         ...
 
     async def read(self, path: str, offset: int, length: int) -> bytes:

@@ -21,6 +21,7 @@ def _volume(root: ET.Element) -> Volume:
     return Volume(
         path=root.findtext("./target/path", ""),
         is_file=root.get("type") == "file",
+        is_device=root.get("type") == "block",
         format=_type(root, "./target/format"),
         capacity=_count(root, "capacity"),
         allocation=_count(root, "allocation"),
@@ -32,6 +33,12 @@ def _volume(root: ET.Element) -> Volume:
         mode=int(root.findtext("./target/permissions/mode", "0"), 8),
         modified_ns=_nanoseconds(root.findtext("./target/timestamps/mtime", "0")),
     )
+
+
+def folder_of_pool(xml: str) -> str:
+    """Where a pool of files keeps them; empty for a pool of another kind. Raises MalformedXmlError."""
+    root = parse_tree(xml)
+    return root.findtext("./target/path", "") if root.get("type") in ("dir", "fs", "netfs") else ""
 
 
 def folder_pool_xml(name: str, folder: str) -> str:

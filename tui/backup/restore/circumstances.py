@@ -8,10 +8,12 @@ import shutil
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from tui.backup.evidence import users_of_images
+from tui.backup.image_names import known_as
 from tui.backup.images import ImageError, image_info, read_header
 from tui.backup.plan import DiskKind, ImageFormat
 from tui.backup.reach import FileSystem
@@ -125,13 +127,14 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
     if file.is_folder:
         # libvirt makes the folder of all states for the first guest with a TPM.
         folder = next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK))
+    known = sorted(known_as((file.to, file.named), here=True))
     names = (file.partial, *((file.aside,) if file.aside else ()))
     return PlaceEvidence(
         file=file,
         exists=os.path.lexists(file.to),
         taken_names=tuple(name for name in names if os.path.lexists(name)),
         folder=file_system(str(folder)),
-        users=users.get(file.to, ()),
+        users=tuple(dict.fromkeys(user for name in known for user in users.get(name, ()))),
         is_in_backup=any((parent / MANIFEST).exists() and (parent / SUMS).exists() for parent in Path(file.to).parents),
         holds_more=file.is_folder and not file.within and not holds_state_alone(file.to),
     )
@@ -140,17 +143,18 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
 async def _standing_on(disks: Iterable[Disk], plan: RestorePlan) -> tuple[str, ...]:
     if plan.way is not RestoreWay.IN_PLACE:
         return ()
-    replaced = {file.to for file in plan.disks}
-    return tuple(
-        [
-            disk.source
-            for disk in disks
-            if disk.source_type in (DiskKind.FILE, DiskKind.VOLUME)
-            and disk.source.startswith("/")
-            and disk.source not in replaced
-            and not replaced.isdisjoint(disk.backing or await _chain_below(disk))
-        ]
-    )
+    names = [name for file in plan.disks for name in (file.to, file.named)]
+    replaced = await asyncio.to_thread(partial(known_as, names, here=True))
+    standing: list[str] = []
+    for disk in disks:
+        if disk.source_type not in list(DiskKind) or not disk.source.startswith("/"):
+            continue
+        own = await asyncio.to_thread(partial(known_as, (disk.source,), here=True))
+        if own.isdisjoint(replaced):
+            below = disk.backing or await _chain_below(disk)
+            lower = await asyncio.to_thread(partial(known_as, below, here=True))
+            standing += [disk.source] if not lower.isdisjoint(replaced) else []
+    return tuple(standing)
 
 
 async def _chain_below(disk: Disk) -> tuple[str, ...]:

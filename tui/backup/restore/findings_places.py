@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from tui.backup.chain import disks_by_target
+from tui.backup.image_names import plain
 from tui.backup.nvram import nvram_path
 from tui.backup.plan import DiskKind
 from tui.backup.restore.circumstances import Circumstances, PlaceEvidence
@@ -36,7 +37,7 @@ def place_findings(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: C
         title = _BESIDE_DISKS.get(file.name, f"Disk {file.name}")
         why = _objection(place, saved, plan)
         if why:
-            fixes = _into_file(file, saved, plan, wishes) if would_replace_device(file, plan) else ()
+            fixes = _into_file(file, saved, plan, wishes) if _is_better_a_file(place, plan) else ()
             yield failed(title, f"{file.to}: {why[0]}", why[1], *fixes)
             continue
         data = f"{size(file.data_bytes)} of data" if file.is_disk else "the copy"
@@ -48,7 +49,23 @@ def place_findings(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: C
 
 def would_replace_device(file: RestoredFile, plan: RestorePlan) -> bool:
     """Whether a block device would be replaced."""
-    return plan.way is RestoreWay.IN_PLACE and file.kind is DiskKind.BLOCK
+    on_device = file.is_device or file.kind is DiskKind.BLOCK
+    return plan.way is RestoreWay.IN_PLACE and on_device and file.name not in plan.into_files
+
+
+def _is_better_a_file(place: PlaceEvidence, plan: RestorePlan) -> bool:
+    """Whether a disk can be restored as a file elsewhere: its place is a device, or was one and is in memory now."""
+    if plan.way is not RestoreWay.IN_PLACE or not place.file.is_disk or place.file.name in plan.into_files:
+        return False
+    return would_replace_device(place.file, plan) or _lies_in_memory(place)
+
+
+def _lies_in_memory(place: PlaceEvidence) -> bool:
+    return bool(_memory(place))
+
+
+def _memory(place: PlaceEvidence) -> str:
+    return place.folder.volatile if place.folder is not None else ""
 
 
 def _into_file(file: RestoredFile, saved: SavedBackup, plan: RestorePlan, wishes: Wishes) -> tuple[Fix, ...]:
@@ -77,6 +94,11 @@ def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> t
             "the backup's own definitions have it elsewhere: its manifest was changed",
             "Restore as a clone, or this disk alone to a path.",
         ),
+        (
+            _lies_in_memory(place),
+            f"it lies in the host's memory ({_memory(place)}) and is gone with the next start of the host",
+            "Choose a place on a disk.",
+        ),
         (place.is_in_backup, "it is in the folder of a backup", "Choose another place."),
         (place.folder is None, "there is no such folder", "Make or mount it, or choose another one: --to FOLDER."),
         (place.folder is not None and not place.folder.writable, "this user may not write there", "Be root."),
@@ -96,8 +118,9 @@ def _is_named(file: RestoredFile, saved: SavedBackup) -> bool:
     if file.is_folder:
         return is_place_of_state(file, saved, definitions)
     if not file.is_disk:
-        return file.to in map(nvram_path, definitions)
+        return (file.named or file.to) in map(nvram_path, definitions)
     if file.kind is DiskKind.VOLUME:
         return True
     named = [disks_by_target(xml).get(file.name) for xml in definitions]
-    return any(disk is not None and file.to in (disk.source, *disk.backing) for disk in named)
+    sources = [plain(name) for disk in named if disk is not None for name in (disk.source, *disk.backing)]
+    return plain(file.named or file.to) in sources

@@ -47,7 +47,8 @@ def _about_state(saved: SavedBackup, *, in_place: bool) -> Iterator[Finding]:
 def is_place_of_state(file: RestoredFile, saved: SavedBackup, definitions: Iterable[str]) -> bool:
     """Whether a definition in the backup names the folder of the state, or it has the name that libvirt gives it."""
     devices = [device for xml in definitions if (device := tpm_device(xml)) is not None]
-    return file.to in [each.source for each in devices] or Path(file.to).parts[-2:] == ("swtpm", saved.uuid)
+    named = file.named or file.to
+    return named in [each.source for each in devices] or Path(named).parts[-2:] == ("swtpm", saved.uuid)
 
 
 def _warned(evidence: str, next_step: str) -> Finding:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tui.backup.folder import folder_name
-from tui.backup.plan import DiskKind
-from tui.backup.propose import IMAGES
+from tui.backup.overlay_place import IMAGES
 from tui.backup.restore.saved import SavedBackup, SavedDisk
+from tui.backup.volatile import volatile_elsewhere
 
 NAME_MAX = 255
 """Bytes of a file's name (limits.h)."""
@@ -40,9 +40,9 @@ def free_name(wanted: str, taken: frozenset[str]) -> str:
 
 def images_of(saved: SavedBackup) -> str:
     """Where the guest's images were, or libvirt's folder for them where none of its disks was a file."""
-    files = (disk.original for disk in saved.disks if disk.kind is not DiskKind.BLOCK)
-    first = next(files, "")
-    return str(Path(first).parent) if first else IMAGES
+    folders = (str(Path(disk.original).parent) for disk in saved.disks if not disk.was_on_device)
+    # A backup of before may call a volume of a pool of devices a file.
+    return next((folder for folder in folders if not volatile_elsewhere(folder)), IMAGES)
 
 
 def image_name(saved: SavedBackup, disk: SavedDisk) -> str:

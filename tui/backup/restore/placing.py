@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tui.backup.errors import BackupError
+from tui.backup.image_names import identity_here
 from tui.backup.nvram import NVRAM_FILE
+from tui.backup.overlay_place import IMAGES
 from tui.backup.plan import DiskKind, ImageFormat
-from tui.backup.propose import IMAGES
 from tui.backup.restore.firmware import nvram_file
 from tui.backup.restore.naming import image_name, name_among_images
 from tui.backup.restore.plan import RestoredFile, aside_of, partial_of
@@ -36,7 +37,7 @@ def clone_files(saved: SavedBackup, run_id: str, folder: str) -> tuple[RestoredF
 def original_files(saved: SavedBackup, run_id: str, as_files: Mapping[str, str]) -> tuple[RestoredFile, ...]:
     """Each where it was, and what is there aside; `as_files` lie elsewhere, and what they replace stays as it is."""
     disks = tuple(
-        moved_aside(_restored(disk, run_id, disk.original, disk.original_format), run_id)
+        moved_aside(_in_place(disk, run_id, disk.spelled, disk.original_format), run_id)
         if disk.target not in as_files
         else _as_file(disk, run_id, as_files[disk.target])
         for disk in saved.disks
@@ -59,8 +60,13 @@ def present_files(
 
 
 def _in_the_place_of(there: Disk, disk: SavedDisk, run_id: str) -> RestoredFile:
-    disk = replace(disk, kind=DiskKind(there.source_type))
-    return moved_aside(_restored(disk, run_id, there.source, ImageFormat(there.format)), run_id)
+    # What was saved may have been on a device: what counts is what the guest has now.
+    disk = replace(disk, kind=DiskKind(there.source_type), is_device=False)
+    return moved_aside(_in_place(disk, run_id, there.source, ImageFormat(there.format)), run_id)
+
+
+def _in_place(disk: SavedDisk, run_id: str, path: str, to_format: ImageFormat) -> RestoredFile:
+    return replace(_restored(disk, run_id, path, to_format), is_device=disk.was_on_device)
 
 
 def _as_file(disk: SavedDisk, run_id: str, path: str) -> RestoredFile:
@@ -68,8 +74,19 @@ def _as_file(disk: SavedDisk, run_id: str, path: str) -> RestoredFile:
 
 
 def moved_aside(file: RestoredFile, run_id: str) -> RestoredFile:
-    """The file with a name for what is in its place now, if anything is."""
-    return replace(file, aside=aside_of(file.to, run_id)) if os.path.lexists(file.to) else file
+    """The file where its place really is, links followed, with a name for what is there now, if anything is.
+
+    So what a link points at is replaced, and the link stays. Blocks for a look.
+    """
+    image = identity_here(file.to)
+    placed = replace(
+        file,
+        to=image.path,
+        partial=partial_of(image.path, run_id),
+        named=file.to if file.to != image.path else "",
+        is_device=file.is_device or image.is_device,
+    )
+    return replace(placed, aside=aside_of(placed.to, run_id)) if os.path.lexists(placed.to) else placed
 
 
 def _restored(

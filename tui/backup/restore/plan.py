@@ -88,7 +88,9 @@ class RestoredFile:
 
     `file` is the copy in the backup's folder and `format` its format, `to` where it goes and `to_format` what it is
     there. `partial` is its name until it is whole; `aside` where the file goes that is at `to` now, empty where there
-    is none; `attach_as` the disk's target in the guest that gets it, empty for the other ways. Sizes in bytes; `mode`
+    is none; `named` is what definitions call the place where that is another text than `to`, and `is_device` says that
+    a block device is or was there; `attach_as` the disk's target in the guest that gets it, empty for the other ways.
+    Sizes in bytes; `mode`
     are permission bits.
     """
 
@@ -107,6 +109,8 @@ class RestoredFile:
     mode: int = 0o600
     attach_as: str = ""
     within: str = ""
+    named: str = ""
+    is_device: bool = False
 
     @property
     def is_disk(self) -> bool:
@@ -268,6 +272,8 @@ def _file(raw: Any) -> RestoredFile:
         mode=a_count(raw["mode"]) & 0o7777,
         attach_as=a_text_like(raw["attach_as"], TARGET) if raw.get("attach_as") else "",
         within=a_text_like(raw["within"], LAYOUT) if raw.get("within") else "",
+        named=a_text(raw["named"]) if raw.get("named") else "",
+        is_device=raw.get("is_device", raw["kind"] == DiskKind.BLOCK) is True,
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tui.backup.chain import disks_by_target
 from tui.backup.errors import BackupError
+from tui.backup.image_names import plain
 from tui.backup.plan import DiskKind, ImageFormat
-from tui.backup.restore.plan import RestorePlan
+from tui.backup.restore.plan import RestoredFile, RestorePlan
 from tui.backup.selection import REMOVABLE
 from tui.hosts.port import Host, HostError, HostUnreachableError
-from tui.model.disk import Disk
+from tui.model.disk import Disk, DiskTrait
 
 
 async def present_disks(host: Host, stored_xml: str) -> dict[str, Disk]:
@@ -56,11 +56,12 @@ def refuse_unfit(guest: str, present: Mapping[str, Disk], targets: Iterable[str]
 
 
 def _unfit(disk: Disk) -> str:
+    strange = ", ".join(sorted(disk.traits - {DiskTrait.THROTTLED}))
     trouble = (
         (disk.source_type not in list(DiskKind), f"a disk of type {disk.source_type}"),
         (not disk.source.startswith("/"), "its pool does not tell where it is" if disk.source else "there is none"),
-        (os.path.normpath(disk.source) != disk.source, f"{disk.source} is no plain path"),
         (disk.format not in list(ImageFormat), f"it is of format {disk.format or 'unknown'}"),
+        (bool(strange), f"its definition is of a kind ({strange}) that a copy of the disk does not fit"),
         (disk.encrypted, "it is encrypted, and the copy is not"),
     )
     return next((why for holds, why in trouble if holds), "")
@@ -74,9 +75,14 @@ def moved_since(plan: RestorePlan, present: Mapping[str, Disk]) -> tuple[str, ..
         if there is not None
         else f"there is no {disk.name}"
         for disk, there in found
-        if there is None
-        or (disk.name not in plan.into_files and (there.source, there.format) != (disk.to, disk.to_format))
+        if there is None or (disk.name not in plan.into_files and not _is_on(there, disk))
     )
+
+
+def _is_on(there: Disk, disk: RestoredFile) -> bool:
+    """Whether a disk is on the place that a plan found under the definition's name for it."""
+    names = {plain(disk.to), plain(disk.named or disk.to)}
+    return plain(there.source) in names and there.format == disk.to_format
 
 
 def others_of(plan: RestorePlan, present: Mapping[str, Disk]) -> tuple[Disk, ...]:

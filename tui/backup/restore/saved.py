@@ -46,7 +46,8 @@ class SavedDisk:
     """One disk in a backup; sizes in bytes, `file` relative to the folder, owner and mode those of the original.
 
     `problem` says why there is no file to restore from, empty where there is one; whether it is what was saved is for
-    the sums to say.
+    the sums to say. `named` is what the definition calls the original where that is another text than its path;
+    `is_device` tells that it was on a block device.
     """
 
     target: str
@@ -63,6 +64,19 @@ class SavedDisk:
     group: int
     mode: int
     problem: str = ""
+    named: str = ""
+    is_device: bool = False
+    dropped_snapshots: tuple[str, ...] = ()
+
+    @property
+    def was_on_device(self) -> bool:
+        """Whether it was on a block device, as far as the backup tells: older ones have the definition's word alone."""
+        return self.is_device or self.kind is DiskKind.BLOCK
+
+    @property
+    def spelled(self) -> str:
+        """The path as the definition spells it, which leads to the image by whatever links there are by now."""
+        return self.named if self.named.startswith("/") else self.original
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +277,9 @@ def _disk(folder: Path, raw: Any) -> SavedDisk:
         group=a_user(raw["group"]),
         mode=int(a_text_like(raw["mode"], _MODE), 8),
         problem=_problem(inside(folder, file)),
+        named=a_text(raw["named"]) if raw.get("named") else "",
+        is_device=raw.get("is_device") is True,
+        dropped_snapshots=tuple(a_text(each) for each in a_list(raw.get("dropped_snapshots", []))),
     )
 
 
