@@ -44,7 +44,8 @@ from tui.widgets.tones import dress
 class QgaTui(TellingApp):
     """Shows the fleet and opens what the user asks for.
 
-    `worker_argv` is the command that a backup runs in; `backups_folder` the target offered first.
+    `worker_argv` is the command that a backup runs in; `backups_folder` the target offered first, `overlays_folder`
+    where guests write to meanwhile, None beside their images.
     """
 
     TITLE = "qga-tui"
@@ -62,6 +63,7 @@ class QgaTui(TellingApp):
         hosts: tuple[Host, ...],
         worker_argv: tuple[str, ...] = (),
         backups_folder: Path | None = None,
+        overlays_folder: Path | None = None,
         *,
         policy: LivenessPolicy | None = None,
         read_only: bool = False,
@@ -72,6 +74,7 @@ class QgaTui(TellingApp):
         self._backup_flow = BackupFlow(
             self, self._hosts, worker_argv, backups_folder, read_only=read_only, found=self._leftovers_found
         )
+        self._backup_flow.overlays = overlays_folder
         self._restore_flow = RestoreFlow(self, self._hosts, worker_argv, backups_folder, read_only=read_only)
         self._read_only = read_only
         self._repaint_due = False

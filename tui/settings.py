@@ -74,8 +74,9 @@ def append_private(path: Path, text: str) -> None:
 class Config:
     """What config.toml may say; each field is a key of it, seconds where the name ends in `_s`.
 
-    `ping_every_s` 0 asks no agent unless it is told to. `audit` False keeps no log of
-    the commands that are run in guests. `diagnostics` are the user's own questions to POSIX guests, titles to lines.
+    `overlays_folder` is where guests write to while they are backed up, None being beside their images. `ping_every_s`
+    0 asks no agent unless it is told to. `audit` False keeps no log of the commands that are run in guests.
+    `diagnostics` are the user's own questions to POSIX guests, titles to lines.
     """
 
     ping_every_s: float = 60.0
@@ -83,6 +84,7 @@ class Config:
     ping_timeout_s: int = 5
     read_only: bool = False
     backups_folder: Path | None = None
+    overlays_folder: Path | None = None
     audit: bool = True
     diagnostics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     diagnostics_windows: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -135,6 +137,8 @@ def _checked(path: Path, given: dict[str, object]) -> Config:
     for name, value in given.items():
         if name == "backups_folder" and isinstance(value, str) and (folder := _folder(value)) is not None:
             config = replace(config, backups_folder=folder)
+        elif name == "overlays_folder" and isinstance(value, str) and (folder := _folder(value)) is not None:
+            config = replace(config, overlays_folder=folder)
         elif name == "read_only" and isinstance(value, bool):
             config = replace(config, read_only=value)
         elif name == "audit" and isinstance(value, bool):

@@ -16,16 +16,29 @@ from tui.lab.laboratory import Laboratory
 
 
 async def proposal_of(
-    host: Host, target: Path, policy: QuiescePolicy = QuiescePolicy.REQUIRED, *, compact: bool = False
+    host: Host,
+    target: Path,
+    policy: QuiescePolicy = QuiescePolicy.REQUIRED,
+    *,
+    compact: bool = False,
+    overlays: Path | None = None,
 ) -> Proposal:
-    return await propose(host, await facts_of(host, SPEC.name), target, quiesce=policy, compact=compact)
+    facts = await facts_of(host, SPEC.name)
+    return await propose(host, facts, target, quiesce=policy, compact=compact, overlays=overlays)
 
 
 async def held_run(
-    lab: Laboratory, host: Host, target: Path, moment: str, verb: str = "worker", *, compact: bool = False
+    lab: Laboratory,
+    host: Host,
+    target: Path,
+    moment: str,
+    verb: str = "worker",
+    *,
+    compact: bool = False,
+    overlays: Path | None = None,
 ) -> tuple[Run, BackupPlan, dict[str, list[int]]]:
     """A backup that stands still at `moment`, and what the guest had written by then."""
-    proposal = await proposal_of(host, target, compact=compact)
+    proposal = await proposal_of(host, target, compact=compact, overlays=overlays)
     assert proposal.may_begin, proposal.checks
     run = launch(proposal.plan, held_worker.argv(moment, verb))
     await until(lambda: (run.folder / HELD).exists() or not worker_alive(run))

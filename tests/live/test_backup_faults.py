@@ -19,6 +19,7 @@ from tests.live.backup_process import connect
 from tests.live.held_run import held_run, let_go, proposal_of
 from tests.live.held_worker import GO
 from tests.live.kill_matrix import LOGS, SPEC, Blow, copy_of, rescue_by_hand, run_cell, until, what_is_wrong, written
+from tests.live.small_disk import small_disk
 from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw
 from tui.backup.checks import Verdict
 from tui.backup.control import order
@@ -469,24 +470,23 @@ async def test_a_base_that_is_denied_says_who_denies_it_and_is_rescued_once_allo
 async def test_no_room_for_the_guests_writes_gives_the_copy_up_and_loses_no_write(target: Path, bases: str) -> None:
     async with Laboratory() as lab:
         images = lab.folder / "g"
-        owner = images.stat()
-        mount(images, f"size=300m,uid={owner.st_uid},gid={owner.st_gid},mode=700")
-        try:
+        with small_disk(images, 300):
             await lab.add(replace(SPEC, start=False))
             if bases == "elsewhere":
                 for disk in ("vda", "vdb"):
                     leave_a_link(lab.disk(SPEC.name, disk), lab.folder / "h")
             await lab.start(SPEC.name)
             await lab.wait_for_agent(SPEC.name)
-            await _without_room(lab, images, target, bases_have_room=bases == "elsewhere")
-        finally:
-            unmount(images)
+            try:
+                await _without_room(lab, images, target, bases_have_room=bases == "elsewhere")
+            finally:
+                await lab.virsh("destroy", SPEC.name)
 
 
 async def _without_room(lab: Laboratory, images: Path, target: Path, *, bases_have_room: bool) -> None:
     host = connect(lab.uri)
     await host.open()
-    run, plan, before = await held_run(lab, host, target, "copy-mid")
+    run, plan, before = await held_run(lab, host, target, "copy-mid", overlays=images)
     filler = fill(images)
     await lab.wait_for_power(SPEC.name, "paused")
     (run.folder / GO).touch()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tests.live.held_worker import GO, HELD
 from tests.live.kill_matrix import rescue_by_hand, until
 from tests.live.restore_matrix import OFF_SPEC, everything, ruined_images, run_cell
 from tests.live.restoring import NAME, back_up, proposed, qga_tui, restored
+from tests.live.small_disk import fill_up_to, small_disk
 from tests.unit.saved_folder import change_manifest
 from tui.backup.journal import Journal, RunStage
 from tui.backup.launch import launch
@@ -61,13 +61,8 @@ def small(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for 80 MiB."""
     place = tmp_path / "small"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m,mode=755", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", place], check=True)
-
-
-def resize(place: Path, mib: int) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={mib}m", place], check=True)
+    with small_disk(place, 80):
+        yield place
 
 
 def flip(folder: Path) -> None:
@@ -190,14 +185,19 @@ async def test_a_target_that_is_too_small_is_known_beforehand(
 
 @needs_root
 async def test_a_target_that_fills_up_meanwhile_is_left_as_it_was(
-    lab: Laboratory, host: Host, folder: Path, small: Path
+    lab: Laboratory, host: Host, folder: Path, tmp_path: Path
 ) -> None:
+    place = tmp_path / "fills up"
+    place.mkdir()
+    with small_disk(place, 300):
+        await fills_up_meanwhile(lab, host, folder, place)
+
+
+async def fills_up_meanwhile(lab: Laboratory, host: Host, folder: Path, small: Path) -> None:
     before = await everything(lab, host)
-    resize(small, 300)
     run = launch((await proposed(host, folder, Wishes(name="vault2", to=str(small)))).plan, held_worker.argv("copying"))
     await until(lambda: (run.folder / HELD).exists())
-    (small / "filler").write_bytes(bytes(30 * MIB))
-    resize(small, 40)
+    fill_up_to(small, 10)
     (run.folder / GO).touch()
     state = await end_of(run)
     assert state.exit_code == EXIT_NOT_DONE, log_of(run)

@@ -39,14 +39,16 @@ def read_nvram(raw: Any) -> Nvram:
 
 
 def nvram_path(xml: str) -> str:
-    """Where a guest's UEFI variables are, empty where it has none of its own; raises MalformedXmlError.
+    """The file with a guest's UEFI variables, empty where it has none; raises MalformedXmlError.
+
+    Variables on a device or on the network are no file; they are among what is passed through.
 
     libvirt writes the path as the element's text, or, since 8.5.0, as a source like a disk's.
     """
     nvram = parse_tree(xml).find("./os/nvram")
-    if nvram is None:
+    if nvram is None or nvram.get("type", "file") != "file":
         return ""
     source = nvram.find("source")
     if source is None:
         return (nvram.text or "").strip()
-    return source.get("file") or source.get("dev") or source.get("name") or ""
+    return source.get("file") or ""

@@ -33,6 +33,7 @@ def run_app(uris: Sequence[str], *, read_only: bool = False) -> int:
         hosts_for(uris, only_looks=read_only),
         WORKER_ARGV,
         config.backups_folder,
+        config.overlays_folder,
         policy=liveness_of(config),
         read_only=read_only,
     )

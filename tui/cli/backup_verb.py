@@ -31,7 +31,9 @@ from tui.backup.telling import STATUS_GLYPHS, STEP_WORDS, headline, overlay_alar
 from tui.cli.connect import find_guest, hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.errors import ExplainedError
+from tui.model.paths import typed_path
 from tui.model.text import printable
+from tui.settings import load_config
 from tui.system.signals import on_signals
 
 TELL_EVERY_S = 5.0
@@ -50,6 +52,7 @@ class BackupWish:
     compact: bool = False
     accepted: tuple[str, ...] = ()
     source: SourceWish = SourceWish.AUTO
+    overlays: Path | None = None
     dry_run: bool = False
     as_json: bool = False
 
@@ -65,9 +68,15 @@ class BackupWish:
             compact=options.compact,
             accepted=tuple(options.accept),
             source=SourceWish(options.source),
+            overlays=_overlays_folder(options.overlays),
             dry_run=options.dry_run,
             as_json=options.json,
         )
+
+
+def _overlays_folder(typed: str) -> Path | None:
+    """The folder that was named, else the one of the settings; raises ExplainedError where it cannot be one."""
+    return typed_path(typed, may_be_relative=True).absolute() if typed else load_config().overlays_folder
 
 
 def run_backup(uris: Sequence[str], wish: BackupWish) -> int:
@@ -121,6 +130,7 @@ async def _proposed(uris: Sequence[str], wanted: str, wish: BackupWish) -> Propo
             compact=wish.compact,
             accepted=wish.accepted,
             source=wish.source,
+            overlays=wish.overlays,
         )
     finally:
         for each in hosts:

@@ -187,6 +187,7 @@ def _add_backup(add_verb: VerbAdder) -> None:
     backup.add_argument("--quiesce", choices=("required", "preferred", "off"), default="required", help=QUIESCE_HELP)
     backup.add_argument("--compact", action="store_true", help="compressed qcow2 copies instead of the same bytes")
     backup.add_argument("--source", choices=("auto", "file", "stream"), default="auto", help=SOURCE_HELP)
+    backup.add_argument("--overlays", metavar="FOLDER", default="", help=OVERLAYS_HELP)
     backup.add_argument("--accept", metavar="NAME", action="append", default=[], help="be without what cannot be saved")
     backup.add_argument("--limit", metavar="MB/S", type=_megabytes, default=0, help="bound the copy's rate")
     backup.add_argument("--dry-run", action="store_true", help="show the checks and the plan, do nothing")
@@ -269,6 +270,10 @@ QUIESCE_HELP = (
 )
 SOURCE_HELP = (
     "read the images as files, through libvirt's storage streams, or as files where this user may (auto, the default)"
+)
+OVERLAYS_HELP = (
+    "where guests write to while they are backed up (default: beside their images; for devices, the roomiest folder of "
+    "images)"
 )
 GUEST_HELP = "its name, its UUID or HOST/NAME"
 

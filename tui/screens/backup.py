@@ -50,8 +50,9 @@ class BackupScreen(TargetScreen):
         run: runs.Run | None = None,
         *,
         read_only: bool = False,
+        overlays: Path | None = None,
     ) -> None:
-        super().__init__(folder, (host.name,), read_only=read_only)
+        super().__init__(folder, (host.name,), read_only=read_only, overlays=overlays)
         self._host = host
         self._guest = guest
         self._worker_argv = worker_argv
@@ -116,9 +117,19 @@ class BackupScreen(TargetScreen):
 
     async def plan_it(self, folder: Path, policy: QuiescePolicy) -> None:
         """Plan the backup of the chosen disks; raises ExplainedError."""
-        chosen = self.query_one("#disks", DiskList).selected
+        offered = self.query_one("#disks", DiskList)
+        # With every disk ticked, one that turns out unfit can be gone without, by its name.
+        chosen = offered.selected if len(offered.selected) < offered.option_count else None
         facts = await self._host.read_domain(self._guest.id.uuid)
-        proposal = await propose(self._host, facts, folder, chosen, quiesce=policy, accepted=self._accepted)
+        proposal = await propose(
+            self._host,
+            facts,
+            folder,
+            chosen,
+            quiesce=policy,
+            accepted=self._accepted,
+            overlays=self.overlays_folder(),
+        )
         self._proposal = proposal
         self.review(
             proposal_text(proposal, styles_of(self.app.theme_variables)),

@@ -42,6 +42,8 @@ class BackupFlow(Flow):
     ) -> None:
         super().__init__(app, hosts, worker_argv, folder, read_only=read_only)
         self._found = found
+        self.overlays: Path | None = None
+        """The folder for overlays that is offered."""
 
     def scan(self, host_name: str) -> None:
         """Look, read-only and beside everything else, for what backups left behind on a host."""
@@ -76,13 +78,18 @@ class BackupFlow(Flow):
         if len(guests) == 1:
             self._app.push_screen(self._backup_screen(guests[0]), left)
         else:
-            self._app.push_screen(BackupQueueScreen(self._hosts, guests, self._worker_argv, self._folder), left)
+            self._app.push_screen(self._queue_screen(guests), left)
+
+    def _queue_screen(self, guests: tuple[Guest, ...]) -> BackupQueueScreen:
+        return BackupQueueScreen(self._hosts, guests, self._worker_argv, self._folder, overlays=self.overlays)
 
     def _backup_screen(self, guest: Guest, run: Run | None = None) -> BackupScreen:
         """The wizard of a guest, or its running or last backup; `run` shows that one."""
         host = self._hosts[guest.id.host]
         read_only = self._read_only or host.read_only
-        return BackupScreen(host, guest, self._worker_argv, self._folder, run, read_only=read_only)
+        return BackupScreen(
+            host, guest, self._worker_argv, self._folder, run, read_only=read_only, overlays=self.overlays
+        )
 
     def open_job(self, fleet: Fleet, job: Job) -> None:
         """A backup or a restore of the list of all."""

@@ -30,9 +30,15 @@ class BackupQueueScreen(TargetScreen):
     """The wizard for several guests; dismissed with whether their backups were begun."""
 
     def __init__(
-        self, hosts: Mapping[str, Host], guests: tuple[Guest, ...], worker_argv: tuple[str, ...], folder: Path
+        self,
+        hosts: Mapping[str, Host],
+        guests: tuple[Guest, ...],
+        worker_argv: tuple[str, ...],
+        folder: Path,
+        *,
+        overlays: Path | None = None,
     ) -> None:
-        super().__init__(folder, tuple(dict.fromkeys(guest.id.host for guest in guests)))
+        super().__init__(folder, tuple(dict.fromkeys(guest.id.host for guest in guests)), overlays=overlays)
         self._hosts = hosts
         self._guests = guests
         self._worker_argv = worker_argv
@@ -80,7 +86,10 @@ class BackupQueueScreen(TargetScreen):
         accepted = self._accepted.get(guest.id.uuid, ())
         try:
             facts = await host.read_domain(guest.id.uuid)
-            return Candidate(guest.name, await propose(host, facts, folder, quiesce=policy, accepted=accepted))
+            proposal = await propose(
+                host, facts, folder, quiesce=policy, accepted=accepted, overlays=self.overlays_folder()
+            )
+            return Candidate(guest.name, proposal)
         except ExplainedError as error:
             return Candidate(guest.name, trouble=error)
 

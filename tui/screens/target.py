@@ -53,11 +53,17 @@ class TargetScreen(Screen[bool], EndsWorkersFirst):
     ]
     HELP = "A backup runs by itself: leave this screen, the program or the terminal, and it goes on to its end."
 
-    def __init__(self, folder: Path, host_names: Collection[str], *, read_only: bool = False) -> None:
-        """`folder` is offered unless a backup of one of the hosts went to another one last time."""
+    def __init__(
+        self, folder: Path, host_names: Collection[str], *, read_only: bool = False, overlays: Path | None = None
+    ) -> None:
+        """`folder` is offered unless a backup of one of the hosts went to another one last time.
+
+        `overlays` is offered as the folder for overlays, None being beside the images.
+        """
         super().__init__()
         self.read_only = read_only
         self._folder = folder
+        self._overlays = overlays
         self.begun = False
         self._last = next((last for name in host_names if (last := last_target(name)) is not None), None)
         self._to_make: Path | None = None
@@ -77,6 +83,8 @@ class TargetScreen(Screen[bool], EndsWorkersFirst):
                 allow_blank=False,
                 id="policy",
             )
+            yield Label("Folder for what the guest writes meanwhile; empty: beside its images, where they are files")
+            yield Input(str(self._overlays or ""), id="overlays")
             yield Static(id="trouble")
             yield Button("Check and show the plan", id="check", variant="primary")
             yield Static(Text(KEYS, "dim"), id="keys")
@@ -90,6 +98,11 @@ class TargetScreen(Screen[bool], EndsWorkersFirst):
                 yield ChangingButton("Start the backup", id="start", read_only=self.read_only, variant="primary")
                 yield Button("Go without these", id="accept")
                 yield Button("Change", id="change")
+
+    def overlays_folder(self) -> Path | None:
+        """The folder for overlays that was typed, None without one; raises ExplainedError where it cannot be one."""
+        typed = self.query_one("#overlays", Input).value.strip()
+        return typed_path(typed) if typed else None
 
     async def plan_it(self, folder: Path, policy: QuiescePolicy) -> None:
         """Look what would be done, and show that for review; raises ExplainedError."""
@@ -129,6 +142,7 @@ class TargetScreen(Screen[bool], EndsWorkersFirst):
         self.query_one("#trouble", Static).update(Text(f"✗ {printable(error.one_line())}", style))
 
     @on(Input.Submitted, "#folder")
+    @on(Input.Submitted, "#overlays")
     @on(Button.Pressed, "#check")
     def check(self) -> None:
         """Plan what is chosen."""
