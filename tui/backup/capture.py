@@ -86,7 +86,14 @@ class Capture:
         after = await self._look(disk.base, disk.format)
         if after.mark != before.mark or await self.reach.info(disk.base, disk.format) != info:
             raise SourceChangedError("An image was written to while it was copied", cause=disk.base)
-        return copied_disk(self.plan, disk, before, info.virtual_bytes, total, digest)
+        copied = copied_disk(self.plan, disk, before, info.virtual_bytes, total, digest)
+        return replace(copied, dropped_snapshots=self._dropped(disk, (before, *below)))
+
+    def _dropped(self, disk: PlannedDisk, looks: tuple[ImageLook, ...]) -> tuple[str, ...]:
+        """The snapshots within the images that a conversion leaves behind."""
+        if not self.plan.is_converted(disk):
+            return ()
+        return tuple(name for look in looks if look.header is not None for name in look.header.snapshot_names)
 
     async def _convert(self, disk: PlannedDisk, target: str, total: int, meter: Meter) -> str:
         scratch = self.folder.partial / f"scratch-{disk.target}"

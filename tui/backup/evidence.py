@@ -19,7 +19,7 @@ from tui.backup.images import Header
 from tui.backup.mark import run_id_of
 from tui.backup.nvram import nvram_path
 from tui.backup.passed_through import PassedThrough, passed_through
-from tui.backup.plan import BackupPlan, PlannedDisk, QuiescePolicy, image_paths
+from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy, image_paths
 from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
 from tui.backup.reach_files import file_system
@@ -61,6 +61,12 @@ class ImageEvidence:
     """Of the image alone, without what it lies on: bytes of its length that hold no data."""
     has_block_job: bool = False
     shared_with: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    """Names of the snapshots within the image and those below it."""
+    length: int = 0
+    """Bytes of the image itself, of a device its size."""
+    used_bytes: int = 0
+    """Bytes of a device that a qcow2 image on it takes by now, 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +197,7 @@ async def _image(
     if is_here and facts.power in (PowerState.RUNNING, PowerState.PAUSED):
         problem = problem or await apart(_other_than_open, facts.uuid, disk)
     known = await apart(partial(known_as, disk.names, here=is_here))
+    looks = await _looks(reach, disk)
     return ImageEvidence(
         disk=disk,
         problem=problem,
@@ -203,6 +210,9 @@ async def _image(
         overlay_exists=await _exists(reach, disk.overlay),
         stored_source=stored[disk.target].source if disk.target in stored else "",
         has_block_job=has_disk and await host.block_job(facts.uuid, disk.target) is not None,
+        snapshots=tuple(name for look in looks if look.header is not None for name in look.header.snapshot_names),
+        length=looks[0].length if looks else 0,
+        used_bytes=await _used_bytes(host, facts, disk) if has_disk and disk.is_device else 0,
         shared_with=tuple(dict.fromkeys(user for name in sorted(known) for user in users.get(name, ()))),
     )
 
@@ -243,6 +253,30 @@ def _other_than_open(uuid: str, disk: PlannedDisk) -> str:
             # Why it cannot be looked at is told of the image itself.
             continue
     return ""
+
+
+async def _looks(reach: Reach, disk: PlannedDisk) -> tuple[ImageLook, ...]:
+    """The base and what it lies on, as far as it can be looked at. Raises HostUnreachableError."""
+    try:
+        found = [await reach.look(path, disk.format) for path in (disk.base, *disk.below)]
+    except HostUnreachableError:
+        raise
+    except (OSError, HostError, BackupError):
+        # Why not is the image's `problem`.
+        return ()
+    return tuple(look for look in found if look is not None)
+
+
+async def _used_bytes(host: Host, facts: DomainFacts, disk: PlannedDisk) -> int:
+    """How far a qcow2 image in use has written its device; QEMU's own count (virDomainGetBlockInfo)."""
+    if disk.format is not ImageFormat.QCOW2:
+        return 0
+    try:
+        return (await host.block_sizes(facts.uuid, disk.target)).allocation
+    except HostUnreachableError:
+        raise
+    except HostError:
+        return 0
 
 
 def _below_file(path: str) -> FileSystem | None:

@@ -8,7 +8,7 @@ import os
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.backup.errors import BackupError
@@ -22,6 +22,7 @@ TABLE_LIMIT = 32 * 1024 * 1024
 SNAPSHOT_TABLE_LIMIT = 64 * 1024
 """Bytes of the table of internal snapshots that are read: their names are told, and nothing hangs on them."""
 MOST_SNAPSHOTS = 64
+_NAME_LIMIT = 200
 _EXTERNAL_DATA = 1 << 2
 """Incompatible feature bit 2 (docs/interop/qcow2.txt): the guest's data is in another file."""
 _OUTPUT_LIMIT = 4 * 1024 * 1024
@@ -38,6 +39,7 @@ class Header:
     """The part of a qcow2 header (versions 2 and 3) that decides whether a copy of the file is a copy of the disk.
 
     `snapshots` counts the internal snapshots, whose table begins at byte `snapshots_offset`; a conversion drops them.
+    `snapshot_names` are their names, as far as that table was read.
     """
 
     has_backing: bool
@@ -46,6 +48,8 @@ class Header:
     virtual_bytes: int
     snapshots: int = 0
     snapshots_offset: int = 0
+    snapshot_names: tuple[str, ...] = ()
+    cluster_bits: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,33 @@ def parse_header(head: bytes) -> Header | None:
     """The header in the first bytes of a file; None where it is no qcow2."""
     if len(head) < 72 or head[:4] != QCOW2_MAGIC:
         return None
-    (version, backing_offset, _, _, virtual_bytes, crypt) = struct.unpack_from(">IQIIQI", head, 4)
+    (version, backing_offset, _, cluster_bits, virtual_bytes, crypt) = struct.unpack_from(">IQIIQI", head, 4)
     features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
     snapshots, table = struct.unpack_from(">IQ", head, 60)
-    return Header(backing_offset != 0, crypt != 0, bool(features & _EXTERNAL_DATA), virtual_bytes, snapshots, table)
+    if not 9 <= cluster_bits <= 21:
+        return None
+    return Header(
+        has_backing=backing_offset != 0,
+        encrypted=crypt != 0,
+        external_data=bool(features & _EXTERNAL_DATA),
+        virtual_bytes=virtual_bytes,
+        snapshots=snapshots,
+        snapshots_offset=table,
+        cluster_bits=cluster_bits,
+    )
 
 
-def snapshot_names(header: Header, table: bytes) -> tuple[str, ...]:
-    """The names of internal snapshots in the bytes of their table, as far as these go (docs/interop/qcow2.txt)."""
+def with_snapshot_names(header: Header, table: bytes) -> Header:
+    """The header with the names of its internal snapshots, out of the bytes of their table (docs/interop/qcow2.txt).
+
+    One whose name lies beyond those bytes, or that has none, is counted: `and 3 more`.
+    """
+    names = _snapshot_names(header, table)
+    more = (f"{'and ' if names else ''}{header.snapshots - len(names)} more",) if len(names) < header.snapshots else ()
+    return replace(header, snapshot_names=(*names, *more))
+
+
+def _snapshot_names(header: Header, table: bytes) -> tuple[str, ...]:
     names: list[str] = []
     at = 0
     while len(names) < min(header.snapshots, MOST_SNAPSHOTS) and at + 40 <= len(table):
@@ -83,7 +106,7 @@ def snapshot_names(header: Header, table: bytes) -> tuple[str, ...]:
         if end > len(table):
             break
         texts = table[begin : begin + id_length], table[begin + id_length : end]
-        names.append(_text(texts[1] or texts[0]))
+        names.append(_text(texts[1] or texts[0])[:_NAME_LIMIT])
         at = (end + 7) // 8 * 8
     return tuple(names)
 
@@ -111,7 +134,11 @@ def first_table(head: bytes) -> TableSpan | None:
 def read_header(path: str) -> Header | None:
     """The qcow2 header of a file, read without a lock: fit for an image in use. Raises OSError."""
     with Path(path).open("rb") as file:
-        return parse_header(file.read(HEADER_BYTES))
+        header = parse_header(file.read(HEADER_BYTES))
+        if header is None or not header.snapshots:
+            return header
+        file.seek(header.snapshots_offset)
+        return with_snapshot_names(header, file.read(SNAPSHOT_TABLE_LIMIT))
 
 
 async def image_info(path: str, image_format: ImageFormat) -> ImageInfo:

@@ -13,6 +13,7 @@ from time import monotonic
 from tui.backup.by_hand import merge_running, virsh
 from tui.backup.chain import GuestView, Place, place_of, read_guest
 from tui.backup.confinement import confinement_of, denial_advice
+from tui.backup.device_room import enlarge_advice, is_full_device
 from tui.backup.errors import NeedsRescueError
 from tui.backup.plan import BackupPlan, PlannedDisk, Source
 from tui.backup.room import is_full
@@ -112,14 +113,17 @@ async def _waits_for_room(plan: BackupPlan, disk: PlannedDisk, effort: _Effort, 
     effort.full_since = now if effort.full_since is None else effort.full_since
     if now - effort.full_since >= patience.room_s:
         return False
-    tick(disk.target, 0, 0, f"{disk.base} has no room to grow: make room and it goes on")
+    how = (await enlarge_advice(disk)).rstrip(".") or "make room"
+    tick(disk.target, 0, 0, f"{disk.base} has no room to grow: {how} and it goes on")
     effort.moved_at = now
     return True
 
 
 async def _is_full(plan: BackupPlan, disk: PlannedDisk) -> bool:
     """Whether the base is known to have no room; through streams nobody here can look."""
-    return plan.source is Source.FILE and await asyncio.to_thread(is_full, disk.base)
+    if plan.source is not Source.FILE:
+        return False
+    return await asyncio.to_thread(is_full, disk.base) or await is_full_device(disk)
 
 
 async def _watch(
@@ -157,7 +161,10 @@ async def _given_up(
     """The error after the last commit, with what was said of it and, where a file was denied, where to look."""
     cause, original, advice = f"the commit of disk {disk.target} {how}", "", ""
     if await _is_full(plan, disk):
-        cause, advice = f"{cause}: {disk.base} has no room to grow", "Make room there first."
+        cause = f"{cause}: {disk.base} has no room to grow"
+        advice = await enlarge_advice(disk) or "Make room there first."
+    elif plan.source is Source.FILE:
+        advice = await enlarge_advice(disk)
     if effort.refusal is not None:
         cause, original = f"{cause}: {effort.refusal.title}", effort.refusal.original
         live = await session.ask(lambda host: host.live_xml(plan.uuid))

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from tui.backup.by_hand import merge_off as by_hand
 from tui.backup.chain import Place, place_of, read_guest, with_base
+from tui.backup.device_room import enlarge_advice
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.image_lock import barred_to_writers
 from tui.backup.images import ImageError, allocates_nothing, check_image, image_info, run_program
@@ -24,6 +25,8 @@ from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
 Note = Callable[..., None]
+NO_SPACE = "No space left on device"
+"""The system's words, which qemu-img passes on untranslated."""
 _AS_ROOT = "Be root, on the host itself: rescue it there (qga-tui rescue), or by hand as below."
 
 
@@ -82,7 +85,9 @@ async def _commit(disk: PlannedDisk, *options: str) -> None:
     """One level down, under the locks of both images, which qemu-img takes itself."""
     code, out, err = await run_program("qemu-img", "commit", "-q", *options, "-f", ImageFormat.QCOW2, disk.overlay)
     if code != 0:
-        raise ImageError("qemu-img could not merge the overlay", cause=disk.overlay, original=(out + err)[-2000:])
+        said = (out + err)[-2000:]
+        advice = await enlarge_advice(disk) if NO_SPACE in said else ""
+        raise ImageError("qemu-img could not merge the overlay", cause=disk.overlay, next_step=advice, original=said)
 
 
 async def _check(disk: PlannedDisk) -> str:

@@ -213,6 +213,14 @@ def red_list(plan: BackupPlan, evidence: Evidence) -> dict[str, str]:
         red["nvram"] = f"{why} {evidence.nvram}"
     if evidence.tpm is not None:
         red |= _red_tpm(evidence.tpm)
+    dropped = [
+        f"{image.disk.target}: {', '.join(image.snapshots)}"
+        for image in evidence.images
+        if image.snapshots and plan.is_converted(image.disk)
+    ]
+    if dropped:
+        how = "compact copy" if plan.compact else "copy that is made of a chain"
+        red["snapshots"] = f"a {how} has no snapshots within it: {'; '.join(dropped)}"
     return red | {each.name: each.reason for each in evidence.passed_through}
 
 
@@ -310,4 +318,5 @@ def _snapshots(evidence: Evidence) -> Iterator[Check]:
     if evidence.snapshots or evidence.checkpoints:
         kinds = (("snapshots", evidence.snapshots), ("checkpoints", evidence.checkpoints))
         words = " and ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
-        yield warned("Snapshots", f"the guest has {words}; they stay as they are", "")
+        kept = "in the guest they stay as they are, in the copies are those within images that are copied byte by byte"
+        yield warned("Snapshots", f"the guest has {words}; {kept}", "")

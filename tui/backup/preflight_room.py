@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui.backup.checks import Check, failed, passed, warned
+from tui.backup.device_room import enlarge_words, most_bytes
 from tui.backup.evidence import Evidence, ImageEvidence
 from tui.backup.plan import BackupPlan, Source
 from tui.backup.reach import FileSystem
+from tui.model.guest import PowerState
 from tui.model.quantities import size
 
 MARGIN_BYTES = 64 * 1024 * 1024
@@ -21,6 +23,8 @@ def room_checks(plan: BackupPlan, evidence: Evidence) -> Iterator[Check]:
     yield _target(plan, evidence)
     yield from _overlay_space(evidence)
     yield from _merge_space(evidence)
+    if evidence.facts.power is not PowerState.OFF:
+        yield from _device_space(evidence)
 
 
 def _target(plan: BackupPlan, evidence: Evidence) -> Check:
@@ -83,3 +87,18 @@ def _merge_space(evidence: Evidence) -> Iterator[Check]:
             yield warned("Room for the merge", words, waits)
         else:
             yield passed("Room for the merge", words)
+
+
+def _device_space(evidence: Evidence) -> Iterator[Check]:
+    """A qcow2 image on a device has that device's room and no more: what the guest writes meanwhile is merged there."""
+    for image in evidence.images:
+        if not image.disk.is_device or image.header is None or not image.length:
+            continue
+        title, most = "Room for the merge", most_bytes(image.header)
+        if image.length >= most:
+            yield passed(title, f"{image.disk.base} has room for all that {image.disk.target} can hold")
+            continue
+        used = f", {size(image.used_bytes)} of it used" if image.used_bytes else ""
+        words = f"{image.disk.base} has {size(image.length)}{used}; {image.disk.target} may need up to {size(most)}"
+        more = f"{enlarge_words(image.disk.base, most)}. Else the merge of much that is written meanwhile fails"
+        yield warned(title, words, f"{more}, and waits until there is room; the guest goes on.")

@@ -116,9 +116,7 @@ async def plan_for(
     fit = [disk for disk in found if disk.target not in unfit]
     _refuse_unfit(facts, disks, unfit, something_is_left=bool(fit))
     stamp = stamp_now()
-    placed = await with_overlays(
-        host, facts, fit, stamp, chosen, is_here=is_here
-    )
+    placed = await with_overlays(host, facts, fit, stamp, chosen, is_here=is_here)
     targets = {disk.target for disk in fit}
     plan = BackupPlan(
         run_id=new_run_id(),

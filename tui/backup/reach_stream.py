@@ -14,7 +14,17 @@ from time import monotonic
 from tui.backup.copying import FileMark, SourceChangedError, create_target, finish_target
 from tui.backup.heartbeat import with_heartbeat
 from tui.backup.image_names import plain
-from tui.backup.images import HEADER_BYTES, TABLE_LIMIT, ImageError, ImageInfo, first_table, parse_header, run_program
+from tui.backup.images import (
+    HEADER_BYTES,
+    SNAPSHOT_TABLE_LIMIT,
+    TABLE_LIMIT,
+    ImageError,
+    ImageInfo,
+    first_table,
+    parse_header,
+    run_program,
+    with_snapshot_names,
+)
 from tui.backup.inflow import Inflow
 from tui.backup.landing import Landing
 from tui.backup.meter import Meter
@@ -61,10 +71,13 @@ class StreamReach:
         if volume is None:
             return None
         head = await self._read(path, 0, HEADER_BYTES) if image_format is ImageFormat.QCOW2 else b""
+        header = parse_header(head)
+        if header is not None and header.snapshots:
+            header = with_snapshot_names(header, await self._read(path, header.snapshots_offset, SNAPSHOT_TABLE_LIMIT))
         return ImageLook(
             length=_length(volume),
             data_bytes=min(volume.allocation, _length(volume)),
-            header=parse_header(head),
+            header=header,
             mark=FileMark(_length(volume), volume.modified_ns, 0),
             is_file=volume.is_file,
             owner=volume.owner,
