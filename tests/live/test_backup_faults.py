@@ -488,6 +488,7 @@ async def _without_room(lab: Laboratory, images: Path, target: Path, *, bases_ha
     await host.open()
     run, plan, before = await held_run(lab, host, target, "copy-mid", overlays=images)
     filler = fill(images)
+    await lab.shell(SPEC.name, "dd if=/dev/urandom of=/data/grows bs=1M count=8 conv=fsync >/dev/null 2>&1 &")
     await lab.wait_for_power(SPEC.name, "paused")
     (run.folder / GO).touch()
     await until(lambda: read_state(run).ended or any("no room to grow" in s.waiting for s in read_state(run).steps))

@@ -26,6 +26,7 @@ from tui.backup.restore.saved import MANIFEST, SUMS, SavedBackup
 from tui.backup.restore.slots import free_slots
 from tui.backup.runs import active_run
 from tui.backup.tpm import holds_state_alone
+from tui.backup.volatile import volatile_here
 from tui.hosts.port import Host
 from tui.hosts.same_files import why_not_here
 from tui.model.disk import Disk
@@ -46,6 +47,8 @@ class PlaceEvidence:
     users: tuple[str, ...] = ()
     is_in_backup: bool = False
     """The place is in the folder of a backup, which holds what was saved and nothing else."""
+    in_memory: str = ""
+    """Which kind of memory the place lies in, its folder there or not; empty for a disk."""
     holds_more: bool = False
     """A folder chosen for the state of a TPM has other files in it, which would be moved aside with it."""
 
@@ -134,6 +137,7 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
         exists=os.path.lexists(file.to),
         taken_names=tuple(name for name in names if os.path.lexists(name)),
         folder=file_system(str(folder)),
+        in_memory=volatile_here(str(folder)),
         users=tuple(dict.fromkeys(user for name in known for user in users.get(name, ()))),
         is_in_backup=any((parent / MANIFEST).exists() and (parent / SUMS).exists() for parent in Path(file.to).parents),
         holds_more=file.is_folder and not file.within and not holds_state_alone(file.to),

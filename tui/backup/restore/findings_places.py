@@ -57,15 +57,7 @@ def _is_better_a_file(place: PlaceEvidence, plan: RestorePlan) -> bool:
     """Whether a disk can be restored as a file elsewhere: its place is a device, or was one and is in memory now."""
     if plan.way is not RestoreWay.IN_PLACE or not place.file.is_disk or place.file.name in plan.into_files:
         return False
-    return would_replace_device(place.file, plan) or _lies_in_memory(place)
-
-
-def _lies_in_memory(place: PlaceEvidence) -> bool:
-    return bool(_memory(place))
-
-
-def _memory(place: PlaceEvidence) -> str:
-    return place.folder.volatile if place.folder is not None else ""
+    return would_replace_device(place.file, plan) or bool(place.in_memory)
 
 
 def _into_file(file: RestoredFile, saved: SavedBackup, plan: RestorePlan, wishes: Wishes) -> tuple[Fix, ...]:
@@ -95,8 +87,8 @@ def _objection(place: PlaceEvidence, saved: SavedBackup, plan: RestorePlan) -> t
             "Restore as a clone, or this disk alone to a path.",
         ),
         (
-            _lies_in_memory(place),
-            f"it lies in the host's memory ({_memory(place)}) and is gone with the next start of the host",
+            bool(place.in_memory),
+            f"it lies in the host's memory ({place.in_memory}) and is gone with the next start of the host",
             "Choose a place on a disk.",
         ),
         (place.is_in_backup, "it is in the folder of a backup", "Choose another place."),
