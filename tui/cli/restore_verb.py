@@ -83,14 +83,15 @@ async def _run(uris: Sequence[str], wish: RestoreWish) -> int:
 
 
 async def _host(uris: Sequence[str], wishes: Wishes) -> Host:
-    """The host to restore on; a disk goes to the host of the guest that gets it."""
+    """The host to restore on, opened where it is asked for anything; a disk goes to that of the guest that gets it."""
     hosts = hosts_for(uris)
     if wishes.attach:
         host, _ = await find_guest(hosts, wishes.attach)
         return host
     if len(hosts) != 1:
         raise BackupError("A restore goes to one host", next_step="Name it alone: qga-tui -c URI restore FOLDER")
-    await hosts[0].open()
+    if wishes.way is not RestoreWay.DISK:
+        await hosts[0].open()
     return hosts[0]
 
 

@@ -123,6 +123,24 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
     )
 
 
+async def without_host(saved: SavedBackup, plan: RestorePlan) -> Circumstances:
+    """What a restore of disks to a path needs: this machine alone, whether a libvirt runs on it or not."""
+    other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id)
+    return Circumstances(
+        is_local=True,
+        has_qemu_img=shutil.which("qemu-img") is not None,
+        needs=needs_of(saved.stored_xml),
+        guest=None,
+        by_name=None,
+        taken_names=frozenset(),
+        places=tuple([await asyncio.to_thread(_place, file, plan, {}) for file in plan.files]),
+        own_folder_exists=bool(plan.own_folder) and await asyncio.to_thread(os.path.lexists, plan.own_folder),
+        user=os.geteuid(),
+        hostname=socket.gethostname(),
+        active_run="" if other is None else other.plan.run_id,
+    )
+
+
 def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ...]]) -> PlaceEvidence:
     folder = Path(file.to).parent
     if plan.own_folder and str(folder) == plan.own_folder:

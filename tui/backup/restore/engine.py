@@ -22,7 +22,7 @@ from tui.backup.journal import Journal, RunStage
 from tui.backup.progress import Progress, Step
 from tui.backup.proof_note import prove_and_note
 from tui.backup.restore.boot_test import BootNote, boot_and_ask, keep_note
-from tui.backup.restore.circumstances import gather
+from tui.backup.restore.circumstances import gather, without_host
 from tui.backup.restore.copies import Copies
 from tui.backup.restore.definition import restored_xml
 from tui.backup.restore.files import make_folder
@@ -125,7 +125,10 @@ class Restore:
 
     async def _refuse_failed(self, saved: SavedBackup) -> None:
         """Look once more: since the plan was made, hours may have gone by."""
-        now = await self._session.ask(lambda host: gather(host, saved, self._plan))
+        if self._plan.way is RestoreWay.DISK:
+            now = await without_host(saved, self._plan)
+        else:
+            now = await self._session.ask(lambda host: gather(host, saved, self._plan))
         found = findings_of(saved, self._plan, Wishes(self._plan.way), now)
         failed = [finding for finding in found if finding.verdict is Verdict.FAILED]
         if failed:

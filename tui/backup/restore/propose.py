@@ -14,7 +14,7 @@ from tui.backup.equivalents import PlanStep
 from tui.backup.errors import BackupError
 from tui.backup.folder import folder_name
 from tui.backup.plan import new_run_id, stamp_now
-from tui.backup.restore.circumstances import gather
+from tui.backup.restore.circumstances import gather, without_host
 from tui.backup.restore.definition import ExplainedChange, explained_changes
 from tui.backup.restore.findings import findings_of
 from tui.backup.restore.firmware import tpm_files
@@ -62,13 +62,13 @@ class RestoreProposal:
 
 
 async def propose_restore(host: Host, saved: SavedBackup, wishes: Wishes) -> RestoreProposal:
-    """Plan a restore and look whether it may begin; changes nothing.
+    """Plan a restore and look whether it may begin; changes nothing. The host is not asked where disks go to a path.
 
     Raises BackupError where no plan can be made of the wishes, and HostError.
     """
     plan = await _plan(host, saved, wishes)
     plan = read_restore_plan(plan.to_json())
-    now = await gather(host, saved, plan)
+    now = await (without_host(saved, plan) if plan.way is RestoreWay.DISK else gather(host, saved, plan))
     return RestoreProposal(
         wishes=wishes,
         plan=plan,
@@ -82,7 +82,7 @@ async def _plan(host: Host, saved: SavedBackup, wishes: Wishes) -> RestorePlan:
     chosen = chosen_of(saved, wishes)
     _refuse_foreign_wishes(chosen, wishes)
     run_id = new_run_id()
-    domains = await host.list_domains()
+    domains = () if wishes.way is RestoreWay.DISK else await host.list_domains()
     guest, guest_uuid, own_folder = saved.guest, saved.uuid, ""
     match wishes.way:
         case RestoreWay.CLONE | RestoreWay.BOOT_TEST:
