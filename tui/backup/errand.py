@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tui.backup.own_scope import scope_words
 from tui.backup.runs import LOG, runs_folder
 from tui.hosts.lanes import apart
 from tui.settings import PRIVATE_FILE, private_folder, state_folder
@@ -83,7 +84,7 @@ def _doings(said: str) -> list[str]:
 
 def _start(argv: Sequence[str], answer: IO[bytes], complaints: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        argv,
+        [*scope_words(), *argv],
         stdin=subprocess.DEVNULL,
         stdout=answer,
         stderr=complaints,

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import overload
 
+from tui.backup.own_scope import scope_words
 from tui.backup.plan import BackupPlan
 from tui.backup.restore.plan import RestorePlan
 from tui.backup.runs import LOG, AnyRun, RestoreRun, Run, create_run, note_worker
@@ -45,7 +46,7 @@ def _start(run: AnyRun, argv: Sequence[str]) -> subprocess.Popen[bytes]:
     log = os.open(run.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     try:
         return subprocess.Popen(
-            [*argv, str(run.folder)],
+            [*scope_words(), *argv, str(run.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

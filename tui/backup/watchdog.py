@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from tui.backup.errors import BackupError
+from tui.backup.own_scope import scope_words
 from tui.backup.quiesce import thaw_once, until_thawed
 from tui.backup.runs import LOG, Run, open_run
 from tui.backup.session import Connect, HostSession, Patience
+from tui.hosts.lanes import apart
 from tui.settings import PRIVATE_FILE
 
 P = TypeVar("P")
@@ -38,9 +40,11 @@ class Watchdog:
     @classmethod
     async def start(cls, argv: Sequence[str], run: Run) -> Watchdog:
         """Start the process and wait until it is armed; raises BackupError."""
+        around = await apart(scope_words)
         log = os.open(run.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
             process = await asyncio.create_subprocess_exec(
+                *around,
                 *argv,
                 str(run.folder),
                 stdin=asyncio.subprocess.PIPE,
