@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 
+from tui.backup.clone_private import make_private
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.selection import REMOVABLE
 from tui.hosts.domain_xml import AGENT_PORT, parse_tree
@@ -32,6 +33,7 @@ def clone_xml(stored: str, copies: Mapping[str, str], *, has_nvram: bool = False
         name.text = clone_name(name.text or "guest")
     for tag in ("uuid", "genid", "seclabel", "metadata"):
         _remove(root, tag)
+    make_private(root)
     _own_nvram(root, has_nvram)
     devices = root.find("devices")
     if devices is not None:
@@ -40,8 +42,6 @@ def clone_xml(stored: str, copies: Mapping[str, str], *, has_nvram: bool = False
         _own_channels(devices)
         _own_displays(devices)
         _own_tpm(devices)
-        for tag in ("hostdev", "redirdev"):
-            _remove(devices, tag)
     for element in root.iter():
         _remove(element, "alias")
     return ET.tostring(root, encoding="unicode") + "\n"
@@ -70,18 +70,25 @@ def _own_disks(devices: ET.Element, copies: Mapping[str, str]) -> None:
         target = disk.find("target")
         copy = copies.get(target.get("dev", "")) if target is not None else None
         if copy is not None:
-            disk.set("type", "file")
-            for tag in ("source", "backingStore", "mirror"):
-                _remove(disk, tag)
+            _empty(disk)
             ET.SubElement(disk, "source", file=f"{DISKS_WORD}/{copy}")
             driver = disk.find("driver")
-            if driver is not None:
-                driver.set("type", copy.rpartition(".")[2])
+            if driver is None:
+                driver = ET.SubElement(disk, "driver", name="qemu")
+            driver.set("type", copy.rpartition(".")[2])
         elif disk.get("device") in REMOVABLE:
-            _remove(disk, "source")
-            _remove(disk, "backingStore")
+            _empty(disk)
+            for driver in disk.findall("driver[@type='fat']"):
+                driver.set("type", "raw")
         else:
             devices.remove(disk)
+
+
+def _empty(disk: ET.Element) -> None:
+    """Take the image out; without one, libvirt knows drives of files and devices alone."""
+    disk.set("type", "file")
+    for tag in ("source", "backingStore", "mirror", "auth", "encryption"):
+        _remove(disk, tag)
 
 
 def _own_tpm(devices: ET.Element) -> None:
@@ -98,10 +105,7 @@ def _own_network(devices: ET.Element) -> None:
     for interface in devices.findall("interface"):
         for tag in ("mac", "target", "link"):
             _remove(interface, tag)
-        if interface.get("type") == "hostdev":
-            devices.remove(interface)
-        else:
-            ET.SubElement(interface, "link", state="down")
+        ET.SubElement(interface, "link", state="down")
 
 
 def _own_channels(devices: ET.Element) -> None:
@@ -109,7 +113,9 @@ def _own_channels(devices: ET.Element) -> None:
     for element in devices.findall("channel"):
         target = element.find("target")
         if target is not None and target.get("name") == AGENT_PORT:
-            _remove(element, "source")
+            for part in ("source", "log", "protocol"):
+                _remove(element, part)
+            element.set("type", "unix")
         elif element.get("type") != "spicevmc":
             devices.remove(element)
     for tag in ("serial", "console", "parallel"):
@@ -121,7 +127,7 @@ def _own_channels(devices: ET.Element) -> None:
 
 def _own_displays(devices: ET.Element) -> None:
     for graphics in devices.findall("graphics"):
-        for key in ("port", "tlsPort", "websocket", "socket"):
+        for key in ("port", "tlsPort", "websocket", "socket", "address"):
             graphics.attrib.pop(key, None)
         for listen in graphics.findall("listen"):
             listen.attrib.pop("socket", None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
+from tui.backup.clone_private import make_private
 from tui.backup.clone_xml import DISKS_WORD, clone_xml
 from tui.backup.restore.plan import NVRAM_NAME, Change, ChangeKind, RestoredFile, RestorePlan, RestoreWay
 from tui.hosts.domain_xml import parse_tree
@@ -125,8 +127,8 @@ def _clone_changes(plan: RestorePlan, root: ET.Element) -> Iterator[ExplainedCha
     gone = [t for element in root.findall("./devices/disk") if (t := _target(element)) not in kept]
     if gone:
         yield ExplainedChange(f"without the disks or media of {', '.join(gone)}", "they are not in the backup")
-    if root.find("./devices/hostdev") is not None:
-        yield ExplainedChange("without the host's devices", "they are the first guest's")
+    for taken in make_private(deepcopy(root)):
+        yield ExplainedChange(taken.what, taken.why)
     if root.find("./devices/interface") is not None:
         yield ExplainedChange("new MAC addresses, chosen by libvirt", "two guests must not share one")
         if plan.link_down or plan.way is RestoreWay.BOOT_TEST:

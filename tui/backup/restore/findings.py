@@ -12,6 +12,7 @@ from tui.backup.restore.chosen import boot_disk_missing, chosen_in_place
 from tui.backup.restore.circumstances import Circumstances
 from tui.backup.restore.findings_checkpoints import checkpoint_findings
 from tui.backup.restore.findings_places import place_findings, would_replace_device
+from tui.backup.restore.findings_private import private_findings
 from tui.backup.restore.findings_tpm import tpm_findings
 from tui.backup.restore.misfits import Misfit
 from tui.backup.restore.naming import free_name, unfit_name
@@ -74,6 +75,7 @@ def _guest(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumsta
         case RestoreWay.CLONE | RestoreWay.BOOT_TEST:
             yield _name(plan, wishes, now)
             yield from boot_disk_missing(plan, now)
+            yield from private_findings(saved, plan, wishes)
         case RestoreWay.IN_PLACE:
             yield from _in_place(saved, plan, wishes, now)
             if plan.keeps_definition:
