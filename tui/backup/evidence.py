@@ -285,7 +285,8 @@ def _below_file(path: str) -> FileSystem | None:
     try:
         real = Path(path).resolve(strict=True)
         return file_system(str(real.parent)) if real.is_file() else None
-    except OSError:
+    # A link that leads to itself is no OSError to pathlib before 3.13.
+    except (OSError, RuntimeError):
         return None
 
 

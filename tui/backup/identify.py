@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from tui.hosts.same_files import those_here
 from tui.model.disk import Disk
 
 _DEVICES = "/dev/"
+_IMPOSSIBLE = {errno.ENAMETOOLONG: "longer than any name of a file", errno.ELOOP: "a link that leads to itself"}
 
 
 async def identified(host: Host, disk: Disk) -> PlannedDisk | Unfit:
@@ -75,8 +77,10 @@ def _strange_here(path: str) -> str:
     """What is at a path of this machine where that is neither a file nor a block device; empty where it is one."""
     try:
         mode = Path(path).stat().st_mode
-    except (OSError, ValueError):
-        return ""
+    except OSError as error:
+        return _IMPOSSIBLE.get(error.errno or 0, "")
+    except ValueError:
+        return "no path at all"
     if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
         return ""
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFCHR: "a character device", stat.S_IFSOCK: "a socket"}

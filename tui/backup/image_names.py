@@ -76,7 +76,8 @@ def _further(path: str, *names: str) -> tuple[str, ...]:
 def known_as(names: Iterable[str], *, here: bool) -> frozenset[str]:
     """Everything by which two lists of names can be seen to mean one image, whatever each of them calls it.
 
-    `here` looks at this machine: the real path of a file, and the number of a device as `device 8:1`. Blocks then.
+    `here` looks at this machine: the real path of a file and its number as `file 8:1234`, the number of a device as
+    `device 8:1`. Blocks then.
     """
     found: set[str] = set()
     for name in names:
@@ -85,15 +86,16 @@ def known_as(names: Iterable[str], *, here: bool) -> frozenset[str]:
         found |= {name, plain(name)}
         if here and name.startswith("/"):
             found.add(real_path(name))
-            found |= _device_numbers(name)
+            found |= _numbers(name)
     return frozenset(found)
 
 
-def _device_numbers(path: str) -> set[str]:
+def _numbers(path: str) -> set[str]:
+    """What the kernel tells a device or a file by; a file may have several names that are no links to each other."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
         return set()
-    if not stat.S_ISBLK(status.st_mode):
-        return set()
-    return {f"device {os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"}
+    if stat.S_ISBLK(status.st_mode):
+        return {f"device {os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"}
+    return {f"file {status.st_dev}:{status.st_ino}"} if stat.S_ISREG(status.st_mode) else set()

@@ -182,7 +182,9 @@ async def propose(
     plan = await plan_for(host, facts, target, disks, quiesce, overlays)
     plan = replace(plan, limit_bytes_s=limit_bytes_s, compact=compact, accepted=accepted)
     plan = await (_resting if facts.power is PowerState.OFF else _sourced)(host, plan, source)
-    plan = await _saveable(host, facts, plan, overlays)
+    looked_at = await _saveable(host, facts, plan, overlays)
+    # Disks that are left out have no say in the way to the images of the others.
+    plan = await _sourced(host, looked_at, source) if looked_at.unfit != plan.unfit else looked_at
     _refuse_unfit(facts, disks, {each.target: each.reason for each in plan.unfit}, something_is_left=bool(plan.disks))
     reach = passing_reach(host, plan)
     try:

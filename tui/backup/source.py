@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
@@ -44,16 +45,18 @@ def choose_source(wish: SourceWish, elsewhere: str, disks: Collection[PlannedDis
     return Source.FILE, "this user may read the images and write into their folder"
 
 
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a path under which there can be no file."""
+
+
 def _is_refused(path: str, mode: int) -> bool:
     """Whether it is a right that is missing; what is not there at all is no matter of rights."""
     if os.access(path, mode):
         return False
     try:
         os.lstat(path)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in NO_FILE
     return True
 
 

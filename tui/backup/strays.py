@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tui.backup.chain import Place
+from tui.backup.image_names import real_path
 from tui.backup.images import ImageError, ImageInfo, allocates_nothing, image_info
 from tui.backup.leftovers import DiskEvidence, GuestEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
@@ -30,14 +31,20 @@ async def find_strays(
     """
     names = frozenset().union(*named.values())
     folders = {os.path.dirname(name) for name in names if name.startswith("/")}  # noqa: PTH120 - plain strings
-    found = sorted(await apart(_overlays_in, await those_here(host, folders)) - names - {*known})
+    found = sorted(await apart(_overlays_in, await those_here(host, folders)) - await apart(_real, {*names, *known}))
     if not found:
         return ()
     # A backup may have begun since the guests were asked: both are asked again before a file is called a stray.
     domains = await host.list_domains()
     in_use = {name for facts in domains for disk in facts.disks for name in (disk.source, *disk.backing)}
     at_work = await asyncio.to_thread(_overlays_at_work)
-    return tuple([await _evidence(host, domains, named, path) for path in found if path not in in_use | at_work])
+    known_now = await apart(_real, in_use | at_work)
+    return tuple([await _evidence(host, domains, named, path) for path in found if path not in known_now])
+
+
+def _real(paths: Collection[str]) -> set[str]:
+    """Where paths really lead: one file has many names, and is a stray under none of them if one is known."""
+    return {real_path(path) for path in paths}
 
 
 def _overlays_at_work() -> set[str]:
@@ -45,9 +52,9 @@ def _overlays_at_work() -> set[str]:
 
 
 def _overlays_in(folders: Collection[str]) -> set[str]:
-    """The overlays, by their names, in folders; those that cannot be looked into have none."""
+    """The overlays, by their real paths, in folders; those that cannot be looked into have none."""
     found: set[str] = set()
-    for folder in folders:
+    for folder in _real(folders):
         try:
             with os.scandir(folder) as entries:
                 found |= {each.path for each in entries if is_overlay_name(each.path) and not each.is_symlink()}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tui.backup.chain import names_path
+from tui.backup.chain import names_path, texts_of
+from tui.backup.image_names import real_path
 from tui.backup.images import ImageError, ImageInfo
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_own_overlay
 from tui.backup.reach import ImageLook, Reach
 from tui.backup.session import HostSession
+from tui.hosts.lanes import apart
 from tui.hosts.port import NoSuchDomainError
 from tui.model.guest import PowerState
 
@@ -85,16 +87,22 @@ async def _has_block_job(session: HostSession, plan: BackupPlan, disk: PlannedDi
 
 
 async def domains_naming(session: HostSession, path: str) -> tuple[str, ...]:
-    """The names of all domains whose running or stored definition names `path` anywhere."""
+    """The names of all domains whose running or stored definition names `path` anywhere, by whatever name of it."""
     names: list[str] = []
     for facts in await session.ask(lambda host: host.list_domains()):
         try:
             definitions = await _definitions(session, facts.uuid)
         except NoSuchDomainError:
             continue
-        if any(names_path(each, path) for each in definitions):
+        if any([names_path(each, path) or await apart(_leads_to, each, path) for each in definitions]):
             names.append(facts.name)
     return tuple(names)
+
+
+def _leads_to(xml: str, path: str) -> bool:
+    """Whether a path in a definition leads to the same file here; of another machine's paths none does."""
+    real = real_path(path)
+    return any(real_path(text) == real for text in texts_of(xml) if text.startswith("/"))
 
 
 async def _definitions(session: HostSession, uuid: str) -> tuple[str, str]:
