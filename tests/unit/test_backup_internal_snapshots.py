@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from tests.unit.test_backup_preflight import PLAN, WELL, verdicts, with_first_image
+from tui.backup.capture import Capture
 from tui.backup.checks import Verdict
-from tui.backup.images import read_header
+from tui.backup.copying import FileMark
+from tui.backup.images import Header, read_header
+from tui.backup.manifest import Consistency, FreezeReport, copied_disk, manifest_json
 from tui.backup.preflight import RED_TITLE, checks_of, red_list
+from tui.backup.reach import ImageLook
+from tui.hosts.port import HostVersions
 
 NAMES = ("before upgrade", "ünïcode", "3")
 
@@ -65,3 +73,15 @@ def test_that_they_stay_is_said_of_the_guest_alone() -> None:
     (check,) = (each for each in checks_of(PLAN, evidence) if each.title == "Snapshots")
     assert "in the guest they stay as they are" in check.evidence
     assert "copied byte by byte" in check.evidence
+
+
+def test_the_manifest_names_what_a_conversion_dropped() -> None:
+    header = Header(has_backing=False, encrypted=False, external_data=False, virtual_bytes=1, snapshot_names=NAMES)
+    look = ImageLook(1, 1, header, FileMark(1, 1, 1), is_file=True, owner=0, group=0, mode=0o600)
+    for compact in (True, False):
+        capture = cast("Capture", SimpleNamespace(plan=replace(PLAN, compact=compact)))
+        dropped = Capture._dropped(capture, PLAN.disks[0], (look,))
+        assert dropped == (NAMES if compact else ())
+    copied = replace(copied_disk(PLAN, PLAN.disks[0], look, 1, 1, "0" * 64), dropped_snapshots=NAMES)
+    told = json.loads(manifest_json(PLAN, HostVersions("9", "7"), FreezeReport(Consistency.CRASH), (copied,), {}))
+    assert told["disks"][0]["dropped_snapshots"] == list(NAMES)

@@ -20,8 +20,10 @@ def test_without_a_file_the_defaults_hold() -> None:
 
 
 def test_what_is_set_is_taken_and_the_rest_stays() -> None:
-    write('ping_every_s = 0\nread_only = true\nbackups_folder = "/srv/backups"\n')
-    assert load_config() == Config(ping_every_s=0.0, read_only=True, backups_folder=Path("/srv/backups"))
+    write('ping_every_s = 0\nread_only = true\nbackups_folder = "/srv/backups"\noverlays_folder = "/srv/o"\n')
+    assert load_config() == Config(
+        ping_every_s=0.0, read_only=True, backups_folder=Path("/srv/backups"), overlays_folder=Path("/srv/o")
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,7 @@ def test_what_is_set_is_taken_and_the_rest_stays() -> None:
         ("ping_timeout_s = 1.5", "is not a value"),
         ("read_only = 1", "is not a value"),
         ('backups_folder = "here"', "is not a value"),
+        ('overlays_folder = "here"', "is not a value"),
         ('backups_folder = "~nobody-is-called-so/x"', "is not a value"),
         ('backups_folder = "/a\\u0000b"', "is not a value"),
         (f"x = {'[' * 5000}", "recursion"),
