@@ -22,3 +22,11 @@ def bare_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """No desktop and no tmux, to which a test would copy for real."""
     for variable in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
         monkeypatch.delenv(variable, raising=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the counts that tests recorded as `corpus`: what they were made of may differ from machine to machine."""
+    for report in (each for word in ("passed", "failed") for each in terminalreporter.getreports(word)):
+        for name, words in report.user_properties:
+            if name == "corpus" and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {words}")
