@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 
 from tests.headless_lab import headless_lab
 from tests.live.piloted import go_to, until
@@ -19,14 +19,14 @@ from tui.cli.connect import hosts_for
 from tui.cli.workers import WORKER_ARGV
 from tui.model.guest import AgentState
 from tui.screens.backup import BackupScreen
-from tui.screens.confirm import ConfirmScreen
 from tui.screens.console import ConsoleScreen
 from tui.screens.doctor import DoctorScreen
-from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
+from tui.screens.many_entry import ManyEntryScreen
 from tui.screens.restore import RestoreScreen
 from tui.screens.restores import RestoresScreen
 from tui.screens.verify import VerifyScreen
+from tui.widgets.prompt_input import PromptInput
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 SIZE, SMALL, SMALLEST = (96, 26), (80, 24), (60, 20)
@@ -82,12 +82,12 @@ async def take_commands(app: QgaTui, pilot: Pilot[None], ending: str = "") -> No
     await go_to(pilot, app, "web1")
     await pilot.press("x")
     await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
-    app.screen.query_one("#prompt", Input).value = COMMAND
+    app.screen.query_one("#prompt", PromptInput).value = COMMAND
     await pilot.press("enter")
     await pilot.pause(3)
     save(app, f"console{ending}")
     await pilot.pause(4)
-    app.screen.query_one("#prompt", Input).value = "cd /etc && ls -l passwd nothing"
+    app.screen.query_one("#prompt", PromptInput).value = "cd /etc && ls -l passwd nothing"
     await pilot.press("enter")
     await pilot.pause(3)
     save(app, f"console-failed{ending}")
@@ -145,11 +145,9 @@ def _damage(target: Path) -> None:
 async def take_many(app: QgaTui, pilot: Pilot[None], ending: str) -> None:
     """One command in all guests, each in a row, then grouped."""
     await pilot.press("a", "e")
-    await until(pilot, lambda: isinstance(app.screen, LineScreen))
-    app.screen.query_one(Input).value = "hostname; date +%F"
-    await pilot.press("enter")
-    await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-    await pilot.press("y")
+    await until(pilot, lambda: isinstance(app.screen, ManyEntryScreen))
+    app.screen.query_one(PromptInput).value = "hostname; date +%F"
+    await pilot.press("enter", "enter")
     await until(pilot, lambda: isinstance(app.screen, ManyScreen))
     await pilot.pause(6)
     save(app, f"many{ending}")

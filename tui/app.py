@@ -37,11 +37,12 @@ from tui.screens.restore_wanted import RestoreWanted
 from tui.screens.serial import open_serial
 from tui.widgets.bindings import bindings
 from tui.widgets.crash import TellingApp
+from tui.widgets.held_keys import HoldsKeys
 from tui.widgets.stylesheets import style_paths
 from tui.widgets.tones import dress
 
 
-class QgaTui(TellingApp):
+class QgaTui(HoldsKeys, TellingApp):
     """Shows the fleet and opens what the user asks for.
 
     `worker_argv` is the command that a backup runs in; `backups_folder` the target offered first, `overlays_folder`

@@ -107,7 +107,7 @@ COMMANDS: tuple[Command, ...] = (
         Where.CONSOLE,
         ("ctrl+c",),
         "Cancel",
-        "Copy the selection if there is one, else end the running command and its children",
+        "Copy the selection if there is one, else end the running command; lines that wait are kept, and asked about",
     ),
     Command("console.back", Where.CONSOLE, ("escape",), "Back", "Back to the list; a running command runs on"),
     Command(
@@ -116,6 +116,30 @@ COMMANDS: tuple[Command, ...] = (
     Command("console.search", Where.CONSOLE, ("ctrl+f",), "Search", "Search in the output"),
     Command(
         "console.search-on", Where.CONSOLE, ("f3",), "Next hit", "Go on searching upwards; from below, once more", False
+    ),
+    Command(
+        "console.newline",
+        Where.CONSOLE,
+        ("ctrl+j", "alt+enter", "shift+enter"),
+        "New line",
+        "Go on in a new line; enter then asks whether the lines run as one script or one by one",
+        False,
+    ),
+    Command(
+        "console.edit",
+        Where.CONSOLE,
+        ("ctrl+x ctrl+e",),
+        "Edit",
+        "Write the command in the editor that $VISUAL or $EDITOR names",
+        False,
+    ),
+    Command(
+        "console.waiting",
+        Where.CONSOLE,
+        ("f9",),
+        "Waiting",
+        "Let the lines that wait for the running command go on, or remove them",
+        False,
     ),
     Command(
         "console.complete", Where.CONSOLE, ("tab",), "Complete", "Complete the path at the cursor, by the guest", False

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tests.headless_lab import headless_lab
 from tui.agent.exec_model import Stream
@@ -23,6 +22,7 @@ from tui.console.transcript import OutputLine
 from tui.model.guest import AgentState, Guest
 from tui.screens.console import ConsoleScreen
 from tui.widgets.output_view import OutputView
+from tui.widgets.prompt_input import PromptInput
 
 GUEST = "web1"
 PIECE_MB, PIECES = 2, 74
@@ -44,7 +44,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], patience_s: f
 
 async def key_delays(screen: ConsoleScreen, session: Session, delays_s: list[float], peak: list[float]) -> None:
     """Type a key now and then, and note how long its letter takes to stand at the prompt."""
-    prompt = screen.query_one("#prompt", Input)
+    prompt = screen.query_one("#prompt", PromptInput)
     while session.is_running:
         before = prompt.value
         begun = time.perf_counter()

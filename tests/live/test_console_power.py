@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tests.live.test_console_screen import Console, console
 from tui.lab.laboratory import Laboratory
 from tui.lab.spec import GuestSpec
 from tui.screens.console import ConsoleScreen
+from tui.widgets.prompt_input import PromptInput
 
 SILENCE = "The agent says no more of the command"
 STEPS = 40
@@ -39,7 +40,7 @@ def told(one: Console) -> str:
 async def begin(one: Console, line: str) -> None:
     """Type a line; returns when it has written `up`."""
     before = told(one).splitlines().count("up")
-    one.app.screen.query_one("#prompt", Input).value = line
+    one.app.screen.query_one("#prompt", PromptInput).value = line
     await one.pilot.press("enter")
     await one.until(lambda: told(one).splitlines().count("up") > before)
 

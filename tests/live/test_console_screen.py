@@ -20,6 +20,7 @@ from tui.screens.guests import GuestsScreen
 from tui.screens.pick import PickScreen
 from tui.widgets.guest_rows import GuestRows
 from tui.widgets.output_view import OutputView
+from tui.widgets.prompt_input import PromptInput
 
 
 class Console:
@@ -31,7 +32,7 @@ class Console:
 
     @property
     def prompt(self) -> str:
-        return self.app.screen.query_one("#prompt", Input).value
+        return self.app.screen.query_one("#prompt", PromptInput).value
 
     @property
     def visible(self) -> str:
@@ -60,7 +61,7 @@ class Console:
 
     async def run(self, line: str) -> None:
         """Run a line and wait for its end."""
-        self.app.screen.query_one("#prompt", Input).value = line
+        self.app.screen.query_one("#prompt", PromptInput).value = line
         await self.pilot.press("enter")
         await self.until(lambda: " ready" in str(self.app.screen.query_one("#title", Static).render()))
         await self.until(lambda: self.visible.rstrip().splitlines()[-1].startswith("= exit"))

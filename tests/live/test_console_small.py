@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 from textual.app import App
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tests.live.host_agent import HostAgent
 from tests.live.piloted import until
@@ -16,6 +16,7 @@ from tui.console.session import Session
 from tui.model.guest import AgentState
 from tui.screens.console import ConsoleScreen
 from tui.widgets.output_view import OutputView
+from tui.widgets.prompt_input import PromptInput
 from tui.widgets.stylesheets import style_paths
 
 
@@ -31,7 +32,7 @@ async def test_title_output_end_and_prompt_are_in_sight(agent: HostAgent, size: 
     async with app.run_test(size=size) as pilot:
         await app.push_screen(ConsoleScreen(guest("web1", AgentState.RESPONDING), session))
         title, view = app.screen.query_one("#title", Static), app.screen.query_one(OutputView)
-        app.screen.query_one("#prompt", Input).value = "seq 100; echo wrong >&2; sleep 1; exit 3"
+        app.screen.query_one("#prompt", PromptInput).value = "seq 100; echo wrong >&2; sleep 1; exit 3"
         await pilot.press("enter")
         await until(pilot, lambda: " pid " in str(title.render()))
         assert str(title.render()).startswith("web1  ▸ running ")

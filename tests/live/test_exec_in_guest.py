@@ -8,8 +8,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from textual.widgets import Input
-
 from tests.live.piloted import go_to, until
 from tests.live.watched import PATIENCE_S
 from tui.app import QgaTui
@@ -17,6 +15,7 @@ from tui.cli.connect import hosts_for
 from tui.lab.laboratory import Laboratory
 from tui.screens.console import ConsoleScreen
 from tui.widgets.output_view import LineKind, OutputView
+from tui.widgets.prompt_input import PromptInput
 
 STEPS = "for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 1; done; exit 7"
 HELD_STEPS = """for i in 1 2 3; do
@@ -88,7 +87,7 @@ async def test_the_console_shows_both_streams_and_its_cancel_key_ends_the_comman
         def lines() -> list[tuple[LineKind, str]]:
             return list(view.lines)
 
-        app.screen.query_one("#prompt", Input).value = STEPS
+        app.screen.query_one("#prompt", PromptInput).value = STEPS
         await pilot.press("enter")
         await until(pilot, lambda: any(kind is LineKind.ENDED_BADLY for kind, _ in lines()))
         told = lines()
@@ -96,7 +95,7 @@ async def test_the_console_shows_both_streams_and_its_cancel_key_ends_the_comman
         assert [text for kind, text in told if kind is LineKind.STDERR] == ["err 1", "err 2", "err 3"]
         assert told[-1][1].startswith("exit 7 after ")
 
-        app.screen.query_one("#prompt", Input).value = "sleep 1000 & sleep 1000"
+        app.screen.query_one("#prompt", PromptInput).value = "sleep 1000 & sleep 1000"
         await pilot.press("enter")
         await until(pilot, lambda: "pid" in str(app.screen.query_one("#title").render()))
         await pilot.press("ctrl+c")

@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Static
 
 from tests.live.host_agent import HostAgent
 from tests.live.piloted import until
@@ -24,11 +24,12 @@ from tui.hosts.port import Host
 from tui.model.guest import AgentState, Guest, PowerState
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.console_flow import ConsoleFlow
-from tui.screens.line import LineScreen
 from tui.screens.many import ManyScreen
+from tui.screens.many_entry import ManyEntryScreen
 from tui.screens.pick import PickScreen
 from tui.widgets import clipboard
 from tui.widgets.output_view import OutputView
+from tui.widgets.prompt_input import PromptInput
 from tui.widgets.stylesheets import style_paths
 
 SIZES = [(60, 20), (80, 24)]
@@ -104,16 +105,15 @@ async def begun(line: str, lines: Mapping[str, Transport], size: tuple[int, int]
     flow.guests_changed({each.id: each for each in guests})
     async with app.run_test(size=size) as pilot:
         flow.open_many(guests)
-        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await until(pilot, lambda: isinstance(app.screen, ManyEntryScreen))
         await pilot.pause()
-        app.screen.query_one(Input).value = line
+        app.screen.query_one(PromptInput).value = line
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.pause()
         asked = " ".join(str(each.render()) for each in app.screen.query(Static))
-        assert f"Run  {line}  in {len(guests)} guests?" in asked
+        assert f"in {len(guests)} guests?" in asked
         assert ", ".join(lines) in asked
-        await pilot.press("y")
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ManyScreen))
         await pilot.pause()
         many = Many(app, pilot, flow)

@@ -15,6 +15,7 @@ from tui.agent.profile import read_profile
 from tui.agent.transport import Transport
 from tui.console.audit import run_audited
 from tui.console.charset import Charset
+from tui.console.entry import in_one_line
 from tui.console.guest_news import GuestStory
 from tui.console.many_rows import NO_LINE, Group, Row, RunState, grouped
 from tui.console.oem import likely_charset
@@ -110,7 +111,7 @@ class ManyRun:
                 return
             self._set(place, state=RunState.RUNNING, begun_at=time.monotonic())
             try:
-                with self._running.during(guest.id, self.line):
+                with self._running.during(guest.id, in_one_line(self.line)):
                     await self._follow(place, guest)
             except ExplainedError as error:
                 advised = await advise(guest.line, error)

@@ -18,6 +18,7 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 LEGEND = (
     "# What each line begins with tells what it is:",
     '#   "[time] $ "  a command',
+    '#   "[time] > "  a further line of a command',
     '#   "  "         a line that it wrote to standard output',
     '#   "! "         a line that it wrote to standard error',
     '#   "· "         a word of qga-tui about it',
@@ -36,8 +37,8 @@ def text_of(entry: Entry) -> str:
     """An entry as a line of a text file."""
     text = without_colours(entry.text)
     match entry:
-        case PromptLine(at=at):
-            return f"[{time.strftime(_TIME, time.localtime(at))}] $ {text}"
+        case PromptLine(at=at, goes_on=goes_on):
+            return f"[{time.strftime(_TIME, time.localtime(at))}] {'>' if goes_on else '$'} {text}"
         case OutputLine(stream=stream):
             return f"{'!' if stream is Stream.STDERR else ' '} {text}"
         case NoticeLine():

@@ -70,7 +70,9 @@ class Scrollback:
         record = CommandRecord(len(self.records) + 1, line)
         self.records.append(record)
         self._reader, self._read_as = Reader(record.number, self.charset), self.charset
-        self._keep(record, [PromptLine(record.number, shown_line(line), time.time())])
+        at = time.time()
+        rows = enumerate(line.split("\n"))
+        self._keep(record, [PromptLine(record.number, shown_line(row), at, goes_on=place > 0) for place, row in rows])
         return record
 
     async def take(self, record: CommandRecord, output: Output) -> None:

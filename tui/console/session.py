@@ -128,11 +128,12 @@ class Session:
         stdin: AsyncIterator[bytes] | None = None,
         takes_input: bool = False,
         by_guests_shell: bool = False,
+        shell: Shell | None = None,
     ) -> None:
         """Start a typed line; its course comes as facts. Raises SessionBusyError while another one runs.
 
         `stdin` is handed to it, or with `takes_input` what `type_in` is given. `by_guests_shell` lets the guest's own
-        shell read the line, whichever was chosen.
+        shell read the line, whichever was chosen; otherwise `shell` does, None for the one that is chosen now.
         """
         if self.is_running:
             raise SessionBusyError(
@@ -142,7 +143,7 @@ class Session:
         self._cancel = asyncio.Event()
         self._typed = TypedInput() if takes_input else None
         source = self._typed.pieces() if self._typed is not None else stdin
-        chosen = None if by_guests_shell else self.shell
+        chosen = None if by_guests_shell else shell or self.shell
         following = self._follow(record, source, self._story.begin_run(), chosen)
         self._task = asyncio.create_task(following, name=f"command {record.number}")
 

@@ -61,6 +61,12 @@ def request_for_line(
         case Shell.PROGRAM:
             return ExecRequest(_words(line), cwd=cwd, env=env, exports=exports, timeout_s=timeout_s)
         case Shell.CMD:
+            if "\n" in line.strip("\r\n"):
+                raise CommandFailedError(
+                    "Nothing was run: cmd.exe reads one line at a time",
+                    cause=f"These are {len(line.splitlines())} lines.",
+                    next_step="Run them one by one, or let PowerShell read them.",
+                )
             return ExecRequest(CmdLine(line, settings), cwd=cwd, env=env, timeout_s=timeout_s)
         case Shell.POWERSHELL:
             return ExecRequest(_for_powershell(line, cwd, settings), env=env, timeout_s=timeout_s)

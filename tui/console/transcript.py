@@ -22,11 +22,15 @@ _TAB = 8
 
 @dataclass(frozen=True, slots=True)
 class PromptLine:
-    """The user ran `text` as command `number` of the session; `at` is Unix time in seconds."""
+    """The user ran `text` as command `number` of the session; `at` is Unix time in seconds.
+
+    A script has one for each of its lines; `goes_on` is for those after the first.
+    """
 
     number: int
     text: Shown
     at: float
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +153,8 @@ def _packed(entry: Entry) -> str:
     match entry:
         case OutputLine(number=number, stream=stream, text=text):
             return f"{'o' if stream is Stream.STDOUT else 'e'}{number} {text}"
-        case PromptLine(number=number, text=text, at=at):
-            return f"p{number} {at!r} {text}"
+        case PromptLine(number=number, text=text, at=at, goes_on=goes_on):
+            return f"{'>' if goes_on else 'p'}{number} {at!r} {text}"
         case NoticeLine(number=number, text=text):
             return f"n{number} {text}"
         case EndLine(number=number, text=text, is_good=is_good):
@@ -163,9 +167,9 @@ def _unpacked(line: str) -> Entry:
     match kind:
         case "o" | "e":
             return OutputLine(number, Stream.STDOUT if kind == "o" else Stream.STDERR, text)
-        case "p":
+        case "p" | ">":
             at, _, typed = rest.partition(" ")
-            return PromptLine(number, Shown(typed), float(at))
+            return PromptLine(number, Shown(typed), float(at), goes_on=kind == ">")
         case "n":
             return NoticeLine(number, text)
         case _:

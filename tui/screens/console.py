@@ -5,69 +5,64 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import ClassVar
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.reactive import reactive
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tui import settings
-from tui.agent.errors import AgentError
 from tui.console.charset import CHOICES
 from tui.console.diagnostics import Diagnostic, diagnostics
 from tui.console.history import History
-from tui.console.local_file import file_at, files_beginning, pieces_of
+from tui.console.line_queue import LineQueue
+from tui.console.local_file import file_at, files_beginning
 from tui.console.session import Session
-from tui.console.session_facts import CommandEnded, CommandStarted, ReadAnew, SessionFact
+from tui.console.session_facts import CommandEnded, ReadAnew, SessionFact
 from tui.console.shells import Shell
 from tui.fleet.fleet import Fleet
 from tui.model.command import Where
 from tui.model.errors import ExplainedError
 from tui.model.guest import Guest
+from tui.screens.console_entry import FROM_FILE, NOTHING, TYPED, EntryScreen
 from tui.screens.pick import PickScreen, among
-from tui.screens.scrollback import ScrollbackScreen
 from tui.widgets.bindings import bindings
 from tui.widgets.console_text import status_line
 from tui.widgets.key_line import KeyLine
 from tui.widgets.output_view import OutputView
-from tui.widgets.prompt_input import PromptInput
-from tui.widgets.tones import styles_of
 
 REPAINT_S = 0.03
 """Seconds for which arriving output is gathered before it is drawn."""
-TYPED, FROM_FILE, NOTHING = "what I type while it runs", "a file of this machine …", "nothing"
 
 
-class ConsoleScreen(ScrollbackScreen):
+class ConsoleScreen(EntryScreen):
     """Shows a session, which the app owns: leaving the screen ends nothing."""
 
     WHERE = Where.CONSOLE
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings(Where.CONSOLE, priority=True),
+        *bindings(Where.CONSOLE),
         Binding("pageup", "scroll(-1)", show=False, priority=True),
         Binding("pagedown", "scroll(1)", show=False, priority=True),
         Binding("ctrl+home", "to_begin", show=False, priority=True),
         Binding("ctrl+end", "to_end", show=False, priority=True),
     ]
     HELP = (
-        "Each line is run by the guest's shell. Lines marked ! are standard error, = tells how a command ended. "
+        "Each line is run by the guest's shell, as root. Lines entered while one runs wait for their turns. "
+        "Several lines stay one entry: enter asks how they are meant. "
+        "Lines marked ! are standard error, = tells how a command ended. "
         "Page up and page down scroll the output; ctrl+home and ctrl+end go to its begin and its end."
     )
 
     fleet: reactive[Fleet] = reactive(Fleet(), init=False)
 
-    def __init__(self, guest: Guest, session: Session, history: History | None = None) -> None:
-        super().__init__(session.scrollback, guest.name)
+    def __init__(
+        self, guest: Guest, session: Session, history: History | None = None, lines: LineQueue | None = None
+    ) -> None:
+        super().__init__(guest.name, session, history, lines)
         self._guest = guest
-        self._session = session
-        self._history = history or History(None)
         self._began: float | None = None
-        self._input = NOTHING
-        self._file: Path | None = None
         self._repaint_due = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -75,9 +70,7 @@ class ConsoleScreen(ScrollbackScreen):
         """Title, output, prompt."""
         yield Static(id="title")
         yield OutputView()
-        with Horizontal(id="prompt-line"):
-            yield Static("$", id="prompt-sign")
-            yield PromptInput(self._history)
+        yield from self.compose_prompt()
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -86,7 +79,7 @@ class ConsoleScreen(ScrollbackScreen):
         self._session.prepare()
         if self._session.is_running:
             self._began = time.monotonic()
-        self.query_one(PromptInput).focus()
+        self.begin_entering()
         self.set_interval(1.0, self._draw_status)
         self.view.show(self.scrollback.transcript)
         self.call_after_refresh(self._draw)
@@ -103,36 +96,12 @@ class ConsoleScreen(ScrollbackScreen):
             if self.is_mounted:
                 self._draw_status()
 
-    @on(Input.Submitted, "#prompt")
-    def _entered(self, event: Input.Submitted) -> None:
-        prompt = self.query_one(PromptInput)
-        if self._session.takes_input:
-            self._session.type_in(event.value + "\n")
-            prompt.value = ""
-        elif self._session.is_running and event.value.strip():
-            self.say("A command is still running; ctrl+c ends it. F6 lets the next one read what you type.")
-        elif event.value.strip():
-            prompt.remember(event.value)
-            prompt.value = ""
-            self.run_line(event.value.strip())
-
-    def run_line(self, line: str, *, by_guests_shell: bool = False) -> None:
-        """Run a line in the guest, with the input that was chosen for it; see `Session.run`."""
-        if self._session.is_running:
-            self.say("A command is still running; ctrl+c ends it.")
-            return
-        self._began = time.monotonic()
-        stdin = pieces_of(self._file) if self._input == FROM_FILE and self._file is not None else None
-        self._session.run(line, stdin=stdin, takes_input=self._input == TYPED, by_guests_shell=by_guests_shell)
-        if self._input == FROM_FILE:
-            self._input = NOTHING
-        self.view.follow()
+    def entered_one(self) -> None:
+        """Show that it begins, or is being ended."""
         self._draw()
 
     def _happened(self, fact: SessionFact) -> None:
         match fact:
-            case CommandStarted() if self._began is None:
-                self._began = time.monotonic()
             case CommandEnded():
                 self._began = None
             case ReadAnew():
@@ -147,28 +116,24 @@ class ConsoleScreen(ScrollbackScreen):
         self._draw_status()
 
     def _draw_status(self) -> None:
-        session, began = self._session, self._began
-        seconds = None if began is None else int(time.monotonic() - began)
-        status = status_line(self._guest, session, seconds, styles_of(self.app.theme_variables))
+        session = self._session
+        if session.is_running and self._began is None:
+            self._began = time.monotonic()
+        seconds = int(time.monotonic() - self._began) if session.is_running and self._began is not None else None
+        status = status_line(self._guest, session, seconds, self._styles)
         self.query_one("#title", Static).update(status)
         sign = "<" if session.takes_input else "$"
         self.query_one("#prompt-sign", Static).update(sign)
-        prompt = self.query_one(PromptInput)
+        prompt = self.prompt
         reads = {TYPED: "a command that reads what you type", FROM_FILE: "a command that reads the file"}
         waiting = "input for the running command; ctrl+d ends it"
-        free = "type the next command; ctrl+c ends this one" if session.is_running else "a command for the guest"
+        free = (
+            "the next command: it waits for this one; ^c ends this one"
+            if session.is_running
+            else "a command for the guest"
+        )
         chosen = reads.get(self._input, free)
         prompt.placeholder = waiting if session.takes_input else chosen
-
-    async def action_cancel(self) -> None:
-        """Copy the selection if there is one, else end the running command."""
-        if await self.copied(self.get_selected_text() or self.query_one(PromptInput).selected_text):
-            return
-        if self._session.is_running:
-            self._session.cancel()
-            self._draw_status()
-        else:
-            self.query_one(PromptInput).value = ""
 
     def action_scroll(self, pages: int) -> None:
         """Scroll the output while the prompt has the focus."""
@@ -184,17 +149,12 @@ class ConsoleScreen(ScrollbackScreen):
         self.view.follow()
 
     def action_back(self) -> None:
-        """To the list; a running command runs on."""
-        self.dismiss()
-
-    @work
-    async def action_history(self) -> None:
-        """Put a line typed before at the prompt."""
-        prompt = self.query_one(PromptInput)
-        title = "Lines typed for this guest"
-        line = await self.app.push_screen_wait(PickScreen(title, self._history.matching, typed=prompt.value))
-        if line is not None:
-            prompt.fill(line)
+        """Leave the question, or go to the list; what runs, and what waits for it, goes on."""
+        prompt = self.prompt
+        if prompt.question is not None:
+            prompt.stop_asking()
+        else:
+            self.dismiss()
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The ready-made questions for this guest."""
@@ -254,27 +214,6 @@ class ConsoleScreen(ScrollbackScreen):
     def action_end_input(self) -> None:
         """End what the running command reads."""
         self._session.type_in(None)
-
-    @work(exclusive=True, group="complete")
-    async def action_complete(self) -> None:
-        """Complete the path at the cursor."""
-        prompt = self.query_one(PromptInput)
-        line, place = prompt.value, prompt.cursor_position
-        if self._session.is_running or not line:
-            return
-        try:
-            result = await self._session.complete(line[:place])
-        except AgentError as error:
-            self.say(error.one_line())
-            return
-        if (prompt.value, prompt.cursor_position) != (line, place):
-            return
-        if result.line != line[:place]:
-            prompt.value = result.line + line[place:]
-            prompt.cursor_position = len(result.line)
-        elif result.candidates:
-            names = [Path(candidate).name + "/" * candidate.endswith("/") for candidate in result.candidates]
-            self.say("  ".join(names)[:400], "information")
 
     async def action_look_again(self) -> None:
         """See what is left of the last command."""

@@ -39,7 +39,7 @@ class ConsoleFlow:
         line = self._host(guest).work_line(guest.id.uuid)
         target = self._target(guest) if audit_is_wanted() else None
         session = self._consoles.of(guest, line, target)
-        return ConsoleScreen(guest, session, History.of(guest.id.uuid))
+        return ConsoleScreen(guest, session, History.of(guest.id.uuid), self._consoles.lines_of(guest.id))
 
     def guests_changed(self, guests: Mapping[GuestId, Guest]) -> None:
         """Commands hear what becomes of their guests, whether they are looked at or not."""

@@ -54,12 +54,16 @@ BESIDE_WIDTH = 120
 """Cells from which on there is room for details beside the list."""
 
 
+FIRST = frozenset({"filter", "console", "many"})
+"""Actions behind which whatever is typed next goes to another place."""
+
+
 class GuestsScreen(WishesScreen):
     """The list, drawn."""
 
     WHERE = Where.GUESTS
     VERTICAL_BREAKPOINTS = [(0, "-low"), (10, "-high")]  # noqa: RUF012 - Textual declares no class variable
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.GUESTS, first=frozenset({"filter"}))
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Where.GUESTS, first=FIRST)
     HELP = "The guests of your hosts. The AGENT column is live: it changes by itself when an agent comes or goes."
 
     backups: reactive[Mapping[str, RunState]] = reactive(MappingProxyType({}), init=False)
@@ -213,8 +217,8 @@ class GuestsScreen(WishesScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What changes guests is shown as disabled in read-only mode, and where a host lets this user only look."""
-        if action == "filter" and self.focused is not None and self.focused.id == "filter":
-            return False  # the key is a character there
+        if action in FIRST and self.focused is not None and self.focused.id == "filter":
+            return False  # the key is a character there, or ends the filter
         return None if is_refused(Where.GUESTS, action, read_only=self.read_only or self._only_looks) else True
 
     def action_beside(self) -> None:

@@ -12,6 +12,10 @@ from tui.model.text import printable
 from tui.screens.guests_view import ViewScreen
 from tui.widgets.bindings import is_refused
 from tui.widgets.guest_rows import GuestRows
+from tui.widgets.held_keys import hold_keys
+
+OPEN_PROMPTS = frozenset({"console", "many"})
+"""Actions that open a prompt, for which keys are kept that are typed before it is there."""
 
 
 class WishesScreen(ViewScreen):
@@ -73,6 +77,8 @@ class WishesScreen(ViewScreen):
             left_out = ", ".join(guest.name for guest in guests if guest not in able)
             self.notify(printable(f"Left out, their hosts are read-only: {left_out}", 200), markup=False)
         if able:
+            if action in OPEN_PROMPTS:
+                hold_keys(self)
             self.post_message(self.Wanted(action, able))
 
     @on(GuestRows.Chosen)

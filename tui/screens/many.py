@@ -12,12 +12,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import DataTable, Static
 
+from tui.console.entry import in_one_line
 from tui.console.many import ManyRun
 from tui.model.command import Where
 from tui.model.text import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.scrollback import ScrollbackScreen
 from tui.widgets.bindings import bindings
+from tui.widgets.held_keys import release_keys
 from tui.widgets.key_line import KeyLine
 from tui.widgets.many_text import TONES, ManyLine, lines_each, lines_grouped, summary
 from tui.widgets.output_view import OutputView
@@ -66,6 +68,7 @@ class ManyScreen(ScrollbackScreen):
     def on_mount(self) -> None:
         """Begin."""
         self.view.display = False
+        release_keys(self)
         self.query_one("#rows").focus()
         self.set_interval(REPAINT_S, self._draw)
         self._begin()
@@ -89,7 +92,7 @@ class ManyScreen(ScrollbackScreen):
         elif lines != self._lines or self._has_new_width:
             self._fill(lines, styles)
         room = self.size.width - 2
-        self.query_one("#summary", Static).update(summary(self._run.line, rows, room, styles))
+        self.query_one("#summary", Static).update(summary(in_one_line(self._run.line), rows, room, styles))
         self._draw_detail()
 
     def _fill(self, lines: list[ManyLine], styles: Mapping[str, str]) -> None:

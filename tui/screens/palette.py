@@ -48,7 +48,7 @@ class CommandsProvider(Provider):
                 yield (
                     f"{diagnostic.title}: {diagnostic.line}",
                     "Run it in the guest",
-                    partial(screen.run_line, diagnostic.line),
+                    partial(screen.run_line, diagnostic.line, by_guests_shell=True),
                 )
 
     def _is_here(self, where: Where) -> bool:

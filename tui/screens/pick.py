@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
+from tui.console.entry import in_one_line
 from tui.model.text import printable
 from tui.widgets.leaving import EndsWorkersFirst
 
@@ -76,7 +77,7 @@ class PickScreen(ModalScreen[str | None], EndsWorkersFirst):
     def _show(self, choices: Sequence[str], typed: str) -> None:
         self._choices = list(choices)[:SHOWN]
         options = self.query_one("#choices", OptionList)
-        options.set_options([Text(printable(choice, 400)) for choice in self._choices])
+        options.set_options([Text(printable(in_one_line(choice), 400)) for choice in self._choices])
         takes_typed = self._free and typed
         options.highlighted = 0 if self._choices and not takes_typed else None
 

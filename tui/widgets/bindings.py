@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.binding import Binding, BindingType
 
 from tui.commands import commands_on
@@ -19,7 +21,8 @@ def bindings(where: Where, *, priority: bool = False, first: frozenset[str] = fr
     """The bindings of one screen; with `priority` they win over the focused widget's own, as do the actions `first`.
 
     Such a key is dealt with before the next one goes to whatever has the focus then. Each key is a binding of its own:
-    the footer shows the first one that the focused widget does not take for itself.
+    the footer shows the first one that the focused widget does not take for itself. A key that follows another one has
+    none: it is the prompt's.
     """
     return [
         Binding(
@@ -34,7 +37,13 @@ def bindings(where: Where, *, priority: bool = False, first: frozenset[str] = fr
         )
         for command in commands_on(where)
         for key in command.keys
+        if " " not in key
     ]
+
+
+def screen_keys(where: Where) -> Mapping[str, str]:
+    """The actions of one screen by their keys, for a widget that deals with every key itself."""
+    return {key: command.action for command in commands_on(where) for key in command.keys}
 
 
 def is_refused(where: Where, action: str, *, read_only: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -26,6 +27,15 @@ AGE_TICK_S = 1.0
 LEFT_MARGIN = 1
 CURSOR = "›"
 """In the margin of the row under the cursor, whose colour alone would be lost where there are no colours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _DrawnRow:
+    """What a line of the screen shows: a guest's cells in the columns that they were made for."""
+
+    guest_id: GuestId
+    columns: tuple[Column, ...]
+    cells: tuple[Shown, ...]
 
 
 class GuestRows(ScrollView, can_focus=True):
@@ -63,7 +73,7 @@ class GuestRows(ScrollView, can_focus=True):
         self._guests: list[Guest] = []
         self._cursor = 0
         self._was_moved = False
-        self._drawn: dict[int, tuple[GuestId, tuple[Shown, ...]]] = {}
+        self._drawn: dict[int, _DrawnRow] = {}
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -142,13 +152,12 @@ class GuestRows(ScrollView, can_focus=True):
         now, top = time.time(), self.scroll_offset.y
         for y in range(min(self.size.height, len(self._guests) - top)):
             guest = self._guests[top + y]
-            cells = self._cells(guest, now)
             drawn = self._drawn.get(y)
-            if drawn is None or drawn[0] != guest.id:
+            if drawn is None or drawn.guest_id != guest.id or drawn.columns != self._columns:
                 self.refresh(Region(0, y, self.size.width, 1))
                 continue
             left = LEFT_MARGIN
-            for column, text, before in zip(self._columns, cells, drawn[1], strict=True):
+            for column, text, before in zip(drawn.columns, self._cells(guest, now), drawn.cells, strict=True):
                 if text != before:
                     self.refresh(Region(left, y, column.width + CELL_PADDING, 1))
                 left += column.width + CELL_PADDING
@@ -162,7 +171,7 @@ class GuestRows(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         guest = self._guests[place]
         cells = self._cells(guest, time.time())
-        self._drawn[y] = (guest.id, cells)
+        self._drawn[y] = _DrawnRow(guest.id, self._columns, cells)
         margin = " " * LEFT_MARGIN
         if place == self._cursor:
             base = base + self.get_component_rich_style("rows--cursor")

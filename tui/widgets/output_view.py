@@ -34,6 +34,7 @@ class LineKind(StrEnum):
     """What a line of the view is."""
 
     PROMPT = "prompt"
+    MORE_OF_PROMPT = "more of the prompt"
     STDOUT = "stdout"
     STDERR = "stderr"
     NOTICE = "notice"
@@ -43,6 +44,7 @@ class LineKind(StrEnum):
 
 GUTTERS: dict[LineKind, tuple[str, str]] = {
     LineKind.PROMPT: ("$ ", "primary"),
+    LineKind.MORE_OF_PROMPT: ("> ", "primary"),
     LineKind.STDOUT: ("  ", "plain"),
     LineKind.STDERR: ("! ", "warning"),
     LineKind.NOTICE: ("· ", "muted"),
@@ -59,8 +61,8 @@ _SELECTED_ROWS = 100_000
 def kind_of(entry: Entry) -> LineKind:
     """How an entry is marked."""
     match entry:
-        case PromptLine():
-            return LineKind.PROMPT
+        case PromptLine(goes_on=goes_on):
+            return LineKind.MORE_OF_PROMPT if goes_on else LineKind.PROMPT
         case OutputLine(stream=stream):
             return LineKind.STDERR if stream is Stream.STDERR else LineKind.STDOUT
         case NoticeLine():
