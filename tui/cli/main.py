@@ -85,6 +85,9 @@ def _refuse_where_read_only(options: argparse.Namespace) -> None:
 
 
 def _app(uris: Sequence[str], options: argparse.Namespace) -> int:
+    from tui.cli.terminal import need_terminal
+
+    need_terminal()
     from tui.cli.app_verb import leave, run_app
 
     return leave(run_app(uris, read_only=options.read_only))
@@ -93,9 +96,11 @@ def _app(uris: Sequence[str], options: argparse.Namespace) -> int:
 def _demo(_uris: Sequence[str], options: argparse.Namespace) -> int:
     from tui.cli.app_verb import leave
     from tui.cli.demo_verb import run_app_with_demo, run_headless
+    from tui.cli.terminal import need_terminal
 
     if options.headless:
         return run_headless(tied=options.tied)
+    need_terminal()
     return leave(run_app_with_demo(read_only=options.read_only))
 
 
