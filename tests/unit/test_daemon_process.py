@@ -160,3 +160,36 @@ def test_looking_for_it_leaves_no_descriptor_open(listening: Listen, tmp_path: P
         # The connection that it looked at still stands.
         ours.sendall(bytes(28))
         assert ours.recv(28) == b"x" * 28
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the firmware's UUID is root's to read, and counts for root's daemon")
+@pytest.mark.parametrize(
+    ("firmware", "told", "settings", "here"),
+    [
+        ("4c4c4544-0042-3510-8054-b7c04f4d5931", "4C4C4544-0042-3510-8054-B7C04F4D5931", "", True),
+        ("4c4c4544-0042-3510-8054-b7c04f4d5931", "4c4c4544-0042-3510-8054-b7c04f4d5932", "", False),
+        ("4c4c4544-0042-3510-8054-b7c04f4d5931", "0a0a0a0a-0042-3510-8054-b7c04f4d5932", '#host_uuid = "x"', False),
+        ("4c4c4544-0042-3510-8054-b7c04f4d5931", "0a0a0a0a-0042-3510-8054-b7c04f4d5932", 'host_uuid = "x"', True),
+        ("4c4c4544-0042-3510-8054-b7c04f4d5931", "0a0a-", 'host_uuid_source = "machine-id"', True),
+        ("ffffffff-ffff-ffff-ffff-ffffffffffff", "0a0a0a0a-0042-3510-8054-b7c04f4d5932", "", True),
+        ("4c4c4544-0042-3510-8054-b7c04f4d5931", "", "", True),
+    ],
+)
+def test_another_uuid_of_the_machine_speaks_against_it_unless_it_was_chosen(
+    listening: Listen,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    firmware: str,
+    told: str,
+    settings: str,
+    here: bool,
+) -> None:
+    (tmp_path / "product_uuid").write_text(f"{firmware}\n")
+    (tmp_path / "libvirtd.conf").write_text(settings)
+    monkeypatch.setattr(daemon_process, "FIRMWARE_UUID", tmp_path / "product_uuid")
+    monkeypatch.setattr(daemon_process, "SETTINGS", tmp_path)
+    path, pid = listening("libvirtd")
+    answerer = Answerer(f"qemu:///system?socket={quote(path)}", socket.gethostname(), told)
+    found = find_daemon(answerer)
+    assert found.pid == (pid if here else 0)
+    assert here or "its UUID is" in found.doubt

@@ -23,7 +23,7 @@ from tui.backup.journal import Journal, RunStage
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport, utc_now
 from tui.backup.mark import clear_mark, set_mark
 from tui.backup.nvram import NVRAM_FILE
-from tui.backup.plan import QuiescePolicy
+from tui.backup.plan import QuiescePolicy, image_paths
 from tui.backup.prepare import GuestRecord, inspect, keep_kernel, save_record
 from tui.backup.progress import Progress, Step
 from tui.backup.reach_files import file_system, overlay_size
@@ -37,6 +37,7 @@ from tui.backup.target import Target, Tell
 from tui.backup.tpm import keep_state
 from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
+from tui.hosts.same_files import are_here
 from tui.model.errors import ExplainedError
 from tui.model.quantities import size
 
@@ -67,6 +68,7 @@ class Backup:
         session.hear_absence(self._progress.waiting)
         self._shortfalls: list[str] = []
         self._copies: tuple[CopiedDisk, ...] = ()
+        self._sees_overlays = False
 
     async def run(self) -> int:
         """Do the backup; returns the exit code, which the journal has too."""
@@ -218,6 +220,7 @@ class Backup:
                 await self._tell_resized()
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
+                self._sees_overlays = await self._session.ask(lambda host: are_here(host, image_paths(self._plan)))
                 home = await bring_home(
                     self._session,
                     self._plan,
@@ -259,7 +262,7 @@ class Backup:
 
     def _tick_commit(self, target: str, done: int, total: int, waiting: str) -> None:
         self._progress.tick(Step.COMMIT, target, done, total, waiting=waiting)
-        for disk in self._plan.disks:
+        for disk in self._plan.disks if self._sees_overlays else ():
             overlay = overlay_size(disk.overlay)
             if overlay is not None:
                 self._progress.overlay(disk.target, overlay.bytes, overlay.free)

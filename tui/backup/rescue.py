@@ -36,6 +36,7 @@ from tui.backup.restore.settle import settle_restore
 from tui.backup.runfold import DIED
 from tui.backup.runs import RestoreRun, Run, find_any_run, find_run, worker_alive
 from tui.backup.runstate import EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
+from tui.backup.same_machine import with_proven_source
 from tui.backup.scan import NO_RUN
 from tui.backup.session import HostSession, Patience
 from tui.backup.source import reach_of
@@ -96,6 +97,8 @@ async def rescue(
         run = find_run(plan.run_id) if leftover.evidence.is_ours else None
         if run is not None and worker_alive(run):
             raise BackupError("A backup of this guest is running", next_step="Wait for it to end, or cancel it.")
+        # The plan may be of a time when the host's files were ours to open, or of another machine.
+        plan = await with_proven_source(session, plan)
         if not leftover.evidence.is_ours:
             return await _merge_foreign(session, plan, tick, patience)
         return await _settle(session, plan, run, tick, patience, hear_proof)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from tui.backup.errors import BackupError
 from tui.backup.plan import BackupPlan, Source, image_paths
@@ -27,6 +28,17 @@ async def require_own_overlays(session: HostSession, plan: BackupPlan) -> None:
             cause=why,
             next_step="Take --source stream, or run it on that host.",
         )
+
+
+async def with_proven_source(session: HostSession, plan: BackupPlan) -> BackupPlan:
+    """The plan, its images over libvirt's streams where they are not proven to be files here (any more).
+
+    Raises NeedsRescueError where the host does not answer, and HostError.
+    """
+    if plan.source is not Source.FILE:
+        return plan
+    why = await session.ask(lambda host: why_not_here(host, image_paths(plan)))
+    return replace(plan, source=Source.STREAM, source_reason=why) if why else plan
 
 
 async def require_here(session: HostSession, plan: RestorePlan) -> None:

@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 
 ANSWER_S = 5.0
 """Seconds for a daemon that is started by its socket to say its first word."""
+FIRMWARE_UUID = Path("/sys/class/dmi/id/product_uuid")
+SETTINGS = Path("/etc/libvirt")
 _CREDENTIALS = struct.Struct("3i")
 _CALL = struct.Struct(">7I")
 _AUTH_LIST = _CALL.pack(_CALL.size, 0x20008086, 1, 66, 0, 0, 0)
@@ -182,20 +184,19 @@ def _doubt_of_uuid(pid: int, told: str) -> str:
     """libvirt of the system takes the firmware's UUID for its host's, which root alone may read."""
     try:
         is_of_system = Path(f"/proc/{pid}").stat().st_uid == 0
-        ours = Path("/sys/class/dmi/id/product_uuid").read_text("ascii").strip().lower()
+        ours = FIRMWARE_UUID.read_text("ascii").strip().lower()
     except (OSError, ValueError):
         return ""
-    chosen = _chosen_uuids()
     digits = set(ours.replace("-", ""))
     # One of equal digits is none to libvirt (virUUIDIsValid), and a chosen one may be any.
-    if not is_of_system or not told or len(digits) < 2 or chosen or told.lower() == ours:
+    if not is_of_system or not told or len(digits) < 2 or told.lower() == ours or _is_chosen():
         return ""
     return f"the images are on another machine: its UUID is {told}, this one's {ours}"
 
 
-def _chosen_uuids() -> bool:
+def _is_chosen() -> bool:
     """Whether the daemon's settings give the host another UUID than its firmware's (host_uuid, host_uuid_source)."""
-    for path in Path("/etc/libvirt").glob("*d.conf"):
+    for path in SETTINGS.glob("*d.conf"):
         try:
             text = path.read_text("utf-8", "replace")
         except OSError:
