@@ -28,6 +28,7 @@ from tui.backup.restore.saved import read_saved
 from tui.backup.restore.wishes import Wishes
 from tui.backup.runstate import EXIT_NOT_DONE
 from tui.backup.source import SourceWish
+from tui.hosts.daemon_process import _writer
 from tui.hosts.open_images import has_open
 from tui.hosts.port import Host
 from tui.hosts.same_files import are_here, why_not_here
@@ -106,6 +107,9 @@ async def test_each_path_is_judged_by_itself_where_the_daemon_is_of_this_machine
     try:
         assert "sees another file system" in await why_not_here(host, [str(far.images / "disk.raw")])
         assert await are_here(host, [str(far.theirs / "disk.raw")])
+        # A real daemon answers the question by which one is found that systemd listens for.
+        daemon = int((far.folder / "pid").read_text())
+        assert _writer(str(far.folder / "run/libvirt/libvirt-sock")) == daemon
         link = far.folder / "home/link"
         link.symlink_to(far.images)
         assert not await are_here(host, [str(link / "disk.raw")])
