@@ -25,6 +25,8 @@ _READ_ONLY = (
     "os/shim",
     "os/acpi/table",
     "os/cmdline",
+    "os/initdir",
+    "domain/bootloader",
     "os/nvram@template",
     "sysinfo/entry@file",
     "rom@file",

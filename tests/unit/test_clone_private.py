@@ -42,6 +42,7 @@ def test_a_clone_shares_nothing_with_its_original(path: Path) -> None:
         ("<shmem name='ring'><model type='ivshmem-plain'/></shmem>", "without the shared memory ring"),
         ("<input type='evdev'><source dev='/dev/input/event1'/></input>", "without the host's input devices"),
         ("<smartcard mode='host'/>", "without the smart card"),
+        ("<smartcard mode='host-certificates' type='spicevmc'/>", "without the smart card"),
         ("<hostdev mode='subsystem' type='pci'/>", "without the host's devices"),
         (
             "<interface type='vhostuser'><source type='unix' path='/run/v.sock'/></interface>",

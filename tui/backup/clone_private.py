@@ -168,7 +168,7 @@ def _inputs(devices: ET.Element) -> Iterator[Taken]:
 
 def _smartcards(devices: ET.Element) -> Iterator[Taken]:
     for card in devices.findall("smartcard"):
-        if card.get("type") != "spicevmc":
+        if card.get("type") != "spicevmc" or card.get("mode") != "passthrough":
             devices.remove(card)
             yield Taken("without the smart card", "it is the first guest's")
 
