@@ -13,6 +13,7 @@ from tui.backup.durable import read_text, write_new
 from tui.backup.restore.definition import with_former_disks, with_restored_disks
 from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
 from tui.backup.restore.guest import attach, define, detach, find, require_off, require_present, undefine
+from tui.backup.restore.images_in_use import require_undoable, require_unused
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runs import RestoreRun
 from tui.backup.same_machine import require_here
@@ -60,6 +61,8 @@ async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
     if plan.keeps_definition:
         await require_present(session, plan)
     await require_here(session, plan)
+    if plan.way is RestoreWay.IN_PLACE:
+        await require_unused(session, plan)
     for file in plan.files:
         await asyncio.to_thread(put_in, file)
 
@@ -108,6 +111,8 @@ async def turn_back(session: HostSession, run: RestoreRun, *, moved: bool, keep:
     if moved:
         await require_here(session, plan)
         await _let_go(session, plan)
+        if plan.way is RestoreWay.IN_PLACE:
+            await require_undoable(session, plan, read_definitions(run).before)
         for file in plan.files:
             await asyncio.to_thread(take_back, file, plan.run_id, keep=keep)
         if plan.way is RestoreWay.IN_PLACE:
