@@ -100,7 +100,7 @@ class Restore:
         if self._plan.way is not RestoreWay.DISK:
             with self._progress.during(Step.DEFINE):
                 self._note(RunStage.DEFINING)
-                await hand_over(self._session, self._run)
+                self._shortfalls += await hand_over(self._session, self._run)
         if self._plan.way is RestoreWay.BOOT_TEST:
             with self._progress.during(Step.BOOT):
                 await self._boot_test()

@@ -108,9 +108,9 @@ async def _finish(session: HostSession, run: RestoreRun) -> str:
     journal.write(RunStage.MOVING)
     await put_files_in(session, run.plan)
     journal.write(RunStage.DEFINING)
-    await hand_over(session, run)
+    remarks = await hand_over(session, run)
     outcome = outcome_of(run.plan)
-    shortfalls = ["the restore's process died; it was finished afterwards"]
+    shortfalls = ["the restore's process died; it was finished afterwards", *remarks]
     journal.write(RunStage.DONE, exit_code=EXIT_LESS, error=None, shortfalls=shortfalls, outcome=outcome)
     return outcome
 

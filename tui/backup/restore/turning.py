@@ -67,21 +67,26 @@ async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
         await asyncio.to_thread(put_in, file)
 
 
-async def hand_over(session: HostSession, run: RestoreRun) -> None:
-    """Define the guest on its restored images, or give the running guest its disks; raises HostError, BackupError."""
+async def hand_over(session: HostSession, run: RestoreRun) -> tuple[str, ...]:
+    """Define the guest on its restored images, or give the running guest its disks; raises HostError, BackupError.
+
+    Returns remarks: that libvirt's schema refuses the definition, which is defined all the same.
+    """
     plan = run.plan
     if plan.way is RestoreWay.IN_PLACE:
         # Somebody may have started it while its images were moved: it would run on the former ones.
         await require_off(session, plan)
+    remark = ""
     if plan.keeps_definition:
-        await _name_restored(session, run)
+        remark = await _name_restored(session, run)
     elif plan.defines:
-        await define(session, read_definitions(run).restored)
+        remark = await define(session, read_definitions(run).restored)
     elif plan.way is RestoreWay.ATTACH:
         await attach(session, plan)
+    return (remark,) if remark else ()
 
 
-async def _name_restored(session: HostSession, run: RestoreRun) -> None:
+async def _name_restored(session: HostSession, run: RestoreRun) -> str:
     """See that the guest's present definition names the restored images, and change nothing else in it.
 
     A transient guest is gone with its end, and defined as it was.
@@ -89,9 +94,9 @@ async def _name_restored(session: HostSession, run: RestoreRun) -> None:
     plan = run.plan
     present = await _present(session, plan)
     named = with_restored_disks(plan, present or read_definitions(run).before)
-    if named != present:
-        await define(session, named)
+    remark = await define(session, named) if named != present else ""
     await require_present(session, plan)
+    return remark
 
 
 async def _present(session: HostSession, plan: RestorePlan) -> str:
