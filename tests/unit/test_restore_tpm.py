@@ -28,7 +28,7 @@ from tui.backup import tpm_place
 from tui.backup.checks import Verdict
 from tui.backup.control import Orders
 from tui.backup.errors import BackupError
-from tui.backup.image_users import ImageUsers
+from tui.backup.host_images import ImageUsers
 from tui.backup.meter import Meter, Throttle
 from tui.backup.plan import InvalidPlanError
 from tui.backup.progress import Progress

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from tui.backup.image_users import ImageUsers, UnknownUse, find_image_users
+from tui.backup.host_images import ImageUsers, UnknownUse, find_image_users
 from tui.backup.reach import FileSystem
 from tui.backup.reach_files import file_system
 from tui.backup.restore.misfits import Misfit, misfits_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from tui.backup.errors import BackupError
-from tui.backup.image_users import ImageUsers, find_image_users
+from tui.backup.host_images import ImageUsers, find_image_users
 from tui.backup.restore.guest import find
 from tui.backup.restore.plan import RestoredFile, RestorePlan
 from tui.backup.restore.present import present_disks

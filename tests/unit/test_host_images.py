@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tui.backup import image_users
+from tui.backup import host_images
+from tui.backup.host_images import ImageUsers, find_image_users
 from tui.backup.image_references import references_of
-from tui.backup.image_users import ImageUsers, find_image_users
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.hosts.port import Host
 
@@ -41,7 +41,7 @@ async def users(folder: Path, guests: Mapping[str, str], monkeypatch: pytest.Mon
     async def here(host: Host, paths: object = ()) -> str:
         return ""
 
-    monkeypatch.setattr(image_users, "why_not_here", here)
+    monkeypatch.setattr(host_images, "why_not_here", here)
     xml = "".join(
         DOMAIN.format(name=name, uuid=uuid_of(number), disks=disks)
         for number, (name, disks) in enumerate(guests.items())
@@ -141,7 +141,7 @@ async def test_images_of_another_machine_are_not_followed_here(tmp_path: Path) -
 
         host = LibvirtHost(f"test://{tmp_path}/node.xml", "test")
         await host.open()
-        patch.setattr(image_users, "why_not_here", elsewhere)
+        patch.setattr(host_images, "why_not_here", elsewhere)
         found = await find_image_users(host)
         await host.close()
     assert found.uses_of(str(top))[0].guest == "clone"
