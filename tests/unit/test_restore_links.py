@@ -13,6 +13,7 @@ import pytest
 from tests.live.backup_fixtures import needs_root
 from tests.unit.saved_folder import change_manifest, write_backup
 from tests.unit.test_restore_plan import RUN, a_plan, failed, found_for, well
+from tui.backup.host_images import ImageUsers
 from tui.backup.restore.circumstances import _place
 from tui.backup.restore.files import put_in, take_back
 from tui.backup.restore.placing import original_files
@@ -107,7 +108,7 @@ def test_nothing_is_restored_into_memory(saved: SavedBackup, way: RestoreWay) ->
     plan = replace(a_plan(saved, RestoreWay.IN_PLACE), way=way)
     for to in ("/dev/gone/lv", "/dev/shm/a.raw", "/dev/shm/not/there.raw"):
         file = replace(plan.files[1], to=to, aside="", named=saved.disks[1].original)
-        place = _place(file, plan, {})
+        place = _place(file, plan, ImageUsers())
         assert place.in_memory
         now = replace(well(saved, plan), places=(place,))
         found = [each for each in found_for(saved, plan, now) if each.title == "Disk vdb"]

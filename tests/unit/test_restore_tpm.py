@@ -28,6 +28,7 @@ from tui.backup import tpm_place
 from tui.backup.checks import Verdict
 from tui.backup.control import Orders
 from tui.backup.errors import BackupError
+from tui.backup.host_images import ImageUsers
 from tui.backup.meter import Meter, Throttle
 from tui.backup.plan import InvalidPlanError
 from tui.backup.progress import Progress
@@ -310,7 +311,7 @@ def test_no_folder_is_moved_aside_that_is_not_the_states_alone(tmp_path: Path, d
     saved = a_backup(tmp_path, CHOSEN.replace("/chosen/state", str(home)))
     file = in_place_now(saved)
     plan = with_state(saved, RestoreWay.IN_PLACE, file)
-    place = _place(file, plan, {})
+    place = _place(file, plan, ImageUsers())
     assert place.holds_more
     for wrong in (
         place,
@@ -323,6 +324,6 @@ def test_no_folder_is_moved_aside_that_is_not_the_states_alone(tmp_path: Path, d
 def test_the_folder_of_all_states_need_not_be_there_yet(tmp_path: Path, default: Path) -> None:
     saved = a_backup(tmp_path)
     file = the_state(saved, RestoreWay.CLONE)
-    place = _place(file, with_state(saved, RestoreWay.CLONE, file), {})
+    place = _place(file, with_state(saved, RestoreWay.CLONE, file), ImageUsers())
     assert place.folder is not None
     assert (place.exists, place.holds_more) == (False, False)

@@ -15,6 +15,7 @@ from shlex import quote
 from tui.backup.acts import force_off, resume, start_paused, suspend
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
 from tui.backup.confinement import is_denial
+from tui.backup.defining import define_as_it_is
 from tui.backup.errors import NeedsRescueError
 from tui.backup.journal import Entry, RunStage
 from tui.backup.merge import TITLE, GuestStoppedError, Tick, merge_back
@@ -259,7 +260,7 @@ async def _mend_stored(session: HostSession, plan: BackupPlan) -> tuple[str, ...
     wrong = [disk for disk in plan.disks if (there := view.stored.get(disk.target)) and there.source == disk.overlay]
     if wrong and all(place_of(view.live.get(disk.target), disk) is Place.BASE for disk in wrong):
         stored = await session.ask(lambda host: host.stored_xml(plan.uuid, secrets=True))
-        await session.ask(lambda host: host.define(with_base(stored, wrong)))
+        await session.ask(lambda host: define_as_it_is(host, with_base(stored, wrong)))
         view = await read_guest(session, plan.uuid)
     remarks: list[str] = []
     for disk in plan.disks:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from tui.backup.by_hand import merge_off as by_hand
 from tui.backup.chain import Place, place_of, read_guest, with_base
+from tui.backup.defining import define_as_it_is
 from tui.backup.device_room import enlarge_advice
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.image_lock import barred_to_writers
@@ -128,7 +129,7 @@ async def _refuse_unless_off(session: HostSession, plan: BackupPlan) -> None:
 async def _define(session: HostSession, plan: BackupPlan, disks: Sequence[PlannedDisk]) -> None:
     """Put the stored definition onto the bases, and read it back."""
     stored = await session.ask(lambda host: host.stored_xml(plan.uuid, secrets=True))
-    await session.ask(lambda host: host.define(with_base(stored, disks)))
+    await session.ask(lambda host: define_as_it_is(host, with_base(stored, disks)))
     view = await read_guest(session, plan.uuid)
     for definition in (view.stored, view.live):
         away = [disk.target for disk in disks if place_of(definition.get(disk.target), disk) is not Place.BASE]

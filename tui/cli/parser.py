@@ -265,8 +265,8 @@ WAIT_HELP = "wait up to S seconds for an agent that does not answer yet, as afte
 STOP_HELP = "of many guests, start in no further one once one failed; those that run are not ended"
 CHANGE_HELP = "what is offered where this host lacks something, as in network:default=lan; repeatable"
 ACCEPT_HELP = (
-    "restore it though it is broken; moments: take disks of then beside others of now; "
-    "devices: boot test without the first guest's folders and devices; repeatable"
+    "restore it though it is broken; moments: take disks of then beside others of now; users: though it is not known "
+    "whether other guests use the images; devices: boot test without the first guest's folders and devices; repeatable"
 )
 QUIESCE_HELP = (
     "freeze the guest's file systems: no backup without it (required, the default), if it can be, or not at all"

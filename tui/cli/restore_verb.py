@@ -105,7 +105,7 @@ async def _undo(wish: RestoreWish) -> int:
         )
     session = HostSession(connect, run.plan.uri, Patience())
     try:
-        outcome = await undo_restore(session, run)
+        outcome = await undo_restore(session, run, wish.wishes.accepted)
     finally:
         await session.close()
     if wish.as_json:

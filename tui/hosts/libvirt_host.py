@@ -85,9 +85,9 @@ class LibvirtHost(LibvirtLink):
         """Capacity, allocation and physical size of the active image."""
         return await self._ask_domain(uuid, block_questions.block_sizes, target)
 
-    async def define(self, xml: str) -> None:
-        """Replace the stored definition; libvirt validates it first."""
-        await self._ask(questions.define, xml)
+    async def define(self, xml: str, *, validated: bool = True) -> None:
+        """Replace the stored definition; libvirt validates it first where it is asked to."""
+        await self._ask(questions.define, xml, validated=validated)
 
     async def undefine(self, uuid: str, *, with_tpm: bool = False) -> None:
         """Forget the stored definition, and no file with it."""

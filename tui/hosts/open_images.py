@@ -16,12 +16,13 @@ def has_open(uuid: str, path: str) -> bool | None:
 
     Raises OSError where there is no such file. A device is known by its numbers: libvirt gives QEMU a /dev of its own.
     """
-    wanted = _identity(os.stat(path))  # noqa: PTH116 - beside the other one
+    wanted = identity_of(os.stat(path))  # noqa: PTH116 - beside the other one
     seen = [opened for pid in processes_of_guest(uuid) if (opened := _opened_by(pid))]
     return any(wanted in opened for opened in seen) if seen else None
 
 
-def _identity(status: os.stat_result) -> FileIdentity:
+def identity_of(status: os.stat_result) -> FileIdentity:
+    """What a file is, whatever it is called: a device by its numbers, anything else by its device and inode."""
     if stat.S_ISBLK(status.st_mode):
         return "device", status.st_rdev, 0
     return "file", status.st_dev, status.st_ino
@@ -33,7 +34,7 @@ def _opened_by(pid: int) -> set[FileIdentity]:
     try:
         for each in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                found.add(_identity(each.stat()))
+                found.add(identity_of(each.stat()))
             except FileNotFoundError:
                 continue
     except OSError:

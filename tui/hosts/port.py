@@ -198,8 +198,8 @@ class Host(Protocol):
         """Capacity, allocation and physical size of an image in use, named by its disk's target or its path."""
         ...
 
-    async def define(self, xml: str) -> None:
-        """Replace the stored definition."""
+    async def define(self, xml: str, *, validated: bool = True) -> None:
+        """Replace the stored definition; unless `validated`, without a look at libvirt's schema."""
         ...
 
     async def undefine(self, uuid: str, *, with_tpm: bool = False) -> None:

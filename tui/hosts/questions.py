@@ -73,9 +73,9 @@ def volume_path(connection: Any, pool: str, volume: str) -> str:
     return str(connection.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
 
 
-def define(connection: Any, xml: str) -> None:
-    """Replace a stored definition; libvirt validates it first."""
-    connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+def define(connection: Any, xml: str, *, validated: bool) -> None:
+    """Replace a stored definition; `validated` against libvirt's schema first."""
+    connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validated else 0)
 
 
 def create_paused(connection: Any, xml: str) -> None:

@@ -6,16 +6,12 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from tui.backup.evidence import users_of_images
-from tui.backup.image_names import known_as
-from tui.backup.images import ImageError, image_info, read_header
-from tui.backup.plan import DiskKind, ImageFormat
+from tui.backup.host_images import ImageUsers, UnknownUse, find_image_users
 from tui.backup.reach import FileSystem
 from tui.backup.reach_files import file_system
 from tui.backup.restore.misfits import Misfit, misfits_of
@@ -31,9 +27,6 @@ from tui.hosts.port import Host
 from tui.hosts.same_files import why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
-
-CHAIN_LIMIT = 64
-"""Images that are followed below one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +70,8 @@ class Circumstances:
     checkpoints: tuple[str, ...] = ()
     standing_on: tuple[str, ...] = ()
     """Images of the guest that lie on top of those that a restore in place replaces."""
+    unknown_users: tuple[str, ...] = ()
+    """Guests of which it is not known whether their images lie on those, each with why."""
     active_run: str = ""
     free_slots: int | None = None
     """How many more disks the guest that gets some can take; None where nothing bounds them."""
@@ -91,7 +86,7 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
     """Look at everything that `plan` needs; raises HostError."""
     domains = await host.list_domains()
     guest = next((facts for facts in domains if facts.uuid == plan.uuid), None)
-    users = await users_of_images(host, plan.uuid) if plan.way is RestoreWay.IN_PLACE else {}
+    users = await find_image_users(host) if plan.way is RestoreWay.IN_PLACE else ImageUsers()
     present_xml = await host.stored_xml(plan.uuid) if guest is not None and plan.keeps_definition else ""
     present = await present_disks(host, present_xml) if present_xml else {}
     other = await asyncio.to_thread(active_run, plan.uuid, plan.run_id)
@@ -115,7 +110,8 @@ async def gather(host: Host, saved: SavedBackup, plan: RestorePlan) -> Circumsta
         managed_save=is_off and await host.has_managed_save(plan.uuid),
         snapshots=len(await host.snapshot_xmls(plan.uuid)) if guest is not None else 0,
         checkpoints=await host.checkpoint_names(plan.uuid) if guest is not None else (),
-        standing_on=await _standing_on(present.values() or guest.disks, plan) if guest is not None else (),
+        standing_on=await asyncio.to_thread(_standing_on, users, plan),
+        unknown_users=tuple(dict.fromkeys(each.words for each in users.unknown if not _is_replaced(each, plan))),
         active_run="" if other is None else other.plan.run_id,
         free_slots=free_slots(await host.live_xml(plan.uuid)) if is_given_disks and not is_off else None,
         present_xml=present_xml,
@@ -133,7 +129,7 @@ async def without_host(saved: SavedBackup, plan: RestorePlan) -> Circumstances:
         guest=None,
         by_name=None,
         taken_names=frozenset(),
-        places=tuple([await asyncio.to_thread(_place, file, plan, {}) for file in plan.files]),
+        places=tuple([await asyncio.to_thread(_place, file, plan, ImageUsers()) for file in plan.files]),
         own_folder_exists=bool(plan.own_folder) and await asyncio.to_thread(os.path.lexists, plan.own_folder),
         user=os.geteuid(),
         hostname=socket.gethostname(),
@@ -141,14 +137,13 @@ async def without_host(saved: SavedBackup, plan: RestorePlan) -> Circumstances:
     )
 
 
-def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ...]]) -> PlaceEvidence:
+def _place(file: RestoredFile, plan: RestorePlan, users: ImageUsers) -> PlaceEvidence:
     folder = Path(file.to).parent
     if plan.own_folder and str(folder) == plan.own_folder:
         folder = folder.parent
     if file.is_folder:
         # libvirt makes the folder of all states for the first guest with a TPM.
         folder = next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK))
-    known = sorted(known_as((file.to, file.named), here=True))
     names = (file.partial, *((file.aside,) if file.aside else ()))
     return PlaceEvidence(
         file=file,
@@ -156,40 +151,19 @@ def _place(file: RestoredFile, plan: RestorePlan, users: dict[str, tuple[str, ..
         taken_names=tuple(name for name in names if os.path.lexists(name)),
         folder=file_system(str(folder)),
         in_memory=volatile_here(str(folder)),
-        users=tuple(dict.fromkeys(user for name in known for user in users.get(name, ()))),
+        users=users.others_of(file.to, plan.uuid),
         is_in_backup=any((parent / MANIFEST).exists() and (parent / SUMS).exists() for parent in Path(file.to).parents),
         holds_more=file.is_folder and not file.within and not holds_state_alone(file.to),
     )
 
 
-async def _standing_on(disks: Iterable[Disk], plan: RestorePlan) -> tuple[str, ...]:
-    if plan.way is not RestoreWay.IN_PLACE:
-        return ()
-    names = [name for file in plan.disks for name in (file.to, file.named)]
-    replaced = await asyncio.to_thread(partial(known_as, names, here=True))
-    standing: list[str] = []
-    for disk in disks:
-        if disk.source_type not in list(DiskKind) or not disk.source.startswith("/"):
-            continue
-        own = await asyncio.to_thread(partial(known_as, (disk.source,), here=True))
-        if own.isdisjoint(replaced):
-            below = disk.backing or await _chain_below(disk)
-            lower = await asyncio.to_thread(partial(known_as, below, here=True))
-            standing += [disk.source] if not lower.isdisjoint(replaced) else []
-    return tuple(standing)
+def _standing_on(users: ImageUsers, plan: RestorePlan) -> tuple[str, ...]:
+    """The guest's own images that lie on one that is replaced; blocks."""
+    targets = {target for file in plan.disks for target in users.above(file.to, plan.uuid)}
+    tops = [use.path for use in users.uses if use.uuid == plan.uuid and use.target in targets and not use.is_below]
+    return tuple(dict.fromkeys(tops))
 
 
-async def _chain_below(disk: Disk) -> tuple[str, ...]:
-    """The images below one that is not in use, as far as they can be followed."""
-    below: list[str] = []
-    path, image_format = disk.source, disk.format
-    while path and image_format == ImageFormat.QCOW2 and len(below) < CHAIN_LIMIT:
-        try:
-            path = (await image_info(path, ImageFormat.QCOW2)).backing
-            header = await asyncio.to_thread(read_header, path) if path else None
-        except (ImageError, OSError):
-            break
-        if path:
-            below.append(path)
-        image_format = ImageFormat.QCOW2 if header is not None else ImageFormat.RAW
-    return tuple(below)
+def _is_replaced(unknown: UnknownUse, plan: RestorePlan) -> bool:
+    """Whether it is about a disk of the guest itself that the restore puts another image in place of."""
+    return unknown.uuid == plan.uuid and unknown.target in {file.name for file in plan.disks}

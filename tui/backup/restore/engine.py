@@ -28,6 +28,7 @@ from tui.backup.restore.definition import restored_xml
 from tui.backup.restore.files import make_folder
 from tui.backup.restore.findings import findings_of
 from tui.backup.restore.guest import find, goes_off, is_off, put_off
+from tui.backup.restore.order import FOUND, restores_found
 from tui.backup.restore.plan import RestoreWay, StopWay
 from tui.backup.restore.saved import SavedBackup, read_saved
 from tui.backup.restore.telling import outcome_of
@@ -99,7 +100,7 @@ class Restore:
         if self._plan.way is not RestoreWay.DISK:
             with self._progress.during(Step.DEFINE):
                 self._note(RunStage.DEFINING)
-                await hand_over(self._session, self._run)
+                self._shortfalls += await hand_over(self._session, self._run)
         if self._plan.way is RestoreWay.BOOT_TEST:
             with self._progress.during(Step.BOOT):
                 await self._boot_test()
@@ -121,7 +122,9 @@ class Restore:
             before = await self._session.ask(lambda host: host.stored_xml(self._plan.uuid, secrets=True))
         restored = restored_xml(self._plan, saved.stored_xml) if self._plan.defines else ""
         await asyncio.to_thread(keep_definitions, self._run, Definitions(restored, before))
-        self._note(RunStage.PLANNED, way=self._plan.way, files=[asdict(file) for file in self._plan.files])
+        found = await asyncio.to_thread(restores_found, self._plan)
+        files = [asdict(file) for file in self._plan.files]
+        self._note(RunStage.PLANNED, way=self._plan.way, files=files, **{FOUND: found})
 
     async def _refuse_failed(self, saved: SavedBackup) -> None:
         """Look once more: since the plan was made, hours may have gone by."""

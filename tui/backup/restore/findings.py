@@ -22,7 +22,7 @@ from tui.backup.restore.plan import (
     StopWay,
 )
 from tui.backup.restore.saved import SavedBackup
-from tui.backup.restore.wishes import Finding, Fix, Wishes, failed, passed, warned
+from tui.backup.restore.wishes import USERS, Finding, Fix, Wishes, failed, passed, warned
 from tui.model.guest import PowerState
 from tui.model.quantities import size
 
@@ -78,6 +78,7 @@ def _guest(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circumsta
             yield from private_findings(saved, plan, wishes)
         case RestoreWay.IN_PLACE:
             yield from _in_place(saved, plan, wishes, now)
+            yield from _unknown_users(plan, wishes, now)
             if plan.keeps_definition:
                 yield from chosen_in_place(saved, plan, wishes, now)
         case RestoreWay.ATTACH:
@@ -133,6 +134,18 @@ def _in_place(saved: SavedBackup, plan: RestorePlan, wishes: Wishes, now: Circum
         yield failed("Images", words, "Restore as a clone; or commit that image into its base first.")
     elif elsewhere:
         yield warned("Images", f"the guest uses {', '.join(elsewhere)} by now; that stays there, unused")
+
+
+def _unknown_users(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:
+    if not now.unknown_users:
+        return
+    words = f"it is not known whether other guests' images lie on these: {'; '.join(now.unknown_users)}"
+    if USERS in plan.accepted:
+        yield warned("Images", f"{words}; as accepted")
+        return
+    fix = Fix("Accept that this is not known", f"--accept {USERS}", replace(wishes, accepted=(*wishes.accepted, USERS)))
+    next_step = f"Have those images readable, restore as a clone, or if none of them does: --accept {USERS}"
+    yield failed("Images", words, next_step, fix)
 
 
 def _absent(plan: RestorePlan, wishes: Wishes, now: Circumstances) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from time import monotonic
 
 from tui.backup.acts import force_off, shut_down
 from tui.backup.chain import disks_by_target
+from tui.backup.defining import define_as_it_is
 from tui.backup.errors import BackupError
 from tui.backup.restore.plan import RestoredFile, RestorePlan, StopWay
 from tui.backup.restore.present import moved_since, present_disks
@@ -91,10 +92,13 @@ async def require_present(session: HostSession, plan: RestorePlan) -> None:
         )
 
 
-async def define(session: HostSession, xml: str) -> None:
-    """Define a guest and read back that it is what was asked for; raises HostError and BackupError."""
+async def define(session: HostSession, xml: str) -> str:
+    """Define a guest and read back that it is what was asked for; raises HostError and BackupError.
+
+    Returns a remark where libvirt's schema refuses the definition, else nothing.
+    """
     wanted = read_definition(xml)
-    await session.ask(lambda host: host.define(xml))
+    remark = await session.ask(lambda host: define_as_it_is(host, xml))
     stored = await session.ask(lambda host: host.stored_xml(wanted.uuid))
     found = read_definition(stored)
     images = {disk.target: (disk.source, disk.format) for disk in found.disks if disk.source}
@@ -105,6 +109,7 @@ async def define(session: HostSession, xml: str) -> None:
             cause=f"other images for {', '.join(missing)}" if missing else f"its name is {found.name}",
             original=stored[:2000],
         )
+    return remark
 
 
 async def undefine(session: HostSession, uuid: str, *, with_tpm: bool = False) -> None:

@@ -13,9 +13,12 @@ from tui.backup.leftovers import RestoreEvidence
 from tui.backup.lock import guest_lock
 from tui.backup.restore.files import can_be_undone
 from tui.backup.restore.guest import is_off, require_off
+from tui.backup.restore.images_in_use import require_undoable
+from tui.backup.restore.order import came_after, keeps_aside_what_is_of
 from tui.backup.restore.plan import RestoredFile, RestoreWay, undone_of
 from tui.backup.restore.telling import outcome_of
-from tui.backup.restore.turning import hand_over, put_files_in, turn_back
+from tui.backup.restore.turning import hand_over, put_files_in, read_definitions, turn_back
+from tui.backup.restore.wishes import USERS
 from tui.backup.runfold import RESTORE_DIED
 from tui.backup.runs import RestoreRun, list_restores, note_worker, worker_alive
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
@@ -66,15 +69,18 @@ async def settle_restore(session: HostSession, run: RestoreRun) -> str:
     return f"the restore of {run.plan.guest} is undone: all is as it was before{but}"
 
 
-async def undo_restore(session: HostSession, run: RestoreRun) -> str:
+async def undo_restore(session: HostSession, run: RestoreRun, accepted: Collection[str] = ()) -> str:
     """Put back what a finished restore replaced; the restored images are kept under a third name.
 
+    `accepted` may hold `USERS`, where it is not known of every guest whether its images lie on the restored ones.
     Returns the outcome in a sentence. Raises BackupError where it cannot be done (any more), HostError and OSError.
     """
     with guest_lock(run.plan.uuid):
         refuse_what_cannot_be_undone(run)
         if run.plan.way is RestoreWay.IN_PLACE:
             await require_off(session, run.plan)
+            before = read_definitions(run).before
+            await require_undoable(session, run.plan, before, accepts_unknown=USERS in accepted)
         note_worker(run, os.getpid())
         try:
             return await _undo(session, run)
@@ -86,7 +92,8 @@ async def undo_restore(session: HostSession, run: RestoreRun) -> str:
 
 def undoable_restore(folder: str) -> RestoreRun | None:
     """The newest restore of the backup in `folder` that can be undone, None without one; blocks."""
-    return next((run for run in list_restores() if run.plan.folder == folder and is_undoable(run)), None)
+    found = [run for run in list_restores() if run.plan.folder == folder and is_undoable(run)]
+    return next((run for run in found if _standing_on(run) is None), next(iter(found), None))
 
 
 def is_undoable(run: RestoreRun) -> bool:
@@ -101,9 +108,9 @@ async def _finish(session: HostSession, run: RestoreRun) -> str:
     journal.write(RunStage.MOVING)
     await put_files_in(session, run.plan)
     journal.write(RunStage.DEFINING)
-    await hand_over(session, run)
+    remarks = await hand_over(session, run)
     outcome = outcome_of(run.plan)
-    shortfalls = ["the restore's process died; it was finished afterwards"]
+    shortfalls = ["the restore's process died; it was finished afterwards", *remarks]
     journal.write(RunStage.DONE, exit_code=EXIT_LESS, error=None, shortfalls=shortfalls, outcome=outcome)
     return outcome
 
@@ -151,22 +158,14 @@ def _standing_on(run: RestoreRun) -> RestoreRun | None:
 
     Undone out of order, the images of both would change their names, and the ones told to be deleted be the wrong ones.
     """
-    places = {file.to for file in run.plan.files}
-    since = _ended_at(run)
-    above = (
+    above = [
         other
         for other in list_restores()
-        if other.plan.run_id != run.plan.run_id
-        and _ended_at(other) > since
-        and any(file.to in places and file.aside and os.path.lexists(file.aside) for file in other.plan.files)
+        if other.plan.run_id != run.plan.run_id and keeps_aside_what_is_of(other, run) and came_after(other, run)
+    ]
+    return next((each for each in above if all(each is one or came_after(each, one) for one in above)), None) or next(
+        iter(above), None
     )
-    return max(above, key=_ended_at, default=None)
-
-
-def _ended_at(run: RestoreRun) -> float:
-    """When the journal's last word was written, in Unix seconds; 0 without one."""
-    entries = read_journal(run.folder)
-    return entries[-1].at if entries else 0.0
 
 
 def _has_moved(entries: Collection[Entry]) -> bool:

@@ -13,6 +13,7 @@ from tui.backup.durable import read_text, write_new
 from tui.backup.restore.definition import with_former_disks, with_restored_disks
 from tui.backup.restore.files import put_in, remove_folder, remove_partials, take_back
 from tui.backup.restore.guest import attach, define, detach, find, require_off, require_present, undefine
+from tui.backup.restore.images_in_use import require_undoable, require_unused
 from tui.backup.restore.plan import RestorePlan, RestoreWay
 from tui.backup.runs import RestoreRun
 from tui.backup.same_machine import require_here
@@ -60,25 +61,32 @@ async def put_files_in(session: HostSession, plan: RestorePlan) -> None:
     if plan.keeps_definition:
         await require_present(session, plan)
     await require_here(session, plan)
+    if plan.way is RestoreWay.IN_PLACE:
+        await require_unused(session, plan)
     for file in plan.files:
         await asyncio.to_thread(put_in, file)
 
 
-async def hand_over(session: HostSession, run: RestoreRun) -> None:
-    """Define the guest on its restored images, or give the running guest its disks; raises HostError, BackupError."""
+async def hand_over(session: HostSession, run: RestoreRun) -> tuple[str, ...]:
+    """Define the guest on its restored images, or give the running guest its disks; raises HostError, BackupError.
+
+    Returns remarks: that libvirt's schema refuses the definition, which is defined all the same.
+    """
     plan = run.plan
     if plan.way is RestoreWay.IN_PLACE:
         # Somebody may have started it while its images were moved: it would run on the former ones.
         await require_off(session, plan)
+    remark = ""
     if plan.keeps_definition:
-        await _name_restored(session, run)
+        remark = await _name_restored(session, run)
     elif plan.defines:
-        await define(session, read_definitions(run).restored)
+        remark = await define(session, read_definitions(run).restored)
     elif plan.way is RestoreWay.ATTACH:
         await attach(session, plan)
+    return (remark,) if remark else ()
 
 
-async def _name_restored(session: HostSession, run: RestoreRun) -> None:
+async def _name_restored(session: HostSession, run: RestoreRun) -> str:
     """See that the guest's present definition names the restored images, and change nothing else in it.
 
     A transient guest is gone with its end, and defined as it was.
@@ -86,9 +94,9 @@ async def _name_restored(session: HostSession, run: RestoreRun) -> None:
     plan = run.plan
     present = await _present(session, plan)
     named = with_restored_disks(plan, present or read_definitions(run).before)
-    if named != present:
-        await define(session, named)
+    remark = await define(session, named) if named != present else ""
     await require_present(session, plan)
+    return remark
 
 
 async def _present(session: HostSession, plan: RestorePlan) -> str:
@@ -108,6 +116,8 @@ async def turn_back(session: HostSession, run: RestoreRun, *, moved: bool, keep:
     if moved:
         await require_here(session, plan)
         await _let_go(session, plan)
+        if plan.way is RestoreWay.IN_PLACE:
+            await require_undoable(session, plan, read_definitions(run).before)
         for file in plan.files:
             await asyncio.to_thread(take_back, file, plan.run_id, keep=keep)
         if plan.way is RestoreWay.IN_PLACE:

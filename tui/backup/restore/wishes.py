@@ -9,6 +9,8 @@ from tui.backup.restore.plan import Change, RestoreWay, StopWay
 
 MOMENTS = "moments"
 """What is accepted by this name: disks of the backup's moment beside others as they are now."""
+USERS = "users"
+"""What is accepted by this name: that it is not known of some guests whether their images lie on those replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Wishes:
     told; for a clone and in place, those that are taken without the others, all with none. `attach` is the name or UUID
     of the guest that gets disks. `to` is the path of one disk's image, the folder of several, or the folder in which a
     clone's own folder is made. `accepted` names disks and files that are to be restored though they fail verification,
-    and `MOMENTS` where disks of different moments are wanted.
+    and `MOMENTS` where disks of different moments are wanted, `USERS` where it is not known who uses the images.
     """
 
     way: RestoreWay = RestoreWay.CLONE
