@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tui.agent.exec_model import End, Finished, Output, Stream
+from tui.console import saving
 from tui.console import scrollback as kept_scrollback
 from tui.console.charset import Charset
 from tui.console.saving import LEGEND, save_transcript, text_to_copy
@@ -106,3 +107,29 @@ async def test_bytes_that_are_no_longer_kept_are_counted(monkeypatch: pytest.Mon
     kept = b"".join([piece async for piece in output])
     assert kept.endswith(b"c" * 10)
     assert output.lost == 30 - len(kept) > 0
+
+
+async def test_what_is_noted_of_a_command_that_runs_on_is_level_however_small_its_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept_scrollback, "KEPT_BYTES", 4096)
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    record = scrollback.begin("tail -f")
+    counts = []
+    for number in range(4000):
+        await scrollback.take(record, Output(Stream.STDOUT, b"line %06d\n" % number))
+        counts.append(len(record.items))
+    assert max(counts) < 20
+    output = scrollback.output_of(record, Stream.STDOUT)
+    kept = b"".join([piece async for piece in output])
+    assert output.lost + len(kept) == 4000 * 12
+    assert kept.endswith(b"line 003999\n")
+    assert record.has_written(Stream.STDOUT)
+
+
+async def test_more_than_a_clipboard_takes_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "COPIED_CHARACTERS", 1000)
+    scrollback = Scrollback(Charset(), lambda fact: None)
+    await ran(scrollback, "first", b"a line of output\n" * 1000)
+    with pytest.raises(saving.TooMuchToCopyError, match="Not copied"):
+        await text_to_copy(scrollback.transcript)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from tui.cli import parser
 from tui.model.errors import ExplainedError
 from tui.model.text import printable
+from tui.system.descriptors import allow_many_descriptors
 from tui.system.streams import own_the_streams, silence_stdout
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def _guarded(options: argparse.Namespace, own_failure: int) -> int:
     start_log(kind)
     tell_of_threads()
     own_the_streams()
+    allow_many_descriptors()
     try:
         code = _run(options)
         sys.stdout.flush()

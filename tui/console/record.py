@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,10 @@ from tui.model.text import Shown, printable
 
 SLICE = 64 * 1024
 """Bytes that are read as text at a time: between two slices, keys are answered."""
+
+
+JOINED_BYTES = 1024 * 1024
+"""Bytes of one stream that lie side by side and are noted as one chunk at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,41 @@ class CommandRecord:
     items: list[Chunk | Entry] = field(default_factory=list)
     finished: Finished | None = None
     is_binary: bool = False
+    given_back: Counter[Stream] = field(default_factory=Counter)
+    """Bytes of each stream, the oldest, that are no longer kept."""
+
+    def note(self, stream: Stream, place: Place) -> None:
+        """Note where the next bytes were put, with those before them where they lie side by side.
+
+        What is noted grows with the bytes that are kept, not with the pieces in which they came.
+        """
+        last = self.items[-1] if self.items else None
+        if isinstance(last, Chunk) and last.stream is stream and _joins(last.place, place):
+            place = Place(place.file, last.place.offset, last.place.length + place.length)
+            self.items[-1] = Chunk(stream, place)
+        else:
+            self.items.append(Chunk(stream, place))
+
+    def forget_before(self, file: int) -> None:
+        """Forget the places in older files of the spill: they were given back."""
+        kept: list[Chunk | Entry] = []
+        for item in self.items:
+            if isinstance(item, Chunk) and item.place.file < file:
+                self.given_back[item.stream] += item.place.length
+            else:
+                kept.append(item)
+        self.items = kept
 
     def has_written(self, stream: Stream) -> bool:
         """Whether anything came of it on the stream."""
-        return any(isinstance(item, Chunk) and item.stream is stream for item in self.items)
+        return self.given_back[stream] > 0 or any(
+            isinstance(item, Chunk) and item.stream is stream for item in self.items
+        )
+
+
+def _joins(before: Place, place: Place) -> bool:
+    is_next = before.file == place.file and before.offset + before.length == place.offset
+    return is_next and before.length + place.length <= JOINED_BYTES
 
 
 class KeptBytes:
@@ -48,14 +84,14 @@ class KeptBytes:
     """
 
     def __init__(self, record: CommandRecord, stream: Stream, spill: Spill) -> None:
-        self.lost = 0
+        self.lost = record.given_back[stream]
         self._record = record
         self._stream = stream
         self._spill = spill
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """A piece after the other, giving way to keys between them."""
-        for item in self._record.items:
+        for item in tuple(self._record.items):
             if isinstance(item, Chunk) and item.stream is self._stream:
                 try:
                     piece = self._spill.get(item.place)
@@ -106,7 +142,7 @@ class Reader:
 def entries_of(record: CommandRecord, charset: Charset, spill: Spill) -> Iterator[list[Entry]]:
     """Read a command again, a slice at a time."""
     reader = Reader(record.number, charset)
-    for item in record.items:
+    for item in tuple(record.items):
         match item:
             case Chunk(stream=stream, place=place):
                 try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tui import settings
 from tui.agent.exec_model import Stream
 from tui.console.transcript import BLOCK, EndLine, Entry, NoticeLine, OutputLine, PromptLine, Transcript
+from tui.model.errors import ExplainedError
 from tui.model.text import printable, without_colours
 
 _GATHERED = 1000
@@ -47,8 +48,20 @@ def text_of(entry: Entry) -> str:
             return f"= {text}"
 
 
+COPIED_CHARACTERS = 16 * 1024 * 1024
+"""Characters that are copied at most: more is for a file."""
+
+
+class TooMuchToCopyError(ExplainedError):
+    """The text is more than any clipboard is given."""
+
+
 async def text_to_copy(transcript: Transcript, command: int | None = None) -> str:
-    """All lines as in a text file, or those that `command` wrote, unmarked; gives way to keys between blocks."""
+    """All lines as in a text file, or those that `command` wrote, unmarked; gives way to keys between blocks.
+
+    Raises TooMuchToCopyError, before more than COPIED_CHARACTERS are in memory.
+    """
+    left = COPIED_CHARACTERS
     texts = [] if command is not None else ["".join(f"{line}\n" for line in LEGEND)]
     for block in range(transcript.first // BLOCK, transcript.whole_blocks + 1):
         entries = transcript.block(block)
@@ -58,6 +71,11 @@ async def text_to_copy(transcript: Transcript, command: int | None = None) -> st
             written = (entry for entry in entries if isinstance(entry, OutputLine) and entry.number == command)
             lines = [without_colours(entry.text) for entry in written]
         texts.append("".join(f"{line}\n" for line in lines))
+        left -= len(texts[-1])
+        if left < 0:
+            raise TooMuchToCopyError(
+                f"Not copied: it is more than {COPIED_CHARACTERS:,} characters", next_step="Save it as a file: ^s."
+            )
         await asyncio.sleep(0)
     return "".join(texts)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tui.agent.exec_model import End, Finished, Output, Stream
 from tui.console.charset import Charset
-from tui.console.record import SLICE, Chunk, CommandRecord, KeptBytes, Reader, entries_of
+from tui.console.record import SLICE, CommandRecord, KeptBytes, Reader, entries_of
 from tui.console.session_facts import OutputArrived, ReadAnew, SessionFact, StatusChanged
 from tui.console.spill import Spill
 from tui.console.transcript import (
@@ -77,7 +77,11 @@ class Scrollback:
 
     async def take(self, record: CommandRecord, output: Output) -> None:
         """Add what the open command wrote, giving way to keys between slices."""
-        record.items.append(Chunk(output.stream, self._spill.put(output.data)))
+        first_file = self._spill.first_file
+        record.note(output.stream, self._spill.put(output.data))
+        if self._spill.first_file != first_file:
+            for each in self.records:
+                each.forget_before(self._spill.first_file)
         for start in range(0, len(output.data), SLICE):
             if self._reader is not None:
                 self.transcript.extend(self._reader.feed(output.stream, output.data[start : start + SLICE]))

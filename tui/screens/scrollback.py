@@ -91,7 +91,11 @@ class ScrollbackScreen(Screen[None], EndsWorkersFirst):
         if chosen is None:
             return
         last = self.scrollback.last.number if self.scrollback.last is not None else 0
-        text = await saving.text_to_copy(self.scrollback.transcript, last if chosen == LAST_OUTPUT else None)
+        try:
+            text = await saving.text_to_copy(self.scrollback.transcript, last if chosen == LAST_OUTPUT else None)
+        except saving.TooMuchToCopyError as error:
+            self.say(error.one_line(), "error")
+            return
         self.say(await clipboard.copy(self.app, text), "information")
 
     @work
