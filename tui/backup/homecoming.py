@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from tui.backup.acts import force_off, resume, start_paused, suspend
+from tui.backup.away import Absence, GuestAwayError, absence_of, gone_error
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
 from tui.backup.confinement import is_denial
 from tui.backup.errors import NeedsRescueError
 from tui.backup.journal import Entry, RunStage
+from tui.backup.meanwhile import PAUSED_BY_IO_ERROR
 from tui.backup.merge import TITLE, GuestStoppedError, Tick, merge_back
 from tui.backup.merge_off import merge_off
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession, Patience
 from tui.backup.tidy import delete_overlay
-from tui.hosts.port import HostError, HostUnreachableError
+from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError
 from tui.model.guest import PowerState
-
-PAUSED_BY_IO_ERROR = "disk I/O error"
 
 Note = Callable[..., None]
 """Writes a stage with its details into the journal of the run: `note(stage, **details)`."""
@@ -50,16 +50,32 @@ async def bring_home(
     *,
     known: Collection[str] = (),
     settle: asyncio.Event | None = None,
+    absence: Absence = Absence.NONE,
 ) -> Homecoming:
     """Merge every disk of the plan, then mend the stored definition and let a guest that ran out of room go on.
 
     `known` names disks that the journal proves to be merged; once `settle` is set, a running guest is paused until its
-    disks are merged. Raises NeedsRescueError where a disk stays on its overlay,
-    and HostError.
+    disks are merged. `absence` is how the guest was seen to leave, if it was. Raises NeedsRescueError where a disk
+    stays on its overlay, GuestAwayError among them where the guest is not here, and HostError.
     """
+    try:
+        return await _bring_home(_Merging(session, plan, tick, patience, note, absence), reach, known, settle)
+    except GuestAwayError as error:
+        # The hypervisor's word for it is lost once somebody tries to start the guest, or the daemon.
+        note(RunStage.NOTICED, what="away", words=error.one_line(), absence=str(error.absence))
+        raise
+    except NoSuchDomainError as error:
+        if absence is Absence.MIGRATED:
+            raise GuestAwayError(plan, absence) from error
+        raise gone_error(plan, error) from error
+
+
+async def _bring_home(
+    merging: _Merging, reach: Reach, known: Collection[str], settle: asyncio.Event | None
+) -> Homecoming:
+    session, plan, note = merging.session, merging.plan, merging.note
     pause = _Pause()
     settling = asyncio.create_task(pause.wait_for(settle, session, plan, note))
-    merging = _Merging(session, plan, tick, patience, note)
     remarks: tuple[str, ...] = ()
     try:
         await merging.run()
@@ -157,6 +173,7 @@ class _Merging:
     tick: Tick
     patience: Patience
     note: Note
+    absence: Absence = Absence.NONE
     merged: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -184,6 +201,9 @@ async def _merge_stopped(merging: _Merging, reach: Reach) -> tuple[str, ...]:
     view = await read_guest(session, plan.uuid)
     if all(place_of(view.stored.get(disk.target), disk) is Place.BASE for disk in plan.disks):
         return ()
+    absence = absence_of(view.power, view.power_reason, noted=merging.absence)
+    if absence:
+        raise GuestAwayError(plan, absence)
     await _refuse_what_cannot_start(session, plan, reach, view)
     merging.note(RunStage.REVIVING)
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from tui.backup.away import GuestAwayError, absence_of
 from tui.backup.by_hand import merge_running, virsh
 from tui.backup.chain import GuestView, Place, place_of, read_guest
 from tui.backup.confinement import confinement_of, denial_advice
@@ -144,13 +145,16 @@ async def _watch(
 
 
 def _is_off(view: GuestView, effort: _Effort, patience: Patience, plan: BackupPlan, disk: PlannedDisk) -> bool:
-    """Whether there is no running guest to merge in; raises GuestStoppedError when it stays off."""
+    """Whether there is no running guest to merge in; raises GuestStoppedError, or GuestAwayError, when it stays so."""
     if view.power not in (PowerState.OFF, PowerState.UNKNOWN):
         effort.off_since = None
         return False
     now = monotonic()
     effort.off_since = now if effort.off_since is None else effort.off_since
     if now - effort.off_since > patience.restart_s:
+        absence = absence_of(view.power, view.power_reason)
+        if absence:
+            raise GuestAwayError(plan, absence)
         raise GuestStoppedError(TITLE, cause="the guest was stopped", next_step=_next_step(plan, disk))
     return True
 
