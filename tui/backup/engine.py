@@ -17,7 +17,7 @@ from tui.backup.away import Absence
 from tui.backup.capture import Capture, seal, untroubled
 from tui.backup.chain import disks_by_target
 from tui.backup.control import Orders
-from tui.backup.disk_set import unasked, unasked_words
+from tui.backup.disk_set import unasked_words
 from tui.backup.ending import ending, tell_log
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
 from tui.backup.folder import ResultFolder, result_folder
@@ -35,16 +35,14 @@ from tui.backup.runs import Run, keep_definitions
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.same_machine import require_own_overlays
 from tui.backup.session import HostSession, Patience
+from tui.backup.since_snapshot import resized, taken_along
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
 from tui.backup.source import reach_of
 from tui.backup.target import Target, Tell
 from tui.backup.tpm import keep_state
 from tui.backup.writeout import NotWrittenOutError, write_out
-from tui.hosts.port import HostError, NoSuchDomainError
+from tui.hosts.port import HostError
 from tui.model.errors import ExplainedError
-from tui.model.quantities import size
-
-SECTOR = 512
 
 
 class Backup:
@@ -239,7 +237,7 @@ class Backup:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
             with self._progress.during(Step.COMMIT):
-                await self._tell_resized()
+                self._shortfalls += await resized(self._session, self._plan, self._copies)
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
                 await self._take_in_unasked()
@@ -269,31 +267,11 @@ class Backup:
 
     async def _take_in_unasked(self) -> None:
         """Have the disks merged, too, that the snapshot took with it though it was not asked to."""
-        try:
-            facts = await self._session.ask(lambda host: host.read_domain(self._plan.uuid))
-        except NoSuchDomainError:
-            return
-        more = unasked(self._plan, facts.disks)
+        more = await taken_along(self._session, self._plan)
         for disk in more:
             self._note(RunStage.NOTICED, what=f"unasked {disk.target}", words=unasked_words(disk))
             self._shortfalls.append(unasked_words(disk))
         self._plan = replace(self._plan, disks=(*self._plan.disks, *more))
-
-    async def _tell_resized(self) -> None:
-        """A disk may be given another size while it is on its overlay: the merge keeps it, the copy has the former."""
-        for copy in self._copies:
-            try:
-                now = await self._capacity(copy.target)
-            except HostError as error:
-                tell_log(error)
-                continue
-            # An image that ends within a sector is rounded up for its guest.
-            if abs(now - copy.virtual_bytes) >= SECTOR:
-                sides = f"{size(copy.virtual_bytes)} in this backup, {size(now)} in the guest"
-                self._shortfalls.append(f"{copy.target} was resized meanwhile: {sides}")
-
-    async def _capacity(self, target: str) -> int:
-        return (await self._session.ask(lambda host: host.block_sizes(self._plan.uuid, target))).capacity
 
     def _tick_commit(self, target: str, done: int, total: int, waiting: str) -> None:
         self._progress.tick(Step.COMMIT, target, done, total, waiting=waiting)

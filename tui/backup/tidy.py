@@ -80,9 +80,9 @@ async def _gather(
 
 
 async def _has_block_job(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> bool:
-    """A guest that is off has no jobs, and libvirt refuses the question."""
+    """A guest that is off, or has the disk no longer, has no job on it, and libvirt refuses the question."""
     facts = await session.ask(lambda host: host.read_domain(plan.uuid))
-    if facts.power is PowerState.OFF:
+    if facts.power is PowerState.OFF or disk.target not in {there.target for there in facts.disks}:
         return False
     return await session.ask(lambda host: host.block_job(plan.uuid, disk.target)) is not None
 
