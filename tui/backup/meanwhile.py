@@ -12,6 +12,7 @@ from tui.backup.away import Absence, absence_of
 from tui.backup.chain import Place, place_of
 from tui.backup.disk_set import Disks
 from tui.backup.errors import BackupError
+from tui.backup.image_names import plain
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
@@ -96,8 +97,8 @@ def _of_the_domain(plan: BackupPlan, facts: DomainFacts) -> list[Sighting]:
 
 def is_named(disk: PlannedDisk, disks: Disks) -> bool:
     """Whether any disk of a definition is on the overlay or on the base, or lies on them."""
-    mine = {disk.overlay, *disk.names}
-    return any(name in mine for there in disks.values() for name in (there.source, *there.backing))
+    named = (name for there in disks.values() for name in (there.source, *there.backing))
+    return any(disk.is_called(name) or plain(name) == disk.overlay for name in named if name)
 
 
 def is_detached(disk: PlannedDisk, live: Disks) -> bool:
