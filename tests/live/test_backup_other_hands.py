@@ -15,7 +15,6 @@ from tests.live.held_run import held_run, let_go
 from tests.live.held_worker import GO
 from tests.live.kill_matrix import LONG_S, SPEC, copy_of, rescue_by_hand, until, what_is_wrong
 from tests.live.second_host import migrate, second_host
-from tests.live.test_backup_faults import fill, mount, unmount
 from tui.backup.follow import read_state
 from tui.backup.journal import RunStage, read_journal
 from tui.backup.leftovers import Way
@@ -140,36 +139,6 @@ async def test_a_disk_detached_during_the_copy_gets_its_writes_and_is_told(
 
 def without_vdc(plan: BackupPlan) -> BackupPlan:
     return replace(plan, disks=tuple(disk for disk in plan.disks if disk.target != "vdc"))
-
-
-@needs_root
-async def test_a_full_overlay_of_another_disk_ends_the_copy_at_once(lab: Laboratory, host: Host, target: Path) -> None:
-    small = lab.folder / "g" / "small"
-    small.mkdir()
-    owner = small.parent.stat()
-    mount(small, f"size=120m,uid={owner.st_uid},gid={owner.st_gid},mode=700")
-    image = small / "extra.raw"
-    image.write_bytes(b"\x01" * SIZE)
-    shutil.chown(image, owner.st_uid, owner.st_gid)
-    await attach(lab, image, "--config")
-    try:
-        run, plan, before = await held_run(lab, host, target, "copy-mid")
-        filler = fill(small)
-        await lab.shell(
-            SPEC.name, "(tr '\\0' '\\2' </dev/zero | dd of=/dev/vdc bs=1M count=4 conv=fsync) >/dev/null 2>&1 &"
-        )
-        await lab.wait_for_power(SPEC.name, "paused")
-        # The copy of another disk, whose overlay has room, is still held.
-        await until(lambda: read_state(run).void or read_state(run).ended)
-        filler.unlink()
-        state = await let_go(run)
-        assert state.exit_code == EXIT_NOT_DONE, log_of(run)
-        assert (await lab.virsh("domstate", SPEC.name)).strip() == "running"
-        assert await what_is_wrong(lab, plan, before) == []
-    finally:
-        await detach(lab, host, "--config")
-        unmount(small)
-        small.rmdir()
 
 
 @needs_root
