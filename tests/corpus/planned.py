@@ -170,7 +170,7 @@ def _reason(proposal: Proposal, red: str) -> str:
 
 
 def _snapshot_faults(proposal: Proposal, disks: tuple[DiskInXml, ...]) -> Iterator[str]:
-    switched = ET.fromstring(snapshot_xml(proposal.plan)).findall("./disks/disk")
+    switched = ET.fromstring(snapshot_xml(proposal.plan, proposal.plan.left_out)).findall("./disks/disk")
     named = Counter(disk.get("name") for disk in switched)
     external = {disk.get("name") for disk in switched if disk.get("snapshot") == "external"}
     if named != Counter(disk.target for disk in disks):

@@ -77,8 +77,9 @@ def hold_at(moment: str, hold: Hold) -> None:
         _after(Journal, "write", lambda journal, stage, **details: hold() if stage == moment else None)
     if moment == "void":
         _before(Capture, "verify_disks", _fail)
-    if moment == "frozen":
-        _before(snapshot, "_switch", lambda *words: hold())
+    if moment in ("frozen", "switching"):
+        owner, name = (snapshot, "_switch") if moment == "frozen" else (LibvirtHost, "snapshot_disks")
+        _before(owner, name, lambda *words: hold())
     if moment in ("copy-begin", "copy-mid"):
         pieces = iter(range(10**9))
         wanted = 0 if moment == "copy-begin" else 3

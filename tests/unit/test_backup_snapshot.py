@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.backup_values import a_plan, domain_xml
 from tui.agent.errors import AgentBusyError, CommandFailedError, CommandUnavailableError, UnansweredError
-from tui.backup import snapshot
+from tui.backup import freeze_truth, snapshot
+from tui.backup.chain import disks_by_target
 from tui.backup.errors import BackupError, NeedsRescueError
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.plan import QuiescePolicy
@@ -28,6 +29,7 @@ LOST = HostUnreachableError("The connection is gone")
 ON_BASE = domain_xml()
 ON_OVERLAY = domain_xml(PLAN.disks[0].overlay).replace("/images/data.raw", PLAN.disks[1].overlay)
 HALF = domain_xml(PLAN.disks[0].overlay)
+BEFORE = disks_by_target(ON_BASE)
 BUSY = HostError("cannot acquire state change lock")
 
 
@@ -56,12 +58,13 @@ class FakeWorkingHost:
         return DomainFacts(uuid, PLAN.guest, PowerState.RUNNING, "booted", Channel.OPEN)
 
     async def live_xml(self, uuid: str) -> str:
-        return self._xml
+        return self._xml or ON_BASE
 
     async def stored_xml(self, uuid: str) -> str:
-        return self._xml
+        return self._xml or ON_BASE
 
-    async def snapshot_disks(self, uuid: str, xml: str) -> None: ...
+    async def snapshot_disks(self, uuid: str, xml: str) -> None:
+        _, self._xml = self._looks[0]
 
     def work_line(self, uuid: str) -> object:
         return self._line
@@ -125,8 +128,8 @@ class FakeForgetfulLine:
     ("answers", "consistency", "remark"),
     [
         (["frozen", "thawed"], Consistency.QUIESCED, ""),
-        (["thawed", "thawed"], Consistency.CRASH, snapshot.THAWED_ITSELF),
-        ([None, "thawed"], Consistency.CRASH, snapshot.UNKNOWN_THAW),
+        (["thawed", "thawed"], Consistency.CRASH, freeze_truth.THAWED_ITSELF),
+        ([None, "thawed"], Consistency.CRASH, freeze_truth.UNKNOWN_THAW),
     ],
 )
 async def test_a_freeze_is_told_for_what_is_known_of_it(
@@ -135,7 +138,7 @@ async def test_a_freeze_is_told_for_what_is_known_of_it(
     patience = Patience()
     session = session_with(FakeWorkingHost([(False, ON_OVERLAY)], FakeForgetfulLine(answers)), patience)
     await session.open()
-    tried = await snapshot._while_frozen(session, PLAN, patience)
+    tried = await snapshot._while_frozen(session, PLAN, BEFORE, patience)
     assert tried.thawed
     assert (tried.report.consistency, tried.report.remark) == (consistency, remark)
 
@@ -185,11 +188,10 @@ async def snapshot_with(
     monkeypatch.setattr(snapshot, "SECOND_TRY_S", 0)
     patience = Patience()
     host = FakeWorkingHost([(False, ON_OVERLAY)], line)
-    await host.domain_job_active(PLAN.uuid)
     session = session_with(host, patience)
     await session.open()
     run = Run(Path("/no/run"), replace(PLAN, quiesce=policy))
-    return await snapshot.take_snapshot(session, run, (), paused=False, patience=patience), dog
+    return await snapshot.take_snapshot(session, run, (), BEFORE, patience), dog
 
 
 async def test_a_freeze_that_fails_for_a_passing_reason_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
@@ -43,9 +44,17 @@ PIECE = 2 * 1024 * 1024
 """Bytes that qemu-img moves at once, at most (qemu-img.c, IO_BUF_SIZE): it rests after each to keep to a rate."""
 
 
+def untroubled() -> BackupError | None:
+    """Nobody looks after the guest: it is off."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What copying needs: the plan, the way to the images, where to, whom to tell, the rate, and how long to wait."""
+    """What copying needs: the plan, the way to the images, where to, whom to tell, the rate, and how long to wait.
+
+    `trouble_of_guest` tells why the copy has to end for the guest's sake, None where it may go on.
+    """
 
     plan: BackupPlan
     reach: Reach
@@ -54,12 +63,15 @@ class Capture:
     progress: Progress
     throttle: Throttle
     room_s: float
+    trouble_of_guest: Callable[[], BackupError | None] = untroubled
     zeros: dict[str, ZeroSums] = field(default_factory=dict)
     """Of each disk, what its copy's verification need not sum up again."""
 
     async def copy_disks(self) -> tuple[CopiedDisk, ...]:
         """Copy every disk of the plan; raises OSError and BackupError, also where a base was written to."""
-        return tuple([await self._copy(disk) for disk in self.plan.disks])
+        # All are looked at before the first is copied: the last ones wait for hours.
+        looks = [await self._look(disk.base, disk.format) for disk in self.plan.disks]
+        return tuple([await self._copy(disk, look) for disk, look in zip(self.plan.disks, looks, strict=True)])
 
     async def verify_disks(self, copies: tuple[CopiedDisk, ...]) -> tuple[tuple[CopiedDisk, ...], tuple[str, ...]]:
         """Read every copy anew and compare, let qemu-img look at it; returns the copies with their sums, and remarks.
@@ -69,9 +81,9 @@ class Capture:
         pairs = [await self._verify(disk, copy) for disk, copy in zip(self.plan.disks, copies, strict=True)]
         return tuple(copy for copy, _ in pairs), tuple(remark for _, remark in pairs if remark)
 
-    async def _copy(self, disk: PlannedDisk) -> CopiedDisk:
+    async def _copy(self, disk: PlannedDisk, before: ImageLook) -> CopiedDisk:
         target = str(self.folder.disks / self.plan.copy_name(disk))
-        before, info = await self._look(disk.base, disk.format), await self.reach.info(disk.base, disk.format)
+        info = await self.reach.info(disk.base, disk.format)
         below = [await self._look(path, disk.format) for path in disk.below]
         total = before.data_bytes + sum(look.data_bytes for look in below)
 
@@ -152,23 +164,31 @@ class Capture:
 
         async def look(waiting: str) -> BackupError | None:
             self.progress.tick(step, disk.target, meter.done, total, waiting=waiting, skipped=meter.skipped)
-            overlay = await self.reach.overlay_size(disk)
-            if overlay is not None:
-                self.progress.overlay(disk.target, overlay.bytes, overlay.free)
-            return self._trouble(disk, overlay)
+            overlays = await self._overlays()
+            for each, overlay in overlays:
+                self.progress.overlay(each.target, overlay.bytes, overlay.free)
+            return self._trouble(overlays)
 
         digest = await watched(work(meter), meter, look, self.folder.final.parent, self.room_s, self.target.patience_s)
         self.progress.tick(step, disk.target, meter.done, meter.done, skipped=meter.skipped)
         return digest
 
-    def _trouble(self, disk: PlannedDisk, overlay: OverlaySize | None) -> BackupError | None:
+    async def _overlays(self) -> tuple[tuple[PlannedDisk, OverlaySize], ...]:
+        """All overlays whose size can be told now: the guest writes to every one of them, whichever disk is copied."""
+        sizes = await asyncio.gather(*(self.reach.overlay_size(disk) for disk in self.plan.disks))
+        return tuple((disk, size) for disk, size in zip(self.plan.disks, sizes, strict=True) if size is not None)
+
+    def _trouble(self, overlays: tuple[tuple[PlannedDisk, OverlaySize], ...]) -> BackupError | None:
         if self.target.stop.is_set():
             return CancelledBackupError("The backup was cancelled")
-        if overlay is None or overlay.free >= RESERVE:
-            return None
+        full = [
+            f"{Path(disk.overlay).parent} is full ({disk.target})" for disk, size in overlays if size.free < RESERVE
+        ]
+        if not full:
+            return self.trouble_of_guest()
         return BackupError(
             "There is no room left for the guest's writes",
-            cause=f"{Path(disk.overlay).parent} is full",
+            cause=", ".join(full),
             next_step="Make room beside the images and try again.",
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tui.backup.disk_set import snapshot_name
 from tui.backup.image_names import plain
 from tui.backup.plan import BackupPlan, DiskKind, PlannedDisk
 from tui.backup.session import HostSession
@@ -66,19 +67,19 @@ def place_of(disk: Disk | None, planned: PlannedDisk) -> Place:
     return Place.READY if disk.mirror_ready else Place.MERGING
 
 
-def snapshot_xml(plan: BackupPlan) -> str:
-    """The `<domainsnapshot>` that puts the plan's disks on their overlays and names every other disk as untouched.
+def snapshot_xml(plan: BackupPlan, others: Iterable[str]) -> str:
+    """The `<domainsnapshot>` that puts the plan's disks on their overlays and names all the `others` as untouched.
 
     A disk that is not named would be overlaid under a generated name; so would a cdrom named as external.
     """
     root = ET.Element("domainsnapshot")
-    ET.SubElement(root, "name").text = f"qgatui-{plan.stamp}-{plan.run_id}"
+    ET.SubElement(root, "name").text = snapshot_name(plan)
     disks = ET.SubElement(root, "disks")
     for disk in plan.disks:
         element = ET.SubElement(disks, "disk", name=disk.target, snapshot="external", type="file")
         ET.SubElement(element, "driver", type="qcow2")
         ET.SubElement(element, "source", file=disk.overlay)
-    for target in plan.left_out:
+    for target in others:
         ET.SubElement(disks, "disk", name=target, snapshot="no")
     return ET.tostring(root, encoding="unicode")
 

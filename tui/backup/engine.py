@@ -13,11 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from tui.agent.errors import AgentError
-from tui.backup.capture import Capture, seal
+from tui.backup.away import Absence
+from tui.backup.capture import Capture, seal, untroubled
+from tui.backup.chain import disks_by_target
 from tui.backup.control import Orders
+from tui.backup.disk_set import unasked_words
 from tui.backup.ending import ending, tell_log
 from tui.backup.errors import BackupError, CancelledBackupError, NeedsRescueError, explained
 from tui.backup.folder import ResultFolder, result_folder
+from tui.backup.guest_watch import GuestWatch
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport, utc_now
@@ -31,6 +35,7 @@ from tui.backup.runs import Run, keep_definitions
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.same_machine import require_own_overlays
 from tui.backup.session import HostSession, Patience
+from tui.backup.since_snapshot import resized, taken_along
 from tui.backup.snapshot import IncompleteSnapshotError, take_snapshot
 from tui.backup.source import reach_of
 from tui.backup.target import Target, Tell
@@ -39,9 +44,6 @@ from tui.backup.writeout import NotWrittenOutError, write_out
 from tui.hosts.port import HostError
 from tui.hosts.same_files import are_here
 from tui.model.errors import ExplainedError
-from tui.model.quantities import size
-
-SECTOR = 512
 
 
 class Backup:
@@ -69,6 +71,7 @@ class Backup:
         self._shortfalls: list[str] = []
         self._copies: tuple[CopiedDisk, ...] = ()
         self._sees_overlays = False
+        self._absence = Absence.NONE
 
     async def run(self) -> int:
         """Do the backup; returns the exit code, which the journal has too."""
@@ -100,7 +103,7 @@ class Backup:
         except Exception as error:  # noqa: BLE001 - overlays may be in use: the guest has to come back from them
             failure = error
         if failure is None:
-            failure = await self._capture(record, folder, freeze)
+            failure = await self._copied_meanwhile(record, folder, freeze)
         if failure is not None:
             # The journal alone makes it void: the folder is marked once the guest is home, if it can be by then.
             self._note(RunStage.VOID, error=asdict(explained(failure)))
@@ -124,7 +127,7 @@ class Backup:
 
     async def _write_out(self, record: GuestRecord) -> None:
         """Best effort: a guest that cannot be asked for it is frozen for as long as its data takes."""
-        if record.off or record.paused or self._plan.quiesce is QuiescePolicy.OFF:
+        if record.off or self._plan.quiesce is QuiescePolicy.OFF:
             return
         line = self._session.host.work_line(self._plan.uuid)
         try:
@@ -141,7 +144,8 @@ class Backup:
             self._note(RunStage.SNAPSHOT_TAKEN, **asdict(offline))
             return offline
         self._journal.write(RunStage.FREEZING)
-        freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, record.paused, self._patience)
+        before = disks_by_target(record.live_xml)
+        freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, before, self._patience)
         freeze = replace(freeze, taken=utc_now())
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
         if freeze.remark:
@@ -167,7 +171,22 @@ class Backup:
             return error
         return None
 
-    async def _capture(self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport) -> Exception | None:
+    async def _copied_meanwhile(
+        self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport
+    ) -> Exception | None:
+        """Copy while somebody looks after the guest; returns why it did not come to a backup."""
+        if record.off:
+            return await self._capture(record, folder, freeze, None)
+        watch = GuestWatch(self._session, self._plan, disks_by_target(record.live_xml), self._note)
+        async with watch.watching(is_thawed=freeze.is_thawed):
+            failure = await self._capture(record, folder, freeze, watch)
+        self._shortfalls += watch.told
+        self._absence = watch.absence
+        return failure
+
+    async def _capture(
+        self, record: GuestRecord, folder: ResultFolder, freeze: FreezeReport, watch: GuestWatch | None
+    ) -> Exception | None:
         """Copy, prove, seal; returns why it did not come to that."""
         capture = Capture(
             self._plan,
@@ -177,10 +196,13 @@ class Backup:
             self._progress,
             self._orders.throttle,
             self._patience.room_s,
+            watch.trouble_now if watch is not None else untroubled,
         )
         try:
             with self._progress.during(Step.COPY):
                 copies = await capture.copy_disks()
+                if watch is not None:
+                    watch.is_copied = True
             with self._progress.during(Step.VERIFY):
                 copies, remarks = await capture.verify_disks(copies)
                 await seal(capture, record, copies, freeze, remarks)
@@ -217,9 +239,10 @@ class Backup:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
         try:
             with self._progress.during(Step.COMMIT):
-                await self._tell_resized()
+                self._shortfalls += await resized(self._session, self._plan, self._copies)
                 self._note(RunStage.COMMITTING)
                 await self._tell_mark(RunStage.COMMITTING)
+                await self._take_in_unasked()
                 self._sees_overlays = await self._session.ask(lambda host: are_here(host, image_paths(self._plan)))
                 home = await bring_home(
                     self._session,
@@ -229,6 +252,7 @@ class Backup:
                     self._patience,
                     self._note,
                     settle=self._orders.settle,
+                    absence=self._absence,
                 )
             self._shortfalls += home.remarks
             await refuse_unproven(self._plan, self._reach, home.merged)
@@ -244,21 +268,13 @@ class Backup:
             return self._end(RunStage.FAILED, EXIT_NOT_DONE, failure)
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
 
-    async def _tell_resized(self) -> None:
-        """A disk may be given another size while it is on its overlay: the merge keeps it, the copy has the former."""
-        for copy in self._copies:
-            try:
-                now = await self._capacity(copy.target)
-            except HostError as error:
-                tell_log(error)
-                continue
-            # An image that ends within a sector is rounded up for its guest.
-            if abs(now - copy.virtual_bytes) >= SECTOR:
-                sides = f"{size(copy.virtual_bytes)} in this backup, {size(now)} in the guest"
-                self._shortfalls.append(f"{copy.target} was resized meanwhile: {sides}")
-
-    async def _capacity(self, target: str) -> int:
-        return (await self._session.ask(lambda host: host.block_sizes(self._plan.uuid, target))).capacity
+    async def _take_in_unasked(self) -> None:
+        """Have the disks merged, too, that the snapshot took with it though it was not asked to."""
+        more = await taken_along(self._session, self._plan)
+        for disk in more:
+            self._note(RunStage.NOTICED, what=f"unasked {disk.target}", words=unasked_words(disk))
+            self._shortfalls.append(unasked_words(disk))
+        self._plan = replace(self._plan, disks=(*self._plan.disks, *more))
 
     def _tick_commit(self, target: str, done: int, total: int, waiting: str) -> None:
         self._progress.tick(Step.COMMIT, target, done, total, waiting=waiting)

@@ -13,21 +13,22 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from tui.backup.acts import force_off, resume, start_paused, suspend
+from tui.backup.away import Absence, GuestAwayError, absence_of, gone_error
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
 from tui.backup.confinement import is_denial
 from tui.backup.defining import define_as_it_is
 from tui.backup.errors import NeedsRescueError
 from tui.backup.journal import Entry, RunStage
-from tui.backup.merge import TITLE, GuestStoppedError, Tick, merge_back
+from tui.backup.meanwhile import PAUSED_BY_IO_ERROR, is_detached
+from tui.backup.merge import TITLE, DetachedDiskError, GuestStoppedError, Tick, merge_back
+from tui.backup.merge_detached import merge_detached
 from tui.backup.merge_off import merge_off
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession, Patience
 from tui.backup.tidy import delete_overlay
-from tui.hosts.port import HostError, HostUnreachableError
+from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError
 from tui.model.guest import PowerState
-
-PAUSED_BY_IO_ERROR = "disk I/O error"
 
 Note = Callable[..., None]
 """Writes a stage with its details into the journal of the run: `note(stage, **details)`."""
@@ -51,16 +52,32 @@ async def bring_home(
     *,
     known: Collection[str] = (),
     settle: asyncio.Event | None = None,
+    absence: Absence = Absence.NONE,
 ) -> Homecoming:
     """Merge every disk of the plan, then mend the stored definition and let a guest that ran out of room go on.
 
     `known` names disks that the journal proves to be merged; once `settle` is set, a running guest is paused until its
-    disks are merged. Raises NeedsRescueError where a disk stays on its overlay,
-    and HostError.
+    disks are merged. `absence` is how the guest was seen to leave, if it was. Raises NeedsRescueError where a disk
+    stays on its overlay, GuestAwayError among them where the guest is not here, and HostError.
     """
+    try:
+        return await _bring_home(_Merging(session, plan, tick, patience, note, absence), reach, known, settle)
+    except GuestAwayError as error:
+        # The hypervisor's word for it is lost once somebody tries to start the guest, or the daemon.
+        note(RunStage.NOTICED, what="away", words=error.one_line(), absence=str(error.absence))
+        raise
+    except NoSuchDomainError as error:
+        if absence is Absence.MIGRATED:
+            raise GuestAwayError(plan, absence) from error
+        raise gone_error(plan, error) from error
+
+
+async def _bring_home(
+    merging: _Merging, reach: Reach, known: Collection[str], settle: asyncio.Event | None
+) -> Homecoming:
+    session, plan, note = merging.session, merging.plan, merging.note
     pause = _Pause()
     settling = asyncio.create_task(pause.wait_for(settle, session, plan, note))
-    merging = _Merging(session, plan, tick, patience, note)
     remarks: tuple[str, ...] = ()
     try:
         await merging.run()
@@ -68,7 +85,8 @@ async def bring_home(
         remarks = await _merge_stopped(merging, reach)
     finally:
         await pause.end(settling, session, plan)
-    remarks += await _mend_stored(session, plan)
+    remarks += await merging.merge_detached()
+    remarks += await _mend_stored(session, plan, merging.merged)
     view = await read_guest(session, plan.uuid)
     if view.power is PowerState.PAUSED and view.power_reason == PAUSED_BY_IO_ERROR:
         await resume(session, plan.uuid)
@@ -158,6 +176,7 @@ class _Merging:
     tick: Tick
     patience: Patience
     note: Note
+    absence: Absence = Absence.NONE
     merged: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -167,13 +186,26 @@ class _Merging:
             try:
                 if await merge_back(self.session, self.plan, disk, self.tick, self.patience, self._announce):
                     self.merged.add(disk.target)
-            except GuestStoppedError:
+            except (GuestStoppedError, GuestAwayError):
                 raise
+            except DetachedDiskError:
+                # It is merged once the others are, in no guest.
+                continue
             except NeedsRescueError as error:
                 # The other disks are brought back all the same.
                 stuck.append(error)
         if stuck:
             raise stuck[0]
+
+    async def merge_detached(self) -> tuple[str, ...]:
+        """Merge the disks that the guest has no longer; returns what is worth saying, raises NeedsRescueError."""
+        live = (await read_guest(self.session, self.plan.uuid)).live
+        remarks: list[str] = []
+        for disk in self.plan.disks:
+            if disk.target not in self.merged and is_detached(disk, live):
+                remarks.append(await merge_detached(self.session, self.plan, disk, self.note))
+                self.merged.add(disk.target)
+        return tuple(remarks)
 
     def _announce(self, disk: PlannedDisk, stored: str) -> None:
         self.note(RunStage.PIVOTING, target=disk.target, stored_is_overlay=stored == disk.overlay)
@@ -185,6 +217,9 @@ async def _merge_stopped(merging: _Merging, reach: Reach) -> tuple[str, ...]:
     view = await read_guest(session, plan.uuid)
     if all(place_of(view.stored.get(disk.target), disk) is Place.BASE for disk in plan.disks):
         return ()
+    absence = absence_of(view.power, view.power_reason, noted=merging.absence)
+    if absence:
+        raise GuestAwayError(plan, absence)
     await _refuse_what_cannot_start(session, plan, reach, view)
     merging.note(RunStage.REVIVING)
     try:
@@ -234,6 +269,7 @@ async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, reac
         disk.target
         for disk in plan.disks
         if place_of(view.stored.get(disk.target), disk) not in (Place.BASE, Place.OVERLAY)
+        and not is_detached(disk, view.stored)
     ]
     if strange:
         raise NeedsRescueError(
@@ -251,20 +287,26 @@ async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, reac
         )
 
 
-async def _mend_stored(session: HostSession, plan: BackupPlan) -> tuple[str, ...]:
+async def _mend_stored(session: HostSession, plan: BackupPlan, merged: Collection[str]) -> tuple[str, ...]:
     """Make the stored definition name the bases where it still names overlays; others' changes are told, not undone."""
     facts = await session.ask(lambda host: host.read_domain(plan.uuid))
     if not facts.persistent:
         return ()
     view = await read_guest(session, plan.uuid)
     wrong = [disk for disk in plan.disks if (there := view.stored.get(disk.target)) and there.source == disk.overlay]
-    if wrong and all(place_of(view.live.get(disk.target), disk) is Place.BASE for disk in wrong):
+    if wrong and all(
+        place_of(view.live.get(disk.target), disk) is Place.BASE
+        or (disk.target in merged and is_detached(disk, view.live))
+        for disk in wrong
+    ):
         stored = await session.ask(lambda host: host.stored_xml(plan.uuid, secrets=True))
         await session.ask(lambda host: define_as_it_is(host, with_base(stored, wrong)))
         view = await read_guest(session, plan.uuid)
     remarks: list[str] = []
     for disk in plan.disks:
         there = view.stored.get(disk.target)
+        if is_detached(disk, view.live) and is_detached(disk, view.stored):
+            continue
         if there is None or place_of(there, disk) is not Place.BASE:
             names = there.source if there is not None else "no image"
             remarks.append(f"the stored definition names {names} for {disk.target}, not {disk.base}")

@@ -37,6 +37,8 @@ class RunStage(StrEnum):
     FAILED = "failed"
     VOID = "void"
     """The copy is worth nothing; the guest still has to come back from its overlays."""
+    NOTICED = "noticed"
+    """Somebody else changed the guest meanwhile: what was seen. It is no step of the run."""
     COPYING = "copying"
     """A restore: files are written under names of their own; nothing that was there is touched."""
     MOVING = "moving"

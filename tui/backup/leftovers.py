@@ -73,7 +73,8 @@ class GuestEvidence:
 
     `is_ours` where a mark, a journal or the names say so; `stage` is the journal's last word, empty without one.
     `definition` is the file in which the definition was kept, empty where there is none. `is_stray` where there is
-    nothing but an overlay's file; the plan has no UUID then if no guest uses what it lies on.
+    nothing but an overlay's file; the plan has no UUID then if no guest uses what it lies on. `absence` tells how a
+    guest that is not here left (`away.Absence`), empty where it did not.
     """
 
     plan: BackupPlan
@@ -90,6 +91,7 @@ class GuestEvidence:
     is_gone: bool = False
     definition: str = ""
     is_stray: bool = False
+    absence: str = ""
 
     @property
     def is_running(self) -> bool:

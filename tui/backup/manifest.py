@@ -35,7 +35,7 @@ class Consistency(StrEnum):
 class FreezeReport:
     """How the freeze went; times in milliseconds, `frozen_ms` an upper bound of what the guest felt.
 
-    `taken` is the UTC second at which the snapshot was there.
+    `taken` is the UTC second at which the snapshot was there; `is_thawed` is false where no thaw was proven then.
     """
 
     consistency: Consistency
@@ -43,6 +43,7 @@ class FreezeReport:
     frozen_ms: float = 0.0
     remark: str = ""
     taken: str = ""
+    is_thawed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

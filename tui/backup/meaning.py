@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.backup import by_hand
+from tui.backup.away import Absence, away_words
 from tui.backup.chain import Place
 from tui.backup.foreign import foreign, merge_commands, stray
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, RestoreEvidence, Urgency, Way
@@ -60,6 +61,8 @@ def _gone(evidence: GuestEvidence) -> Leftover | None:
     there = [each.disk for each in evidence.disks if each.overlay_exists]
     if not there:
         return None
+    if evidence.absence:
+        return _absent(evidence)
     files = ", ".join(disk.overlay for disk in there)
     start = "start the guest again from the definition that was saved before the backup"
     if evidence.definition:
@@ -72,8 +75,9 @@ def _gone(evidence: GuestEvidence) -> Leftover | None:
         Way.EXPLAIN,
         Urgency.SOON,
         "The guest is gone, its overlays are not",
-        f"{files} hold what the guest wrote since the snapshot, on top of its disks. Delete nothing. Merge them, then "
-        f"{start}. Rescue it afterwards: what is left of the backup is tidied up.",
+        f"{files} hold what the guest wrote since the snapshot, on top of its disks. Delete nothing. If it was "
+        f"migrated to another host, rescue it there. If it runs nowhere: merge them, then {start}. Rescue it "
+        "afterwards: what is left of the backup is tidied up.",
         (*(by_hand.merge_file(disk) for disk in there), *by_hand.create(evidence.plan, evidence.definition)),
     )
 
@@ -81,6 +85,7 @@ def _gone(evidence: GuestEvidence) -> Leftover | None:
 def _ours(evidence: GuestEvidence) -> Leftover | None:
     """The first meaning that applies, the gravest first."""
     meanings = (
+        _absent,
         _changed_since,
         _memory_saved,
         _overlay_deleted,
@@ -91,6 +96,16 @@ def _ours(evidence: GuestEvidence) -> Leftover | None:
         _untidy,
     )
     return next((found for meaning in meanings if (found := meaning(evidence)) is not None), None)
+
+
+def _absent(evidence: GuestEvidence) -> Leftover | None:
+    """A guest that left: whatever else is amiss, nothing of it is started or merged here."""
+    if not evidence.absence or evidence.is_running:
+        return None
+    if evidence.absence is not Absence.MIGRATED and evidence.managed_save:
+        return None
+    title, cause, next_step = away_words(evidence.plan, evidence.absence)
+    return Leftover(evidence, Way.EXPLAIN, Urgency.SOON, title, f"{cause[:1].upper()}{cause[1:]}. {next_step}")
 
 
 def _changed_since(evidence: GuestEvidence) -> Leftover | None:

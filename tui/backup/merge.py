@@ -10,15 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from tui.backup.away import GuestAwayError, absence_of
 from tui.backup.by_hand import merge_running, virsh
 from tui.backup.chain import GuestView, Place, place_of, read_guest
 from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.device_room import enlarge_advice, is_full_device
 from tui.backup.errors import NeedsRescueError
+from tui.backup.image_users import other_users
+from tui.backup.meanwhile import is_detached
 from tui.backup.plan import BackupPlan, PlannedDisk, Source
 from tui.backup.room import is_full
 from tui.backup.session import HostSession, Patience
 from tui.hosts.port import HostError, HostUnreachableError, NotReadyToPivotError
+from tui.model.disk import Disk
 from tui.model.guest import PowerState
 
 TITLE = "The guest could not be brought back to its own disk"
@@ -35,6 +39,10 @@ Announce = Callable[[PlannedDisk, str], None]
 
 class GuestStoppedError(NeedsRescueError):
     """There is no running guest any more in which its disks could be merged."""
+
+
+class DetachedDiskError(NeedsRescueError):
+    """The guest runs, and has the disk no longer."""
 
 
 @dataclass(slots=True)
@@ -68,8 +76,10 @@ async def merge_back(
         place = place_of(view.live.get(disk.target), disk)
         if place is Place.BASE:
             return merged
+        if place is Place.ELSEWHERE and is_detached(disk, view.live):
+            raise DetachedDiskError(TITLE, cause=f"disk {disk.target} was detached", next_step=_next_step(plan, disk))
         if place is Place.ELSEWHERE:
-            raise _rescue(f"disk {disk.target} is on an image this backup does not know", plan, disk)
+            raise _rescue(_where(view.live.get(disk.target), disk), plan, disk)
         if place is Place.OVERLAY and await _waits_for_room(plan, disk, effort, tick, patience):
             await session.wait_for_news(POLL_S)
             continue
@@ -90,6 +100,7 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
             if effort.commits >= COMMIT_TRIES:
                 raise await _given_up(session, plan, disk, f"failed {effort.commits} times", effort)
             effort.commits, effort.refusal = effort.commits + 1, None
+            await _refuse_shared(session, plan, disk)
             await session.host.commit_active(plan.uuid, disk.target)
         elif place is Place.READY:
             if effort.pivots >= PIVOT_TRIES:
@@ -102,6 +113,25 @@ async def _push(session: HostSession, plan: BackupPlan, disk: PlannedDisk, place
     except HostError as error:
         effort.pivots += place is Place.READY
         effort.last_error, effort.refusal = error.one_line(), error
+
+
+async def _refuse_shared(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> None:
+    """Raise NeedsRescueError where another guest lies on the base, as a clone that was made of it meanwhile."""
+    users = await other_users(session, plan, disk.names)
+    if users:
+        raise NeedsRescueError(
+            TITLE,
+            cause=f"{', '.join(users)} uses {disk.base}, too: a merge would change it under that guest",
+            next_step=f"Delete nothing. Give {users[0]} an image of its own (qemu-img convert, or virsh blockpull "
+            "while it runs), then rescue this guest.",
+        )
+
+
+def _where(there: Disk | None, disk: PlannedDisk) -> str:
+    """What is amiss with a disk that is on neither of its images."""
+    if there is not None and disk.overlay in there.backing:
+        return f"disk {disk.target} is on {there.source}, which another program laid on its overlay: merge that first"
+    return f"disk {disk.target} is on an image this backup does not know"
 
 
 async def _waits_for_room(plan: BackupPlan, disk: PlannedDisk, effort: _Effort, tick: Tick, patience: Patience) -> bool:
@@ -144,13 +174,16 @@ async def _watch(
 
 
 def _is_off(view: GuestView, effort: _Effort, patience: Patience, plan: BackupPlan, disk: PlannedDisk) -> bool:
-    """Whether there is no running guest to merge in; raises GuestStoppedError when it stays off."""
+    """Whether there is no running guest to merge in; raises GuestStoppedError, or GuestAwayError, when it stays so."""
     if view.power not in (PowerState.OFF, PowerState.UNKNOWN):
         effort.off_since = None
         return False
     now = monotonic()
     effort.off_since = now if effort.off_since is None else effort.off_since
     if now - effort.off_since > patience.restart_s:
+        absence = absence_of(view.power, view.power_reason)
+        if absence:
+            raise GuestAwayError(plan, absence)
         raise GuestStoppedError(TITLE, cause="the guest was stopped", next_step=_next_step(plan, disk))
     return True
 

@@ -6,7 +6,7 @@ Every step may be repeated, and none takes the journal's word: an overlay that h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 
 from tui.backup.by_hand import merge_off as by_hand
@@ -15,12 +15,12 @@ from tui.backup.defining import define_as_it_is
 from tui.backup.device_room import enlarge_advice
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.image_lock import barred_to_writers
+from tui.backup.image_users import other_users
 from tui.backup.images import ImageError, allocates_nothing, check_image, image_info, run_program
 from tui.backup.journal import RunStage
 from tui.backup.merge import TITLE
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, Source
 from tui.backup.session import HostSession
-from tui.backup.tidy import domains_naming
 from tui.hosts.same_files import why_not_here
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
@@ -66,12 +66,8 @@ async def _merge(session: HostSession, plan: BackupPlan, disks: Sequence[Planned
         await _refuse_shared(session, plan, disk)
         await _refuse_unless_off(session, plan)
         note(RunStage.COMMITTING, target=disk.target, off=True)
-        await _refuse_foreign_chain(disk)
-        # The overlay stays as it is until its base was looked at; only then it is emptied, by merging it once more.
-        await _commit(disk, "-d")
-        await _refuse_unless_off(session, plan)
-        remarks += [remark for remark in (await _check(disk),) if remark]
-        await _commit(disk)
+        remark = await commit_twice(disk, lambda: _refuse_unless_off(session, plan))
+        remarks += [remark] if remark else []
     with ExitStack() as barred:
         for disk in disks:
             await asyncio.to_thread(barred.enter_context, barred_to_writers(disk.overlay))
@@ -80,6 +76,20 @@ async def _merge(session: HostSession, plan: BackupPlan, disks: Sequence[Planned
         await _refuse_unless_off(session, plan)
         await _define(session, plan, disks)
     return remarks
+
+
+async def commit_twice(disk: PlannedDisk, refuse_changed: Callable[[], Awaitable[None]]) -> str:
+    """Merge an overlay that nothing has open into its base, and empty it; returns a remark on the base.
+
+    The overlay stays as it is until its base was looked at; only then it is emptied, by merging it once more.
+    `refuse_changed` raises where somebody has come in between. Raises ImageError.
+    """
+    await _refuse_foreign_chain(disk)
+    await _commit(disk, "-d")
+    await refuse_changed()
+    remark = await _check(disk)
+    await _commit(disk)
+    return remark
 
 
 async def _commit(disk: PlannedDisk, *options: str) -> None:
@@ -113,9 +123,9 @@ async def _refuse_foreign_chain(disk: PlannedDisk) -> None:
 
 
 async def _refuse_shared(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> None:
-    users = {name for each in disk.names for name in await domains_naming(session, each)} - {plan.guest}
+    users = await other_users(session, plan, (*disk.names, disk.overlay))
     if users:
-        raise BackupError("Another guest uses the base", cause=f"{disk.base} is in use by {', '.join(sorted(users))}")
+        raise BackupError("Another guest uses the base", cause=f"{disk.base} is in use by {', '.join(users)}")
 
 
 async def _refuse_unless_off(session: HostSession, plan: BackupPlan) -> None:

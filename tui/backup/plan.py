@@ -26,7 +26,8 @@ RUN_ID = re.compile(r"[0-9a-f]{8}")
 STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 STAMP = re.compile(r"\d{8}T\d{6}Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z\.[A-Za-z0-9]{1,16}\.qcow2", re.DOTALL)
+_OVERLAY_NAME = re.compile(r".*\.qgatui-\d{8}T\d{6}Z(\.[A-Za-z0-9]{1,16}\.qcow2|-[0-9a-f]{8})", re.DOTALL)
+"""Ours, and the form of those that libvirt makes up for a disk which a snapshot of ours does not name."""
 TARGET = re.compile(r"[A-Za-z0-9]{1,16}")
 ANY_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.-]{0,63}")
 """What libvirt takes as a disk's target: wider than what is made a file's name of (diskTarget in its schema)."""

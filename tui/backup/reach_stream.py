@@ -60,7 +60,7 @@ class StreamReach:
         self._ask_once = ask_once
         self._plan = plan
         self._pool_name = pool_name
-        self._room: tuple[float, int] = (float("-inf"), 0)
+        self._rooms: dict[str, tuple[float, int]] = {}
 
     def _storage(self, host: Host) -> Storage:
         return host.storage(self._pool_name)
@@ -122,12 +122,15 @@ class StreamReach:
         try:
             async with asyncio.timeout(ANSWER_S):
                 sizes = await self._ask_once(lambda host: host.block_sizes(self._plan.uuid, disk.overlay))
-                if now - self._room[0] >= ROOM_EVERY_S:
-                    folder = os.path.dirname(disk.overlay)  # noqa: PTH120 - a plain string, maybe of another machine
-                    self._room = (now, await self._ask_once(lambda host: self._storage(host).free_bytes(folder)))
+                folder = os.path.dirname(disk.overlay)  # noqa: PTH120 - a plain string, maybe of another machine
+                if now - self._rooms.get(folder, (float("-inf"), 0))[0] >= ROOM_EVERY_S:
+                    self._rooms[folder] = (
+                        now,
+                        await self._ask_once(lambda host: self._storage(host).free_bytes(folder)),
+                    )
         except (HostError, TimeoutError):
             return None
-        return OverlaySize(sizes.allocation, self._room[1])
+        return OverlaySize(sizes.allocation, self._rooms[folder][1])
 
     async def copy(self, disk: PlannedDisk, target: str, meter: Meter) -> str:
         """Download the base in parts; after a lost connection it goes on where it was."""

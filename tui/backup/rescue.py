@@ -17,6 +17,7 @@ from shlex import quote
 
 from tui.agent.errors import GuestNotRunningError
 from tui.backup.acts import resume
+from tui.backup.away import noted_absence
 from tui.backup.chain import read_guest
 from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError, explained
@@ -127,7 +128,7 @@ async def _settle(
     remarks: list[str] = []
     try:
         known = proven_merged(plan, entries, await read_guest(session, plan.uuid))
-        home = await bring_home(session, plan, reach, tick, patience, note, known=known)
+        home = await bring_home(session, plan, reach, tick, patience, note, known=known, absence=noted_absence(entries))
         if any(entry.stage is RunStage.REVIVING for entry in entries):
             # The one who started it with its processors stopped died before putting it off.
             await put_off_again(session, plan)

@@ -75,6 +75,8 @@ def restore_steps(plan: RestorePlan) -> tuple[Step, ...]:
 def with_entry(state: RunState, entry: Entry) -> RunState:
     """The state after a line of the journal."""
     details = entry.details
+    if entry.stage is RunStage.NOTICED:
+        return state
     began = entry.at if state.began is None else state.began
     state = replace(state, stage=entry.stage, waits_behind="", began=began)
     if entry.stage is RunStage.SNAPSHOT_TAKEN:

@@ -14,7 +14,9 @@ from itertools import chain
 from pathlib import Path
 
 from tui.agent.errors import AgentError
+from tui.backup.away import absence_of, noted_absence
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
+from tui.backup.disk_set import with_unasked
 from tui.backup.homecoming import proven_merged
 from tui.backup.image_names import plain
 from tui.backup.images import ImageError, image_info
@@ -37,7 +39,7 @@ from tui.hosts.same_files import are_here, why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
 
-_STAMP = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)\.")
+_STAMP = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)[.-]")
 NO_RUN = "00000000"
 """Stands for a run of which nothing but overlays is known."""
 
@@ -96,7 +98,7 @@ async def _evidence(
     mark = await host.run_metadata(facts.uuid)
     # Images may lie on a server that never answers: looks at their folders hold up nobody but this scan.
     run = await apart(_run_of, facts, mark, runs)
-    plan = run.plan if run is not None else await _made_up(host, facts, mark)
+    plan = with_unasked(run.plan, facts.disks) if run is not None else await _made_up(host, facts, mark)
     if plan is None:
         return None
     is_ours = run is not None or mark is not None or all(is_overlay_name(disk.overlay) for disk in plan.disks)
@@ -119,7 +121,8 @@ async def _evidence(
             for disk in plan.disks
         ),
         worker=worker,
-        stage=entries[-1].stage if entries else "",
+        stage=next((entry.stage for entry in reversed(entries) if entry.stage is not RunStage.NOTICED), ""),
+        absence=absence_of(facts.power, facts.power_reason, entries),
         is_marked=mark is not None,
         is_open=is_open,
         frozen=asks_agent and await _is_frozen(host, facts.uuid),
@@ -135,7 +138,7 @@ def needs_end(run: AnyRun) -> bool:
 def _is_unfinished(entries: Sequence[Entry]) -> bool:
     if not entries:
         return False
-    last = entries[-1]
+    last = next((entry for entry in reversed(entries) if entry.stage is not RunStage.NOTICED), entries[-1])
     if last.stage in (RunStage.DONE, RunStage.UNDONE):
         return False
     return last.stage is not RunStage.FAILED or last.details.get("exit_code") == EXIT_RESCUE
@@ -259,7 +262,14 @@ def _of_guests_that_are_gone(
         )
         kept = kept_definition(run)
         evidence = GuestEvidence(
-            plan, PowerState.OFF, "", is_ours=True, disks=disks, is_gone=True, definition=str(kept) if kept else ""
+            plan,
+            PowerState.OFF,
+            "",
+            is_ours=True,
+            disks=disks,
+            is_gone=True,
+            definition=str(kept) if kept else "",
+            absence=noted_absence(read_journal(run.folder)),
         )
         leftover = leftover_of(evidence)
         if leftover is not None:

@@ -69,6 +69,13 @@ class HostSession:
         self._lost = False
         self._absent_since: float | None = None
         self._tell_absence: Callable[[str], None] = _unheard
+        self._listeners: list[Callable[[HostEvent], None]] = []
+        self._connecting = asyncio.Lock()
+
+    def listen(self, listener: Callable[[HostEvent], None]) -> Callable[[], None]:
+        """Hand what the host reports to `listener`, over every connection; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def hear_absence(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called with what is waited for while the host is gone, and with nothing once it is back."""
@@ -110,11 +117,7 @@ class HostSession:
         """
         while True:
             try:
-                if self._lost:
-                    await self.close()
-                if self._host is None:
-                    await self.open()
-                answer = await question(self.host)
+                answer = await question(await self._connected())
             except (HostUnreachableError, HostGoneError) as error:
                 await self.close()
                 if self._absent_since is None:
@@ -133,6 +136,26 @@ class HostSession:
                     self._absent_since = None
                     self._tell_absence("")
                 return answer
+
+    async def _connected(self) -> Host:
+        """The host, on a new connection where the former one is gone; one of several askers connects."""
+        async with self._connecting:
+            if self._lost:
+                await self.close()
+            if self._host is None:
+                await self.open()
+            return self.host
+
+    async def ask_now(self, question: Callable[[Host], Awaitable[T]]) -> T:
+        """The answer to a question of somebody who can do without one for now: nothing is waited for.
+
+        Connects once where that is needed; raises HostUnreachableError and HostGoneError.
+        """
+        try:
+            return await question(await self._connected())
+        except (HostUnreachableError, HostGoneError):
+            self._lost = True
+            raise
 
     def _absence_words(self, since: float) -> str:
         """`since` on the monotonic clock."""
@@ -186,6 +209,8 @@ class HostSession:
     def _hear(self, event: HostEvent) -> None:
         self._lost = self._lost or isinstance(event, HostLost)
         self._news.set()
+        for listener in tuple(self._listeners):
+            listener(event)
 
 
 def _unheard(_: str) -> None:

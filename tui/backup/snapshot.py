@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from tui.agent.commands import fsfreeze_freeze
-from tui.agent.errors import AgentError, GuestNotRunningError
-from tui.backup.chain import Place, place_of, read_guest, snapshot_xml
+from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw, osinfo
+from tui.agent.errors import AgentError, CommandFailedError, GuestNotRunningError
+from tui.agent.transport import Transport
+from tui.backup.chain import Place, disks_by_target, place_of, read_guest, snapshot_xml
 from tui.backup.confinement import confinement_of, denial_advice
+from tui.backup.disk_set import Disks, GuestChangedError, others_of, refuse_changed
 from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError
+from tui.backup.freeze_truth import HOLD_S, NOT_THAWED, FreezeFacts, doubt
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.plan import BackupPlan, QuiescePolicy
-from tui.backup.quiesce import is_frozen, thaw_once, until_thawed
+from tui.backup.quiesce import THAW_S, is_frozen, thaw_once, until_thawed
 from tui.backup.runs import Run
 from tui.backup.session import HostSession, Patience
 from tui.backup.watchdog import Watchdog
 from tui.doctor.freezing import freeze_hint, passes_by_itself
 from tui.hosts.port import HostError, HostUnreachableError
 from tui.model.errors import ExplainedError
+from tui.model.guest import PowerState
 
-THAWED_ITSELF = "the guest thawed itself before the snapshot was proven to be taken"
-UNKNOWN_THAW = "it is not known whether the guest was still frozen when the snapshot was taken"
 POLL_S = 1.0
 MEND_OR_DO_WITHOUT = "Mend the agent, or make the backup without a freeze."
 SECOND_TRY_S = 3.0
@@ -37,38 +39,55 @@ class IncompleteSnapshotError(BackupError):
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One try to freeze: what came of it, what the snapshot said, why there was no freeze, whether it is thawed."""
+    """One try to freeze: what came of it, what the snapshot said, why there was no freeze, whether it is thawed.
+
+    `changed` where the snapshot was not asked for, for the guest's disks were others by then.
+    """
 
     report: FreezeReport
     trouble: HostError | None
     refusal: ExplainedError | None
     thawed: bool
+    changed: GuestChangedError | None = None
 
 
 async def take_snapshot(
-    session: HostSession, run: Run, watchdog_argv: Sequence[str], paused: bool, patience: Patience
+    session: HostSession, run: Run, watchdog_argv: Sequence[str], before: Disks, patience: Patience
 ) -> FreezeReport:
     """Switch the plan's disks to overlays, the guest frozen meanwhile if the plan wants it and the guest can.
 
-    Raises BackupError when no disk was switched, IncompleteSnapshotError when only some were, and NeedsRescueError when
-    the host does not tell.
+    `before` are the guest's disks as the checks saw them. Raises BackupError when no disk was switched,
+    GuestChangedError where the disks are others by now, IncompleteSnapshotError when only some were switched, and
+    NeedsRescueError when the host does not tell.
     """
+    view = await read_guest(session, run.plan.uuid)
+    refuse_changed(before, view.live)
+    paused = view.power is PowerState.PAUSED
     if paused or run.plan.quiesce is QuiescePolicy.OFF:
-        trouble = await _switch(session, run.plan)
+        trouble = await _switch(session, run.plan, before)
         await prove_switched(session, run.plan, trouble, patience)
-        return FreezeReport(Consistency.PAUSED if paused else Consistency.CRASH)
-    tried = await _guarded(session, run, watchdog_argv, patience)
+        stood_still = paused and await _is_paused(session, run.plan)
+        return FreezeReport(Consistency.PAUSED if stood_still else Consistency.CRASH)
+    tried = await _guarded(session, run, watchdog_argv, before, patience)
     if tried.refusal is not None and tried.thawed and passes_by_itself(tried.refusal):
         _log(tried.refusal)
         await asyncio.sleep(SECOND_TRY_S)
-        tried = await _guarded(session, run, watchdog_argv, patience)
+        tried = await _guarded(session, run, watchdog_argv, before, patience)
+    if tried.changed is not None:
+        raise tried.changed
     if tried.refusal is not None:
-        return await _without_freeze(session, run.plan, patience, tried.refusal, tried.report.remark)
+        return await _without_freeze(session, run.plan, before, patience, tried)
     await prove_switched(session, run.plan, tried.trouble, patience)
     return tried.report
 
 
-async def _guarded(session: HostSession, run: Run, watchdog_argv: Sequence[str], patience: Patience) -> _Try:
+async def _is_paused(session: HostSession, plan: BackupPlan) -> bool:
+    return (await session.ask(lambda host: host.read_domain(plan.uuid))).power is PowerState.PAUSED
+
+
+async def _guarded(
+    session: HostSession, run: Run, watchdog_argv: Sequence[str], before: Disks, patience: Patience
+) -> _Try:
     """Freeze, switch and thaw with a watchdog of the try's own; raises BackupError where the guest is frozen already.
 
     Without an answer to a first question, or without a watchdog, no freeze is asked for.
@@ -82,47 +101,81 @@ async def _guarded(session: HostSession, run: Run, watchdog_argv: Sequence[str],
     if watchdog is None:
         raise BackupError("The guest is frozen already", next_step="Thaw it: virsh domfsthaw GUEST.")
     watchdog.freezing(patience.watchdog_s)
-    tried = await _while_frozen(session, run.plan, patience)
+    tried = await _while_frozen(session, run.plan, before, patience)
     if tried.thawed:
         await watchdog.dismiss()
     return tried
 
 
-async def _while_frozen(session: HostSession, plan: BackupPlan, patience: Patience) -> _Try:
+async def _while_frozen(session: HostSession, plan: BackupPlan, before: Disks, patience: Patience) -> _Try:
     """Freeze, switch, and thaw until that is proven or takes too long."""
     line = session.host.work_line(plan.uuid)
     trouble: HostError | None = None
     refusal: ExplainedError | None = None
-    count = 0
+    changed: GuestChangedError | None = None
+    count, held_s = 0, 0.0
     still_frozen: bool | None = None
     began = monotonic()
     try:
         count = await fsfreeze_freeze(line, patience.freeze_s)
         if count > 0:
-            trouble = await _switch(session, plan)
+            frozen_at = monotonic()
+            trouble = await _switch(session, plan, before)
+            held_s = monotonic() - frozen_at
             still_frozen = await is_frozen(line)
         else:
             refusal = BackupError("The guest froze nothing", cause="its agent knows no file system it can freeze")
+    except GuestChangedError as error:
+        changed = error
     except ExplainedError as error:
         if count == 0:
             refusal = error
         else:
             _log(error)
     finally:
-        thawed = await _thaw(session, plan, patience)
+        first = await _first_thaw(line)
+        thawed = await _thaw(session, plan, patience, is_answered=first != (None, ""))
     frozen_ms = round((monotonic() - began) * 1000, 1)
-    remark = "" if thawed else "the guest could not be thawed and may still be frozen: virsh domfsthaw GUEST"
-    if count > 0 and not still_frozen:
-        remark = remark or (UNKNOWN_THAW if still_frozen is None else THAWED_ITSELF)
-    consistency = Consistency.QUIESCED if still_frozen else Consistency.CRASH
-    return _Try(FreezeReport(consistency, count, frozen_ms, remark), trouble, refusal, thawed)
+    if count == 0 or changed is not None:
+        report = FreezeReport(Consistency.CRASH, count, frozen_ms, "" if thawed else NOT_THAWED, is_thawed=thawed)
+        return _Try(report, trouble, refusal, thawed, changed)
+    may_end_itself = held_s >= HOLD_S and await _may_end_itself(line)
+    unproven = doubt(FreezeFacts(count, still_frozen, held_s, *first, may_end_itself=may_end_itself))
+    remark = "; ".join(filter(None, ("" if thawed else NOT_THAWED, unproven)))
+    consistency = Consistency.CRASH if unproven else Consistency.QUIESCED
+    return _Try(FreezeReport(consistency, count, frozen_ms, remark, is_thawed=thawed), trouble, refusal, thawed)
 
 
-async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> bool:
-    """Thaw until it is proven. A guest that is off by now has nothing frozen."""
+async def _first_thaw(line: Transport) -> tuple[int | None, str]:
+    """How many file systems the first thaw let go, and its own words where it failed; what it missed is repeated."""
+    try:
+        return await fsfreeze_thaw(line, THAW_S), ""
+    except CommandFailedError as error:
+        return None, error.original or error.title
+    except AgentError as error:
+        _log(error)
+        return None, ""
+
+
+async def _may_end_itself(line: Transport) -> bool:
+    """Whether the guest ends its freeze after ten seconds, as Windows does; one that does not say may."""
+    try:
+        return (await osinfo(line)).id in ("", "mswindows")
+    except AgentError:
+        return True
+
+
+async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience, *, is_answered: bool) -> bool:
+    """Thaw until it is proven. A guest that is off by now has nothing frozen.
+
+    A thaw that `is_answered` is not repeated before the status was asked: the guest's hooks run at each.
+    """
+    looks = iter((is_answered,))
 
     async def once() -> bool:
         try:
+            if next(looks, False):
+                return not await session.ask(lambda host: is_frozen(host.work_line(plan.uuid)))
             return await session.ask(lambda host: thaw_once(host.work_line(plan.uuid)))
         except GuestNotRunningError:
             return not (await session.ask(lambda host: host.read_domain(plan.uuid))).power.startswith("paused")
@@ -131,9 +184,12 @@ async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> b
 
 
 async def _without_freeze(
-    session: HostSession, plan: BackupPlan, patience: Patience, why: ExplainedError, remark: str = ""
+    session: HostSession, plan: BackupPlan, before: Disks, patience: Patience, tried: _Try
 ) -> FreezeReport:
-    """What the plan says to do when the guest cannot be frozen; `remark` is what is to be told besides."""
+    """What the plan says to do when the guest could not be frozen in the last try."""
+    why, remark = tried.refusal, tried.report.remark
+    if why is None:
+        raise AssertionError("a try without a refusal froze the guest")
     hint = freeze_hint(why)
     if plan.quiesce is QuiescePolicy.REQUIRED:
         raise BackupError(
@@ -142,16 +198,21 @@ async def _without_freeze(
             next_step=f"{hint}. Or make the backup without a freeze." if hint else MEND_OR_DO_WITHOUT,
             original=why.original,
         ) from why
-    trouble = await _switch(session, plan)
+    trouble = await _switch(session, plan, before)
     await prove_switched(session, plan, trouble, patience)
     words = (f"not frozen: {why.one_line()}", hint, remark)
-    return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, words)))
+    return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, words)), is_thawed=tried.thawed)
 
 
-async def _switch(session: HostSession, plan: BackupPlan) -> HostError | None:
-    """Ask for the overlays once. An error proves nothing: the definition is read afterwards."""
+async def _switch(session: HostSession, plan: BackupPlan, before: Disks) -> HostError | None:
+    """Ask for the overlays once, by the definition as it is now; raises GuestChangedError where its disks are others.
+
+    Any other error proves nothing: the definition is read afterwards.
+    """
     try:
-        await session.host.snapshot_disks(plan.uuid, snapshot_xml(plan))
+        now = disks_by_target(await session.host.live_xml(plan.uuid))
+        refuse_changed(before, now)
+        await session.host.snapshot_disks(plan.uuid, snapshot_xml(plan, others_of(plan, now)))
     except HostError as error:
         _log(error)
         return error

@@ -19,7 +19,7 @@ from tui.hosts.port import Host
 from tui.hosts.same_files import those_here
 from tui.model.guest import DomainFacts, PowerState
 
-_PARTS = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)\.([A-Za-z0-9]+)\.qcow2$")
+_PARTS = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)(?:\.([A-Za-z0-9]+)\.qcow2|-[0-9a-f]{8})$")
 
 
 async def find_strays(
@@ -71,7 +71,7 @@ async def _evidence(
     parts = _PARTS.search(path)
     stamp, target = parts.groups() if parts is not None else ("", "")
     image_format = ImageFormat.RAW if info.backing_format == ImageFormat.RAW else ImageFormat.QCOW2
-    disk = PlannedDisk(target, info.backing, image_format, path)
+    disk = PlannedDisk(target or "", info.backing, image_format, path)
     plan = BackupPlan(
         run_id="",
         stamp=stamp,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tui.backup.chain import names_path, texts_of
+from tui.backup.disk_set import is_generated_overlay
 from tui.backup.image_names import real_path
 from tui.backup.images import ImageError, ImageInfo
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_own_overlay
@@ -35,7 +36,7 @@ def objections(plan: BackupPlan, disk: PlannedDisk, evidence: OverlayEvidence) -
     """Why the overlay of `disk` must not be deleted; empty when all conditions hold."""
     info = evidence.info
     conditions = (
-        (is_own_overlay(disk, plan.stamp), "it is not the overlay of this run"),
+        (is_own_overlay(disk, plan.stamp) or is_generated_overlay(disk, plan), "it is not the overlay of this run"),
         (evidence.is_plain_file, "it is not a plain file"),
         (
             info is None or (info.format == ImageFormat.QCOW2 and disk.is_called(info.backing)),
@@ -79,9 +80,9 @@ async def _gather(
 
 
 async def _has_block_job(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> bool:
-    """A guest that is off has no jobs, and libvirt refuses the question."""
+    """A guest that is off, or has the disk no longer, has no job on it, and libvirt refuses the question."""
     facts = await session.ask(lambda host: host.read_domain(plan.uuid))
-    if facts.power is PowerState.OFF:
+    if facts.power is PowerState.OFF or disk.target not in {there.target for there in facts.disks}:
         return False
     return await session.ask(lambda host: host.block_job(plan.uuid, disk.target)) is not None
 

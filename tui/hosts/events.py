@@ -11,6 +11,9 @@ from typing import Any
 import libvirt
 
 from tui.model.events import (
+    IO_ERROR,
+    PAUSED,
+    STOPPED,
     AgentPortClosed,
     AgentPortOpened,
     BlockJobChanged,
@@ -20,7 +23,7 @@ from tui.model.events import (
     HostEvent,
     HostLost,
 )
-from tui.model.guest import REBOOTED
+from tui.model.guest import MIGRATED_AWAY, REBOOTED, SAVED
 
 Sink = Callable[[HostEvent], None]
 """Takes an event on libvirt's thread; must return at once and call nothing of libvirt."""
@@ -32,12 +35,21 @@ _LIFECYCLE = {
     libvirt.VIR_DOMAIN_EVENT_DEFINED: "defined",
     libvirt.VIR_DOMAIN_EVENT_UNDEFINED: "undefined",
     libvirt.VIR_DOMAIN_EVENT_STARTED: "started",
-    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: "paused",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: PAUSED,
     libvirt.VIR_DOMAIN_EVENT_RESUMED: "resumed",
-    libvirt.VIR_DOMAIN_EVENT_STOPPED: "stopped",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: STOPPED,
     libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: "shutting down",
     libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: "suspended by the guest",
     libvirt.VIR_DOMAIN_EVENT_CRASHED: "crashed",
+}
+
+_WHY_STOPPED = {
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shut down",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "forced off",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED: MIGRATED_AWAY,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: SAVED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "failed",
 }
 
 _AGENT_REASON = {
@@ -81,12 +93,18 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
     registered then.
     """
 
-    def lifecycle(_conn: Any, domain: Any, event: int, _detail: int, _opaque: object) -> None:
+    def lifecycle(_conn: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
         what = _LIFECYCLE.get(event, "changed")
+        why = _WHY_STOPPED.get(detail, "") if event == libvirt.VIR_DOMAIN_EVENT_STOPPED else ""
         if event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED:
             sink(DomainRemoved(host, domain.UUIDString(), time.time()))
         else:
-            sink(DomainChanged(host, domain.UUIDString(), what, time.time()))
+            sink(DomainChanged(host, domain.UUIDString(), what, time.time(), why))
+
+    def io_error(_conn: Any, domain: Any, _path: str, _alias: str, action: int, reason: str, _opaque: object) -> None:
+        # Errors that are passed on to the guest may come by the thousand, and stop nothing.
+        if action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:
+            sink(DomainChanged(host, domain.UUIDString(), IO_ERROR, time.time(), reason))
 
     def agent(_conn: Any, domain: Any, state: int, reason: int, _opaque: object) -> None:
         why = _AGENT_REASON.get(reason, "")
@@ -112,6 +130,7 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
         libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: changed("device attached"),
         libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: changed("device detached"),
         libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: block_job,
+        libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: io_error,
     }
     try:
         for event_id, callback in callbacks.items():

@@ -53,11 +53,7 @@ class Daemon:
         """Start and wait until it takes connections; raises LabError with the end of its log."""
         if not (self._folder.config / "libvirt").exists():
             self._prepare()
-        pid_file = self._folder.runtime / "libvirtd.pid"
-        argv = ["libvirtd", "--timeout", str(IDLE_TIMEOUT), "--pid-file", str(pid_file)]
-        if os.geteuid() == 0:
-            user = self._folder.user
-            argv = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--", *argv]
+        argv = self._argv()
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -76,6 +72,14 @@ class Daemon:
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
             raise self._failed(f"it took no connection for {START_TIMEOUT:.0f} s") from error
+
+    def _argv(self) -> list[str]:
+        pid_file = self._folder.runtime / "libvirtd.pid"
+        argv = ["libvirtd", "--timeout", str(IDLE_TIMEOUT), "--pid-file", str(pid_file)]
+        if os.geteuid() != 0:
+            return argv
+        user = self._folder.user
+        return ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--", *argv]
 
     async def kill(self) -> None:
         """End the daemon as a crash would; its guests run on, and `start` begins a new one that takes them over."""

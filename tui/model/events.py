@@ -17,12 +17,16 @@ class BlockJobEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DomainChanged:
-    """A domain started, stopped, was paused, defined or reconfigured; its facts are to be read anew."""
+    """A domain started, stopped, was paused, defined or reconfigured; its facts are to be read anew.
+
+    `reason` is why, in the words of `model.guest` where they stand there, empty where the host does not say.
+    """
 
     host: str
     uuid: str
     what: str
     at: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +77,8 @@ class HostLost:
     why: str
     at: float
 
+
+STOPPED, PAUSED, IO_ERROR = "stopped", "paused", "disk I/O error"
+"""What happened in a DomainChanged on which something depends."""
 
 HostEvent = DomainChanged | DomainRemoved | AgentPortOpened | AgentPortClosed | BlockJobChanged | HostLost
