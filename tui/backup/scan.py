@@ -20,7 +20,8 @@ from tui.backup.image_names import plain
 from tui.backup.images import ImageError, image_info
 from tui.backup.journal import Entry, RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
-from tui.backup.mark import host_of, run_id_of
+from tui.backup.liveness import Standing, standing_of
+from tui.backup.mark import Owner, read_mark
 from tui.backup.meaning import leftover_of, restore_leftover
 from tui.backup.overlays import look_at_overlays, visible
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
@@ -94,16 +95,19 @@ async def _evidence(
 ) -> GuestEvidence | None:
     """`users` are the other guests, with what their images are called."""
     mark = await host.run_metadata(facts.uuid)
+    owner = read_mark(mark)
     # Images may lie on a server that never answers: looks at their folders hold up nobody but this scan.
-    run = await apart(_run_of, facts, mark, runs)
-    plan = run.plan if run is not None else await _made_up(host, facts, mark)
+    run = await apart(_run_of, host.uri, facts, owner, runs)
+    plan = run.plan if run is not None else await _made_up(host, facts, owner)
     if plan is None:
         return None
-    is_ours = run is not None or mark is not None or all(is_overlay_name(disk.overlay) for disk in plan.disks)
+    is_ours = run is not None or _names_a_run(owner) or all(is_overlay_name(disk.overlay) for disk in plan.disks)
     worker, entries, is_open = await asyncio.to_thread(_record_of, run)
-    asks_agent = is_ours and worker is None and facts.power is PowerState.RUNNING
+    standing = await asyncio.to_thread(standing_of, owner)
+    is_quiet = worker is None and standing is not Standing.ALIVE
+    asks_agent = is_ours and is_quiet and facts.power is PowerState.RUNNING
     snapshots = await host.snapshot_xmls(facts.uuid)
-    overlays = await look_at_overlays(host, plan, may_ask=is_ours and worker is None)
+    overlays = await look_at_overlays(host, plan, may_ask=is_ours and is_quiet)
     live = {disk.target: disk for disk in facts.disks}
     merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored))
     return GuestEvidence(
@@ -124,7 +128,25 @@ async def _evidence(
         is_open=is_open,
         frozen=asks_agent and await _is_frozen(host, facts.uuid),
         managed_save=is_ours and facts.power is PowerState.OFF and await host.has_managed_save(facts.uuid),
+        mark=mark,
+        owner=owner,
+        standing=standing,
+        is_own_run=_is_own(host.uri, run, owner, standing),
     )
+
+
+def _names_a_run(owner: Owner | None) -> bool:
+    return owner is not None and owner.run_id != NO_RUN
+
+
+def _is_own(uri: str, run: Run | None, owner: Owner | None, standing: Standing) -> bool:
+    """Whether a run is this account's on this hypervisor, so that its journal tells whether its worker lives.
+
+    It does not where another machine has signed the mark: there the same account, or another, took the run over.
+    """
+    if run is None or run.plan.uri != uri:
+        return False
+    return owner is None or not owner.is_signed or standing is Standing.GONE
 
 
 def needs_end(run: AnyRun) -> bool:
@@ -141,16 +163,20 @@ def _is_unfinished(entries: Sequence[Entry]) -> bool:
     return last.stage is not RunStage.FAILED or last.details.get("exit_code") == EXIT_RESCUE
 
 
-def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run | None:
-    """The run that the guest's state is of: the one its overlays or its mark name, else one without an end."""
+def _run_of(uri: str, facts: DomainFacts, owner: Owner | None, runs: tuple[Run, ...]) -> Run | None:
+    """The run that the guest's state is of: the one its overlays or its mark name, else one of its host without an end.
+
+    A guest of the same UUID on another host, a standby or what a migration left, is another guest.
+    """
     of_guest = [run for run in runs if run.plan.uuid == facts.uuid]
+    of_host = [run for run in of_guest if run.plan.uri == uri]
     sources = {disk.source for disk in facts.disks}
     # Each is looked at only where the ones before tell nothing: the last one touches the folders of images.
     ways = (
         (run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}),
-        (run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)),
-        (run for run in of_guest if needs_end(run)),
-        (run for run in of_guest if visible(run.plan)),
+        (run for run in of_guest if owner is not None and run.plan.run_id == owner.run_id),
+        (run for run in of_host if needs_end(run)),
+        (run for run in of_host if visible(run.plan)),
     )
     return next(chain.from_iterable(ways), None)
 
@@ -164,7 +190,7 @@ def _record_of(run: Run | None) -> tuple[int | None, tuple[Entry, ...], bool]:
     return worker, entries, _is_unfinished(entries)
 
 
-async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | None:
+async def _made_up(host: Host, facts: DomainFacts, owner: Owner | None) -> BackupPlan | None:
     """A plan from the definition alone: every disk whose image lies on another one."""
     disks: list[PlannedDisk] = []
     for disk in facts.disks:
@@ -183,9 +209,9 @@ async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPl
     elsewhere = await why_not_here(host, [path for disk in disks for path in (disk.base, disk.overlay)])
     source, _ = await asyncio.to_thread(choose_source, SourceWish.AUTO, elsewhere, disks)
     return BackupPlan(
-        run_id=(run_id_of(mark) if mark else "") or NO_RUN,
+        run_id=(owner.run_id if owner else "") or NO_RUN,
         stamp=stamp.group(1) if stamp else "",
-        host=(host_of(mark) if mark else "") or host.name,
+        host=(owner.host if owner else "") or host.name,
         uri=host.uri,
         uuid=facts.uuid,
         guest=facts.name,
