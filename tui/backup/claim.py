@@ -109,8 +109,10 @@ class Claim:
     async def release(self, former: str | None = None) -> None:
         """Take the mark off, or put `former` in its place, and read that it is so; another's mark stays.
 
-        Raises HostError and BackupError.
+        What was never taken needs no host. Raises HostError and BackupError.
         """
+        if not self._is_taken:
+            return
         async with self._writing:
             if not self._owner.is_same(read_mark(await self._read())):
                 return
