@@ -81,7 +81,8 @@ class GuestEvidence:
     `definition` is the file in which the definition was kept, empty where there is none. `is_stray` where there is
     nothing but an overlay's file; the plan has no UUID then if no guest uses what it lies on. `mark` is the element
     in the metadata, `owner` who left it, `standing` what is known of that process; `is_own_run` where the journal is
-    this user's, of this hypervisor, and no other machine has taken the run over.
+    this user's, of this hypervisor, and no other machine has taken the run over. `shared` is the type of a stray
+    overlay's file system where other hosts may use it, too.
     """
 
     plan: BackupPlan
@@ -102,6 +103,7 @@ class GuestEvidence:
     owner: Owner | None = None
     standing: Standing = Standing.NONE
     is_own_run: bool = True
+    shared: str = ""
 
     @property
     def is_running(self) -> bool:

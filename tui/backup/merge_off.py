@@ -112,7 +112,7 @@ async def _refuse_foreign_chain(disk: PlannedDisk) -> None:
 
 
 async def _refuse_shared(session: HostSession, plan: BackupPlan, disk: PlannedDisk) -> None:
-    users = {name for each in disk.names for name in await domains_naming(session, each)} - {plan.guest}
+    users = {name for each in disk.names for name in await domains_naming(session, each, plan.uuid)}
     if users:
         raise BackupError("Another guest uses the base", cause=f"{disk.base} is in use by {', '.join(sorted(users))}")
 

@@ -7,40 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 from tui.agent.errors import AgentError
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
+from tui.backup.found_plan import NO_RUN, found_plan
 from tui.backup.homecoming import proven_merged
 from tui.backup.image_names import plain
-from tui.backup.images import ImageError, image_info
 from tui.backup.journal import Entry, RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
 from tui.backup.liveness import Standing, standing_of
 from tui.backup.mark import Owner, read_mark
 from tui.backup.meaning import leftover_of, restore_leftover
 from tui.backup.overlays import look_at_overlays, visible
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
+from tui.backup.plan import PlannedDisk, is_overlay_name
 from tui.backup.quiesce import is_frozen
 from tui.backup.restore.settle import restore_evidence
 from tui.backup.runs import AnyRun, Run, kept_definition, list_restores, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
-from tui.backup.source import SourceWish, choose_source
 from tui.backup.strays import find_strays
 from tui.backup.users import image_names
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host, NoSuchDomainError
-from tui.hosts.same_files import are_here, why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
-
-_STAMP = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)\.")
-NO_RUN = "00000000"
-"""Stands for a run of which nothing but overlays is known."""
 
 
 async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftover, ...]:
@@ -98,7 +90,7 @@ async def _evidence(
     owner = read_mark(mark)
     # Images may lie on a server that never answers: looks at their folders hold up nobody but this scan.
     run = await apart(_run_of, host.uri, facts, owner, runs)
-    plan = run.plan if run is not None else await _made_up(host, facts, owner)
+    plan = run.plan if run is not None else await found_plan(host, facts, stored, owner)
     if plan is None:
         return None
     is_ours = run is not None or _names_a_run(owner) or all(is_overlay_name(disk.overlay) for disk in plan.disks)
@@ -188,47 +180,6 @@ def _record_of(run: Run | None) -> tuple[int | None, tuple[Entry, ...], bool]:
     worker = worker_pid(run)
     entries = read_journal(run.folder)
     return worker, entries, _is_unfinished(entries)
-
-
-async def _made_up(host: Host, facts: DomainFacts, owner: Owner | None) -> BackupPlan | None:
-    """A plan from the definition alone: every disk whose image lies on another one."""
-    disks: list[PlannedDisk] = []
-    for disk in facts.disks:
-        if disk.source_type != "file" or disk.device != "disk" or disk.readonly:
-            continue
-        base = disk.backing[0] if disk.backing else await _base_below(host, disk.source)
-        if not base:
-            continue
-        image_format = ImageFormat.RAW if disk.base_format == "raw" else ImageFormat.QCOW2
-        disks.append(PlannedDisk(disk.target, base, image_format, disk.source))
-    ours = [disk for disk in disks if is_overlay_name(disk.overlay)]
-    disks = ours or disks
-    if not disks:
-        return None
-    stamp = _STAMP.search(Path(disks[0].overlay).name)
-    elsewhere = await why_not_here(host, [path for disk in disks for path in (disk.base, disk.overlay)])
-    source, _ = await asyncio.to_thread(choose_source, SourceWish.AUTO, elsewhere, disks)
-    return BackupPlan(
-        run_id=(owner.run_id if owner else "") or NO_RUN,
-        stamp=stamp.group(1) if stamp else "",
-        host=(owner.host if owner else "") or host.name,
-        uri=host.uri,
-        uuid=facts.uuid,
-        guest=facts.name,
-        target="/",
-        disks=tuple(disks),
-        source=source,
-    )
-
-
-async def _base_below(host: Host, overlay: str) -> str:
-    """What an overlay of ours lies on, from its own header: a definition that is not in use may not tell."""
-    if not is_overlay_name(overlay) or not await are_here(host, [overlay]):
-        return ""
-    try:
-        return (await image_info(overlay, ImageFormat.QCOW2)).backing
-    except ImageError:
-        return ""
 
 
 def _disk_evidence(
