@@ -3,11 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.backup_values import UUID, a_plan, domain_xml
+from tests.unit.backup_values import a_plan, domain_xml
 from tui.backup.chain import Place, disks_by_target, names_path, place_of, snapshot_xml
 from tui.backup.images import ImageInfo
-from tui.backup.journal import RunStage
-from tui.backup.mark import mark_xml, run_id_of
 from tui.backup.tidy import OverlayEvidence, objections
 
 PLAN = a_plan()
@@ -79,15 +77,3 @@ def test_one_open_question_keeps_an_overlay(evidence: OverlayEvidence) -> None:
 
 def test_a_base_is_never_taken_for_an_overlay() -> None:
     assert objections(PLAN, replace(DISK, overlay=DISK.base), FINE)
-
-
-def test_the_mark_tells_its_run() -> None:
-    xml = mark_xml(PLAN, RunStage.COMMITTING)
-    assert run_id_of(xml) == PLAN.run_id
-    assert 'stage="committing"' in xml
-    assert UUID not in xml
-
-
-@pytest.mark.parametrize("text", ["", "<run", "<other/>"])
-def test_a_foreign_mark_tells_no_run(text: str) -> None:
-    assert run_id_of(text) == ""

@@ -16,6 +16,7 @@ from tui.agent.errors import AgentError
 from tui.backup.away import Absence
 from tui.backup.capture import Capture, seal, untroubled
 from tui.backup.chain import disks_by_target
+from tui.backup.claim import Claim
 from tui.backup.control import Orders
 from tui.backup.disk_set import unasked_words
 from tui.backup.ending import ending, tell_log
@@ -24,8 +25,9 @@ from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.guest_watch import GuestWatch
 from tui.backup.homecoming import bring_home, delete_overlays, refuse_unproven
 from tui.backup.journal import Journal, RunStage
+from tui.backup.liveness import own_owner
 from tui.backup.manifest import Consistency, CopiedDisk, FreezeReport, utc_now
-from tui.backup.mark import clear_mark, set_mark
+from tui.backup.mark import Kind
 from tui.backup.nvram import NVRAM_FILE
 from tui.backup.plan import QuiescePolicy, image_paths
 from tui.backup.prepare import GuestRecord, inspect, keep_kernel, save_record
@@ -72,11 +74,13 @@ class Backup:
         self._copies: tuple[CopiedDisk, ...] = ()
         self._sees_overlays = False
         self._absence = Absence.NONE
+        self._claim = Claim(session, run.plan.uuid, own_owner(run.plan.run_id, run.plan.host, Kind.BACKUP))
 
     async def run(self) -> int:
         """Do the backup; returns the exit code, which the journal has too."""
         try:
-            return await self._run_all()
+            async with self._claim.renewing():
+                return await self._run_all()
         finally:
             self._progress.close()
 
@@ -118,11 +122,12 @@ class Backup:
         record = await inspect(self._session, self._plan, self._reach)
         keep_definitions(self._run, record.stored_xml, record.live_xml)
         self._journal.write(RunStage.PLANNED, disks=[asdict(disk) for disk in self._plan.disks])
-        await set_mark(self._session, self._plan, RunStage.PLANNED)
+        await self._claim.take()
         folder = await save_record(self._plan, record, self._target, tell)
         record = await keep_kernel(folder, record, self._target, tell)
         if self._orders.stop.is_set():
             raise CancelledBackupError("The backup was cancelled")
+        await self._claim.confirm_untouched(self._plan, is_off=record.off)
         return record, folder
 
     async def _write_out(self, record: GuestRecord) -> None:
@@ -144,8 +149,10 @@ class Backup:
             self._note(RunStage.SNAPSHOT_TAKEN, **asdict(offline))
             return offline
         self._journal.write(RunStage.FREEZING)
+        await self._claim.confirm_untouched(self._plan, is_off=record.off)
         before = disks_by_target(record.live_xml)
         freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, before, self._patience)
+        self._claim.hold_on()
         freeze = replace(freeze, taken=utc_now())
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))
         if freeze.remark:
@@ -237,6 +244,7 @@ class Backup:
 
     async def _bring_back(self, failure: Exception | None) -> int:
         """Merge every disk, then tidy up. From here on the bases change: they are not read again as a backup."""
+        self._claim.hold_on()
         try:
             with self._progress.during(Step.COMMIT):
                 self._shortfalls += await resized(self._session, self._plan, self._copies)
@@ -285,7 +293,7 @@ class Backup:
 
     async def _take_leave(self) -> None:
         """Leave neither the mark nor what the way to the images needed."""
-        for leave in (partial(clear_mark, self._session, self._plan, self._plan.run_id), self._reach.close):
+        for leave in (self._claim.release, self._reach.close):
             try:
                 await leave()
             except ExplainedError as error:
@@ -294,7 +302,7 @@ class Backup:
     async def _tell_mark(self, stage: RunStage) -> None:
         """The mark's stage is a help for others; the definition is the truth, so a failure stops nothing."""
         try:
-            await set_mark(self._session, self._plan, stage)
+            await self._claim.tell(stage)
         except (HostError, BackupError) as error:
             tell_log(error)
 

@@ -17,14 +17,14 @@ from tui.backup.confinement import UNCONFINED, Confinement, confinement_of
 from tui.backup.errors import BackupError, explained
 from tui.backup.image_names import known_as
 from tui.backup.images import Header
-from tui.backup.mark import run_id_of
+from tui.backup.liveness import is_abandoned
 from tui.backup.nvram import nvram_path
 from tui.backup.passed_through import PassedThrough, passed_through
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, QuiescePolicy, image_paths
 from tui.backup.quiesce import is_frozen
 from tui.backup.reach import FileSystem, ImageLook, Reach
 from tui.backup.reach_files import file_system
-from tui.backup.runs import active_run, find_any_run, worker_alive
+from tui.backup.runs import active_run
 from tui.backup.tpm_place import TpmEvidence, look_at_tpm
 from tui.backup.users import image_names
 from tui.doctor.advice import advise
@@ -84,7 +84,7 @@ class AgentEvidence:
 class Evidence:
     """All facts the checks look at; `target_file_system` is None where the target is no folder.
 
-    `mark` is our element in the domain's metadata, stale where it is of a run of this user whose worker is gone;
+    `mark` is our element in the domain's metadata, stale where it is of a run that is proven to have died;
     `nvram` is the path of the UEFI variables, empty without them; `libvirt` the version of the host's daemon.
     """
 
@@ -137,7 +137,7 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
         snapshots=tuple([snapshot_name(xml) for xml in await host.snapshot_xmls(uuid)]),
         checkpoints=await host.checkpoint_names(uuid),
         mark=mark,
-        mark_is_stale=mark is not None and await asyncio.to_thread(_is_stale, mark),
+        mark_is_stale=mark is not None and await asyncio.to_thread(is_abandoned, mark),
         active_run=other.plan.run_id if other is not None else "",
         managed_save=facts.power is PowerState.OFF and await host.has_managed_save(uuid),
         nvram=nvram,
@@ -156,11 +156,6 @@ async def gather(host: Host, plan: BackupPlan, reach: Reach) -> Evidence:
 
 def _asks_agent(plan: BackupPlan, facts: DomainFacts) -> bool:
     return plan.quiesce is not QuiescePolicy.OFF and facts.power is PowerState.RUNNING
-
-
-def _is_stale(mark: str) -> bool:
-    run = find_any_run(run_id_of(mark))
-    return run is not None and not worker_alive(run)
 
 
 async def users_of_images(host: Host, uuid: str) -> dict[str, tuple[str, ...]]:

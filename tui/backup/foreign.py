@@ -81,8 +81,14 @@ def stray(evidence: GuestEvidence) -> Leftover:
     base = each.disk.base or "an image that cannot be read"
     owner = f"a disk of {evidence.plan.guest}" if evidence.plan.uuid else "named by no guest"
     look = (f"qemu-img info --backing-chain -f qcow2 {quote(each.disk.overlay)}",)
+    if evidence.shared:
+        words = (
+            f"It is on a file system that other hosts may use ({evidence.shared}), and what their guests have open is "
+            "not seen from here. Ask for it on each of them (qga-tui rescue); delete nothing before."
+        )
+        return Leftover(evidence, Way.EXPLAIN, Urgency.WHENEVER, _STRAY, f"{_lies(each, base, owner)} {words}", look)
     if each.is_proven:
-        words = "It holds nothing of its own: you may delete it."
+        words = "It holds nothing of its own, and no program of this host has it open: you may delete it."
         return Leftover(evidence, Way.EXPLAIN, Urgency.WHENEVER, _STRAY, f"{_lies(each, base, owner)} {words}", look)
     words = (
         "It may hold what a guest wrote during a backup. Nothing here merges or deletes it: if its base was written "
@@ -92,7 +98,8 @@ def stray(evidence: GuestEvidence) -> Leftover:
 
 
 def _lies(each: DiskEvidence, base: str, owner: str) -> str:
-    return f"{each.disk.overlay} is called like a backup's overlay, and no guest names it. It lies on {base}, {owner}."
+    what = f"{each.disk.overlay} is called like a backup's overlay, and no guest of this host names it."
+    return f"{what} It lies on {base}, {owner}."
 
 
 def _is_abandoned(each: DiskEvidence) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from shlex import quote
 
-from tui.backup.acts import force_off, resume, start_paused, suspend
+from tui.backup.acts import resume, start_paused, suspend
 from tui.backup.away import Absence, GuestAwayError, absence_of, gone_error
 from tui.backup.chain import GuestView, Place, place_of, read_guest, with_base
 from tui.backup.confinement import is_denial
@@ -27,6 +27,7 @@ from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.reach import Reach
 from tui.backup.session import HostSession, Patience
 from tui.backup.tidy import delete_overlay
+from tui.backup.whose_pause import guest_time, put_off_again, resume_if_ours
 from tui.hosts.port import HostError, HostUnreachableError, NoSuchDomainError
 from tui.model.guest import PowerState
 
@@ -84,7 +85,7 @@ async def _bring_home(
     except GuestStoppedError:
         remarks = await _merge_stopped(merging, reach)
     finally:
-        await pause.end(settling, session, plan)
+        remarks += await pause.end(settling, session, plan)
     remarks += await merging.merge_detached()
     remarks += await _mend_stored(session, plan, merging.merged)
     view = await read_guest(session, plan.uuid)
@@ -98,6 +99,7 @@ class _Pause:
 
     def __init__(self) -> None:
         self._begun = False
+        self._paused_at_ns: int | None = None
 
     async def wait_for(self, settle: asyncio.Event | None, session: HostSession, plan: BackupPlan, note: Note) -> None:
         """Pause a running guest once that is ordered."""
@@ -109,16 +111,16 @@ class _Pause:
             note(RunStage.COMMITTING, settling=True)
             self._begun = True
             await suspend(session, plan.uuid)
+            self._paused_at_ns = await guest_time(session, plan)
+            note(RunStage.COMMITTING, settling=True, paused_at_ns=self._paused_at_ns)
 
-    async def end(self, task: asyncio.Task[None], session: HostSession, plan: BackupPlan) -> None:
-        """Let the guest go on, if it was this that paused it."""
+    async def end(self, task: asyncio.Task[None], session: HostSession, plan: BackupPlan) -> tuple[str, ...]:
+        """Let the guest go on, if it was this that paused it; returns what is worth saying."""
         if not self._begun:
             task.cancel()
-            return
+            return ()
         await task
-        facts = await session.ask(lambda host: host.read_domain(plan.uuid))
-        if facts.power is PowerState.PAUSED:
-            await resume(session, plan.uuid)
+        return await resume_if_ours(session, plan, self._paused_at_ns)
 
 
 def proven_merged(plan: BackupPlan, entries: Collection[Entry], view: GuestView) -> frozenset[str]:
@@ -223,7 +225,7 @@ async def _merge_stopped(merging: _Merging, reach: Reach) -> tuple[str, ...]:
     await _refuse_what_cannot_start(session, plan, reach, view)
     merging.note(RunStage.REVIVING)
     try:
-        await _merge_revived(merging)
+        return await _merge_revived(merging)
     except (HostError, NeedsRescueError) as error:
         if not _needs_no_qemu(error):
             raise
@@ -232,16 +234,16 @@ async def _merge_stopped(merging: _Merging, reach: Reach) -> tuple[str, ...]:
         remarks = await merge_off(session, plan, disks, error, merging.note)
         merging.merged |= {disk.target for disk in disks}
         return remarks
-    return ()
 
 
-async def _merge_revived(merging: _Merging) -> None:
+async def _merge_revived(merging: _Merging) -> tuple[str, ...]:
     await start_paused(merging.session, merging.plan.uuid)
+    remarks: tuple[str, ...] = ()
     try:
         await merging.run()
     finally:
-        # Only while its processors never ran: a guest that somebody has resumed meanwhile is theirs.
-        await put_off_again(merging.session, merging.plan)
+        remarks = await put_off_again(merging.session, merging.plan)
+    return remarks
 
 
 def _needs_no_qemu(error: HostError | NeedsRescueError) -> bool:
@@ -249,13 +251,6 @@ def _needs_no_qemu(error: HostError | NeedsRescueError) -> bool:
     if isinstance(error, HostError):
         return not isinstance(error, HostUnreachableError)
     return isinstance(error, GuestStoppedError) or is_denial(error.original)
-
-
-async def put_off_again(session: HostSession, plan: BackupPlan) -> None:
-    """Put a guest off that was started with its processors stopped; one that runs is left alone."""
-    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
-    if facts.power is PowerState.PAUSED and facts.power_reason != PAUSED_BY_IO_ERROR:
-        await force_off(session, plan.uuid)
 
 
 async def _refuse_what_cannot_start(session: HostSession, plan: BackupPlan, reach: Reach, view: GuestView) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tui.backup.chain import Place
+from tui.backup.liveness import Standing
+from tui.backup.mark import Owner
 from tui.backup.plan import BackupPlan, PlannedDisk
 from tui.backup.restore.plan import RestorePlan
 from tui.model.guest import PowerState
@@ -25,7 +27,9 @@ class Way(StrEnum):
     TIDY = "tidy"
     """The guest is on its own disks; overlays, mark or journal are to be closed."""
     MERGE_CONFIRMED = "merge-confirmed"
-    """Nothing of ours: merge, after the guest's name was typed; the overlay's file is kept."""
+    """Nothing of ours, or another account's: done once the guest's name was typed, and no sign of life is seen."""
+    HELD = "held"
+    """Somebody else works on it and is alive: it is left alone."""
     FINISH = "finish"
     """A restore had begun to move files, whole copies all: go on to the new state."""
     UNDO = "undo"
@@ -46,6 +50,8 @@ class Urgency(StrEnum):
 
 APPLICABLE = frozenset({Way.THAW, Way.MERGE, Way.PIVOT, Way.TIDY, Way.FINISH, Way.UNDO})
 """The ways that need no confirmation."""
+RUNNING = frozenset({Way.ATTACH, Way.HELD})
+"""Nothing was left behind: somebody is at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,10 @@ class GuestEvidence:
     `is_ours` where a mark, a journal or the names say so; `stage` is the journal's last word, empty without one.
     `definition` is the file in which the definition was kept, empty where there is none. `is_stray` where there is
     nothing but an overlay's file; the plan has no UUID then if no guest uses what it lies on. `absence` tells how a
-    guest that is not here left (`away.Absence`), empty where it did not.
+    guest that is not here left (`away.Absence`), empty where it did not. `mark` is the element in the metadata, `owner`
+    who left it, `standing` what is known of that process; `is_own_run` where the journal is this user's, of this
+    hypervisor, and no other machine has taken the run over. `shared` is the type of a stray overlay's file system where
+    other hosts may use it, too.
     """
 
     plan: BackupPlan
@@ -92,6 +101,11 @@ class GuestEvidence:
     definition: str = ""
     is_stray: bool = False
     absence: str = ""
+    mark: str | None = None
+    owner: Owner | None = None
+    standing: Standing = Standing.NONE
+    is_own_run: bool = True
+    shared: str = ""
 
     @property
     def is_running(self) -> bool:

@@ -6,7 +6,9 @@ from tui.backup import by_hand
 from tui.backup.away import Absence, away_words
 from tui.backup.chain import Place
 from tui.backup.foreign import foreign, merge_commands, stray
-from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover, RestoreEvidence, Urgency, Way
+from tui.backup.leftovers import APPLICABLE, DiskEvidence, GuestEvidence, Leftover, RestoreEvidence, Urgency, Way
+from tui.backup.liveness import Standing
+from tui.backup.of_others import held, of_another
 from tui.backup.restore.plan import RestoreWay
 
 
@@ -18,7 +20,11 @@ def leftover_of(evidence: GuestEvidence) -> Leftover | None:
         return stray(evidence)
     if evidence.is_gone:
         return _gone(evidence)
-    return _ours(evidence) if evidence.is_ours else foreign(evidence)
+    if evidence.standing is Standing.ALIVE:
+        return held(evidence)
+    found = _ours(evidence) if evidence.is_ours else foreign(evidence)
+    is_another_s = found is not None and found.way in APPLICABLE and not evidence.is_own_run
+    return of_another(found) if found is not None and is_another_s else found
 
 
 def restore_leftover(evidence: RestoreEvidence) -> Leftover:

@@ -33,9 +33,11 @@ async def look_at_overlays(host: Host, plan: BackupPlan, *, may_ask: bool) -> Ov
     # A pool that this look needs is not the run's: that one's worker may live.
     reach = passing_reach(host, plan, f"-look-{new_run_id()}")
     try:
-        there = [disk.target for disk in plan.disks if await reach.exists(disk.overlay)]
-        empty = [disk.target for disk in plan.disks if await reach.holds_nothing(disk.overlay)]
-        await reach.close()
+        try:
+            there = [disk.target for disk in plan.disks if await reach.exists(disk.overlay)]
+            empty = [disk.target for disk in plan.disks if await reach.holds_nothing(disk.overlay)]
+        finally:
+            await reach.close()
     except HostUnreachableError:
         raise
     except HostError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from shlex import quote
 from tui.backup.checks import Check, failed, passed, warned
 from tui.backup.confinement import bars_late_merge
 from tui.backup.evidence import Evidence, ImageEvidence
+from tui.backup.mark import owner_words, read_mark
 from tui.backup.overlay_place import NAME_ONE
 from tui.backup.plan import BackupPlan, DiskKind, ImageFormat, PlannedDisk, QuiescePolicy, Source
 from tui.backup.preflight_room import room_checks
@@ -90,11 +92,13 @@ def _other_run(evidence: Evidence) -> Check:
         return failed("Other backups", f"run {evidence.active_run} works on this guest", "Wait for it to end.")
     if evidence.mark_is_stale:
         return warned("Other backups", "an earlier run died and left its mark on the guest; it will be replaced")
-    if evidence.mark is not None:
+    owner = read_mark(evidence.mark)
+    if owner is not None:
         return failed(
             "Other backups",
-            f"the guest carries the mark of another run: {evidence.mark}",
-            "If no such run works on any host, see that the guest is on its own disks and take the mark off: "
+            f"the guest is marked, and what marked it may be running: {owner_words(owner, time.time())}",
+            "Wait for its end. If no such run works on any host: qga-tui rescue GUEST --apply --confirm GUEST; where "
+            "the guest is on its own disks, also: "
             "virsh metadata GUEST --uri https://qga-tui.invalid/backup-run/1 --live --config --remove",
         )
     return passed("Other backups", "none works on this guest")

@@ -8,11 +8,11 @@ from functools import partial
 
 from tui.backup.boot_files import BootFile, keep_boot_files
 from tui.backup.checks import Verdict
+from tui.backup.claim import clear_mark
 from tui.backup.errors import BackupError
 from tui.backup.evidence import gather
 from tui.backup.folder import ResultFolder, result_folder
 from tui.backup.manifest import utc_now
-from tui.backup.mark import clear_mark, run_id_of
 from tui.backup.nvram import Nvram, look_at_nvram
 from tui.backup.plan import BackupPlan
 from tui.backup.preflight import checks_of, lacking, red_list
@@ -63,7 +63,7 @@ async def inspect(session: HostSession, plan: BackupPlan, reach: Reach) -> Guest
             next_step=" ".join(check.next_step for check in failed if check.next_step),
         )
     if evidence.mark is not None:
-        await clear_mark(session, plan, run_id_of(evidence.mark))
+        await clear_mark(session, plan.uuid, evidence.mark)
     uuid = plan.uuid
     return GuestRecord(
         versions=await session.ask(lambda host: host.versions()),

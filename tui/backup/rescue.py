@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
 from tui.agent.errors import GuestNotRunningError
-from tui.backup.acts import resume
 from tui.backup.away import noted_absence
 from tui.backup.chain import read_guest
+from tui.backup.claim import Claim, held_by
 from tui.backup.ending import say_in_log
 from tui.backup.errors import BackupError, NeedsRescueError, explained
 from tui.backup.folder import ResultFolder, result_folder
-from tui.backup.homecoming import Note, bring_home, delete_overlays, proven_merged, put_off_again, refuse_unproven
+from tui.backup.homecoming import Note, bring_home, delete_overlays, proven_merged, refuse_unproven
 from tui.backup.images import run_program
 from tui.backup.journal import Journal, RunStage, read_journal
-from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Way
+from tui.backup.leftovers import APPLICABLE, GuestEvidence, Leftover, RestoreEvidence, Way
+from tui.backup.liveness import own_owner, refuse_living
 from tui.backup.lock import guest_lock
-from tui.backup.mark import clear_mark
+from tui.backup.mark import Kind
 from tui.backup.merge import Tick
 from tui.backup.plan import BackupPlan
 from tui.backup.proof import Tell, prove, unheard
@@ -38,10 +40,10 @@ from tui.backup.runfold import DIED
 from tui.backup.runs import RestoreRun, Run, find_any_run, find_run, worker_alive
 from tui.backup.runstate import EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.same_machine import with_proven_source
-from tui.backup.scan import NO_RUN
 from tui.backup.session import HostSession, Patience
 from tui.backup.source import reach_of
 from tui.backup.target import SilentTargetError, Target
+from tui.backup.whose_pause import put_off_again, resume_if_ours
 from tui.model.errors import ExplainedError
 from tui.model.guest import PowerState
 
@@ -100,9 +102,32 @@ async def rescue(
             raise BackupError("A backup of this guest is running", next_step="Wait for it to end, or cancel it.")
         # The plan may be of a time when the host's files were ours to open, or of another machine.
         plan = await with_proven_source(session, plan)
-        if not leftover.evidence.is_ours:
-            return await _merge_foreign(session, plan, tick, patience)
-        return await _settle(session, plan, run, tick, patience, hear_proof)
+        async with _holding(session, leftover.evidence) as claim:
+            if not leftover.evidence.is_ours:
+                return await _merge_foreign(session, plan, tick, patience)
+            return await _settle(claim, plan, run, tick, patience, hear_proof)
+
+
+@asynccontextmanager
+async def _holding(session: HostSession, evidence: GuestEvidence) -> AsyncIterator[Claim]:
+    """Hold the guest for a rescue, so that nobody else works on it meanwhile; after one that failed it is as before.
+
+    A run of this account is known to be dead by its journal; whoever left any other mark, or removed one, is watched
+    for a sign of life first. Raises BackupError where somebody works on it.
+    """
+    plan, mark = evidence.plan, evidence.mark
+    if not evidence.is_own_run:
+        mark = await refuse_living(session, plan.uuid)
+    claim = Claim(session, plan.uuid, own_owner(plan.run_id, plan.host, Kind.RESCUE))
+    await claim.take(mark)
+    claim.hold_on()
+    try:
+        async with claim.renewing():
+            yield claim
+    except BaseException:
+        await claim.release(mark)
+        raise
+    await claim.release()
 
 
 async def _settle_restore(session: HostSession, leftover: Leftover, plan: RestorePlan) -> Rescued:
@@ -110,12 +135,14 @@ async def _settle_restore(session: HostSession, leftover: Leftover, plan: Restor
         run = find_any_run(plan.run_id)
         if leftover.way not in APPLICABLE or not isinstance(run, RestoreRun) or worker_alive(run):
             raise BackupError(leftover.title, cause=leftover.explanation)
-        return Rescued(plan.guest, "untouched", outcome=await settle_restore(session, run))
+        async with held_by(session, plan.uuid, own_owner(plan.run_id, plan.host, Kind.RESCUE)):
+            return Rescued(plan.guest, "untouched", outcome=await settle_restore(session, run))
 
 
 async def _settle(
-    session: HostSession, plan: BackupPlan, run: Run | None, tick: Tick, patience: Patience, hear_proof: Tell
+    claim: Claim, plan: BackupPlan, run: Run | None, tick: Tick, patience: Patience, hear_proof: Tell
 ) -> Rescued:
+    session = claim.session
     journal = Journal(run.folder) if run is not None else None
     entries = read_journal(run.folder) if run is not None else ()
 
@@ -131,9 +158,10 @@ async def _settle(
         home = await bring_home(session, plan, reach, tick, patience, note, known=known, absence=noted_absence(entries))
         if any(entry.stage is RunStage.REVIVING for entry in entries):
             # The one who started it with its processors stopped died before putting it off.
-            await put_off_again(session, plan)
-        if any(entry.details.get("settling") for entry in entries):
-            await _resume(session, plan)
+            remarks += await put_off_again(session, plan)
+        paused = [entry.details.get("paused_at_ns") for entry in entries if entry.details.get("settling")]
+        if paused:
+            remarks += await resume_if_ours(session, plan, paused[-1] if isinstance(paused[-1], int) else None)
         remarks += home.remarks
         await refuse_unproven(plan, reach, home.merged)
         note(RunStage.PIVOTED)
@@ -143,8 +171,7 @@ async def _settle(
         note(RunStage.FAILED, exit_code=EXIT_RESCUE, error=asdict(explained(error)), shortfalls=remarks)
         raise
     # The mark goes first: the target, which is looked at now, may not answer.
-    if plan.run_id != NO_RUN:
-        await clear_mark(session, plan, plan.run_id)
+    await claim.release()
     copy = await _judge_copy(plan, run, {entry.stage for entry in entries}, note, patience, hear_proof)
     good = copy.startswith("good")
     note(
@@ -159,13 +186,6 @@ async def _settle(
 DIED_AND_RESCUED = explained(
     ExplainedError(DIED.title, cause=DIED.cause, next_step="The guest was brought back to its own disks; try again.")
 )
-
-
-async def _resume(session: HostSession, plan: BackupPlan) -> None:
-    """Let a guest go on that was paused for the rest of its merge by a process that died."""
-    facts = await session.ask(lambda host: host.read_domain(plan.uuid))
-    if facts.power is PowerState.PAUSED:
-        await resume(session, plan.uuid)
 
 
 async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience) -> None:

@@ -7,41 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 from tui.agent.errors import AgentError
 from tui.backup.away import absence_of, noted_absence
 from tui.backup.chain import GuestView, Place, disks_by_target, names_path, place_of
 from tui.backup.disk_set import with_unasked
+from tui.backup.found_plan import NO_RUN, found_plan
 from tui.backup.homecoming import proven_merged
 from tui.backup.image_names import plain
-from tui.backup.images import ImageError, image_info
 from tui.backup.journal import Entry, RunStage, read_journal
 from tui.backup.leftovers import DiskEvidence, GuestEvidence, Leftover
-from tui.backup.mark import host_of, run_id_of
+from tui.backup.liveness import Standing, standing_of
+from tui.backup.mark import Owner, read_mark
 from tui.backup.meaning import leftover_of, restore_leftover
 from tui.backup.overlays import look_at_overlays, visible
-from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
+from tui.backup.plan import PlannedDisk, is_overlay_name
 from tui.backup.quiesce import is_frozen
 from tui.backup.restore.settle import restore_evidence
 from tui.backup.runs import AnyRun, Run, kept_definition, list_restores, list_runs, worker_pid
 from tui.backup.runstate import EXIT_RESCUE
-from tui.backup.source import SourceWish, choose_source
 from tui.backup.strays import find_strays
 from tui.backup.users import image_names
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host, NoSuchDomainError
-from tui.hosts.same_files import are_here, why_not_here
 from tui.model.disk import Disk
 from tui.model.guest import DomainFacts, PowerState
-
-_STAMP = re.compile(r"\.qgatui-(\d{8}T\d{6}Z)[.-]")
-NO_RUN = "00000000"
-"""Stands for a run of which nothing but overlays is known."""
 
 
 async def find_leftovers(host: Host, guests: Iterable[str] = ()) -> tuple[Leftover, ...]:
@@ -96,16 +89,19 @@ async def _evidence(
 ) -> GuestEvidence | None:
     """`users` are the other guests, with what their images are called."""
     mark = await host.run_metadata(facts.uuid)
+    owner = read_mark(mark)
     # Images may lie on a server that never answers: looks at their folders hold up nobody but this scan.
-    run = await apart(_run_of, facts, mark, runs)
-    plan = with_unasked(run.plan, facts.disks) if run is not None else await _made_up(host, facts, mark)
+    run = await apart(_run_of, host.uri, facts, owner, runs)
+    plan = with_unasked(run.plan, facts.disks) if run is not None else await found_plan(host, facts, stored, owner)
     if plan is None:
         return None
-    is_ours = run is not None or mark is not None or all(is_overlay_name(disk.overlay) for disk in plan.disks)
+    is_ours = run is not None or _names_a_run(owner) or all(is_overlay_name(disk.overlay) for disk in plan.disks)
     worker, entries, is_open = await asyncio.to_thread(_record_of, run)
-    asks_agent = is_ours and worker is None and facts.power is PowerState.RUNNING
+    standing = await asyncio.to_thread(standing_of, owner)
+    is_quiet = worker is None and standing is not Standing.ALIVE
+    asks_agent = is_ours and is_quiet and facts.power is PowerState.RUNNING
     snapshots = await host.snapshot_xmls(facts.uuid)
-    overlays = await look_at_overlays(host, plan, may_ask=is_ours and worker is None)
+    overlays = await look_at_overlays(host, plan, may_ask=is_ours and is_quiet)
     live = {disk.target: disk for disk in facts.disks}
     merged = proven_merged(plan, entries, GuestView(facts.power, facts.power_reason, live, stored))
     return GuestEvidence(
@@ -127,7 +123,25 @@ async def _evidence(
         is_open=is_open,
         frozen=asks_agent and await _is_frozen(host, facts.uuid),
         managed_save=is_ours and facts.power is PowerState.OFF and await host.has_managed_save(facts.uuid),
+        mark=mark,
+        owner=owner,
+        standing=standing,
+        is_own_run=_is_own(host.uri, run, owner, standing),
     )
+
+
+def _names_a_run(owner: Owner | None) -> bool:
+    return owner is not None and owner.run_id != NO_RUN
+
+
+def _is_own(uri: str, run: Run | None, owner: Owner | None, standing: Standing) -> bool:
+    """Whether a run is this account's on this hypervisor, so that its journal tells whether its worker lives.
+
+    It does not where another machine has signed the mark: there the same account, or another, took the run over.
+    """
+    if run is None or run.plan.uri != uri:
+        return False
+    return owner is None or not owner.is_signed or standing is Standing.GONE
 
 
 def needs_end(run: AnyRun) -> bool:
@@ -144,16 +158,20 @@ def _is_unfinished(entries: Sequence[Entry]) -> bool:
     return last.stage is not RunStage.FAILED or last.details.get("exit_code") == EXIT_RESCUE
 
 
-def _run_of(facts: DomainFacts, mark: str | None, runs: tuple[Run, ...]) -> Run | None:
-    """The run that the guest's state is of: the one its overlays or its mark name, else one without an end."""
+def _run_of(uri: str, facts: DomainFacts, owner: Owner | None, runs: tuple[Run, ...]) -> Run | None:
+    """The run that the guest's state is of: the one its overlays or its mark name, else one of its host without an end.
+
+    A guest of the same UUID on another host, a standby or what a migration left, is another guest.
+    """
     of_guest = [run for run in runs if run.plan.uuid == facts.uuid]
+    of_host = [run for run in of_guest if run.plan.uri == uri]
     sources = {disk.source for disk in facts.disks}
     # Each is looked at only where the ones before tell nothing: the last one touches the folders of images.
     ways = (
         (run for run in of_guest if sources & {disk.overlay for disk in run.plan.disks}),
-        (run for run in of_guest if mark is not None and run.plan.run_id == run_id_of(mark)),
-        (run for run in of_guest if needs_end(run)),
-        (run for run in of_guest if visible(run.plan)),
+        (run for run in of_guest if owner is not None and run.plan.run_id == owner.run_id),
+        (run for run in of_host if needs_end(run)),
+        (run for run in of_host if visible(run.plan)),
     )
     return next(chain.from_iterable(ways), None)
 
@@ -165,47 +183,6 @@ def _record_of(run: Run | None) -> tuple[int | None, tuple[Entry, ...], bool]:
     worker = worker_pid(run)
     entries = read_journal(run.folder)
     return worker, entries, _is_unfinished(entries)
-
-
-async def _made_up(host: Host, facts: DomainFacts, mark: str | None) -> BackupPlan | None:
-    """A plan from the definition alone: every disk whose image lies on another one."""
-    disks: list[PlannedDisk] = []
-    for disk in facts.disks:
-        if disk.source_type != "file" or disk.device != "disk" or disk.readonly:
-            continue
-        base = disk.backing[0] if disk.backing else await _base_below(host, disk.source)
-        if not base:
-            continue
-        image_format = ImageFormat.RAW if disk.base_format == "raw" else ImageFormat.QCOW2
-        disks.append(PlannedDisk(disk.target, base, image_format, disk.source))
-    ours = [disk for disk in disks if is_overlay_name(disk.overlay)]
-    disks = ours or disks
-    if not disks:
-        return None
-    stamp = _STAMP.search(Path(disks[0].overlay).name)
-    elsewhere = await why_not_here(host, [path for disk in disks for path in (disk.base, disk.overlay)])
-    source, _ = await asyncio.to_thread(choose_source, SourceWish.AUTO, elsewhere, disks)
-    return BackupPlan(
-        run_id=(run_id_of(mark) if mark else "") or NO_RUN,
-        stamp=stamp.group(1) if stamp else "",
-        host=(host_of(mark) if mark else "") or host.name,
-        uri=host.uri,
-        uuid=facts.uuid,
-        guest=facts.name,
-        target="/",
-        disks=tuple(disks),
-        source=source,
-    )
-
-
-async def _base_below(host: Host, overlay: str) -> str:
-    """What an overlay of ours lies on, from its own header: a definition that is not in use may not tell."""
-    if not is_overlay_name(overlay) or not await are_here(host, [overlay]):
-        return ""
-    try:
-        return (await image_info(overlay, ImageFormat.QCOW2)).backing
-    except ImageError:
-        return ""
 
 
 def _disk_evidence(

@@ -14,6 +14,7 @@ from tui.backup.images import ImageError, ImageInfo, allocates_nothing, image_in
 from tui.backup.leftovers import DiskEvidence, GuestEvidence
 from tui.backup.plan import BackupPlan, ImageFormat, PlannedDisk, is_overlay_name
 from tui.backup.runs import list_runs, worker_alive
+from tui.backup.shared_storage import shared_here
 from tui.hosts.lanes import apart
 from tui.hosts.port import Host
 from tui.hosts.same_files import those_here
@@ -84,7 +85,8 @@ async def _evidence(
     )
     place = Place.BASE if owner is not None else Place.ELSEWHERE
     evidence = DiskEvidence(disk, place, place, overlay_exists=True, is_proven=await allocates_nothing(path))
-    return GuestEvidence(plan, PowerState.UNKNOWN, "", is_ours=True, disks=(evidence,), is_stray=True)
+    shared = await apart(shared_here, os.path.dirname(path))  # noqa: PTH120 - a plain string
+    return GuestEvidence(plan, PowerState.UNKNOWN, "", is_ours=True, disks=(evidence,), is_stray=True, shared=shared)
 
 
 async def _look(path: str) -> ImageInfo:

@@ -87,10 +87,15 @@ async def _has_block_job(session: HostSession, plan: BackupPlan, disk: PlannedDi
     return await session.ask(lambda host: host.block_job(plan.uuid, disk.target)) is not None
 
 
-async def domains_naming(session: HostSession, path: str) -> tuple[str, ...]:
-    """The names of all domains whose running or stored definition names `path` anywhere, by whatever name of it."""
+async def domains_naming(session: HostSession, path: str, besides: str = "") -> tuple[str, ...]:
+    """The names of all domains whose running or stored definition names `path`, by any name of it; not `besides`.
+
+    `besides` is a UUID, for a name is no identity: a guest may be renamed meanwhile, and another one be given its name.
+    """
     names: list[str] = []
     for facts in await session.ask(lambda host: host.list_domains()):
+        if facts.uuid == besides:
+            continue
         try:
             definitions = await _definitions(session, facts.uuid)
         except NoSuchDomainError:

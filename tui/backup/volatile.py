@@ -30,7 +30,7 @@ def volatile_here(folder: str) -> str:
                 return ""
             place = place.parent
     number = f"{os.major(device)}:{os.minor(device)}"
-    named, options = next(((kind, options) for at, kind, options in _mounts() if at == number), ("", ""))
+    named, options = next(((kind, options) for at, kind, options in mounts_here() if at == number), ("", ""))
     if named in IN_MEMORY:
         return named
     upper = _upper_folder(options) if named == "overlay" else ""
@@ -44,8 +44,8 @@ def volatile_elsewhere(folder: str) -> str:
     return f"memory, as {below} is" if below else ""
 
 
-def _mounts() -> Iterator[tuple[str, str, str]]:
-    """Device number, type and options of each mount."""
+def mounts_here() -> Iterator[tuple[str, str, str]]:
+    """Device number, type and options of each mount that this process sees."""
     try:
         lines: Iterable[str] = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

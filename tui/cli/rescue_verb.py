@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tui.backup.ending import say_in_log
 from tui.backup.errand import DOING
 from tui.backup.errors import explained
-from tui.backup.leftovers import APPLICABLE, Leftover, RestoreEvidence, Urgency, Way
+from tui.backup.leftovers import APPLICABLE, RUNNING, Leftover, RestoreEvidence, Urgency, Way
 from tui.backup.proof import Reading
 from tui.backup.rescue import RESCUE_PATIENCE, Rescued, rescue
 from tui.backup.runstate import EXIT_DONE, EXIT_RESCUE
@@ -70,7 +70,7 @@ async def _handle(host: Host, leftover: Leftover, wish: RescueWish) -> dict[str,
     if not wish.apply or (leftover.way not in APPLICABLE and not confirmed):
         # What may well be a clone of the user's own counts only where an image was deleted under it.
         is_doubtful = leftover.way is Way.MERGE_CONFIRMED and leftover.urgency is Urgency.WHENEVER
-        return fields | {"open": leftover.way is not Way.ATTACH and not is_doubtful}
+        return fields | {"open": leftover.way not in RUNNING and not is_doubtful}
     try:
         done = await _apply(host, leftover, confirmed, quiet=wish.as_json)
     except (ExplainedError, OSError) as error:
@@ -166,6 +166,7 @@ def _tell(leftover: Leftover) -> None:
         Way.MERGE_CONFIRMED: f"To merge it: qga-tui rescue {leftover.guest} --apply --confirm {leftover.guest}",
         Way.ATTACH: "To watch it: qga-tui jobs",
         Way.EXPLAIN: "",
+        Way.HELD: "",
     }
     hint = words.get(leftover.way, f"To set it right: qga-tui rescue {leftover.guest} --apply")
     if hint:

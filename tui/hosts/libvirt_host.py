@@ -167,6 +167,10 @@ class LibvirtHost(LibvirtLink):
         """Nanoseconds that the guest's processors have run since its start."""
         return await self._ask_domain(uuid, questions.processor_time_ns)
 
+    async def guest_time_ns(self, uuid: str) -> int | None:
+        """Nanoseconds that a running guest's virtual processors have run since its start."""
+        return await self._ask_domain(uuid, questions.guest_time_ns)
+
     async def warnings(self, uuid: str) -> tuple[str, ...]:
         """What libvirt holds against a running domain; libvirt 7.1 and newer say it."""
         return await self._ask_domain(uuid, questions.warnings)

@@ -272,6 +272,13 @@ class Host(Protocol):
         """Nanoseconds that the guest's processors have run since its start."""
         ...
 
+    async def guest_time_ns(self, uuid: str) -> int | None:
+        """Nanoseconds that a running guest's virtual processors have run since its start, QEMU's own work not counted.
+
+        None where the host does not tell.
+        """
+        ...
+
     async def warnings(self, uuid: str) -> tuple[str, ...]:
         """What libvirt holds against a running domain (taints, deprecations), empty where it cannot say."""
         ...

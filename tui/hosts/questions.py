@@ -235,6 +235,19 @@ def processor_time_ns(domain: Any) -> int:
     return int(domain.info()[4])
 
 
+def guest_time_ns(domain: Any) -> int | None:
+    """Nanoseconds that a running guest's virtual processors have run, without the work of QEMU itself.
+
+    None where the hypervisor does not tell (virDomainGetVcpus counts the threads of the processors).
+    """
+    try:
+        return sum(int(each[2]) for each in domain.vcpus()[0])
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (faults.NO_SUPPORT, faults.OPERATION_INVALID):
+            return None
+        raise
+
+
 def warnings(domain: Any) -> tuple[str, ...]:
     """What libvirt holds against a running domain; libvirt 7.1 and newer say it."""
     try:

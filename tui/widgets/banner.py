@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from tui.backup.leftovers import Leftover, Urgency, Way
+from tui.backup.leftovers import RUNNING, Leftover, Urgency
 from tui.model.text import printable
 
 
 def banner_text(leftovers: Mapping[str, tuple[Leftover, ...]], styles: dict[str, str]) -> Text | None:
     """The most urgent one in words, with the key that shows more; None where nothing was left behind."""
-    found = [each for all_of in leftovers.values() for each in all_of if each.way is not Way.ATTACH]
+    found = [each for all_of in leftovers.values() for each in all_of if each.way not in RUNNING]
     if not found:
         return None
     first = min(found, key=lambda each: list(Urgency).index(each.urgency))

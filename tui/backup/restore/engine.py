@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -15,10 +16,13 @@ from typing import TypeVar
 
 from tui.backup.acts import start
 from tui.backup.checks import Verdict
+from tui.backup.claim import Claim
 from tui.backup.control import Orders
 from tui.backup.ending import ending, tell_log
 from tui.backup.errors import BackupError, CancelledBackupError, explained
 from tui.backup.journal import Journal, RunStage
+from tui.backup.liveness import own_owner
+from tui.backup.mark import Kind
 from tui.backup.progress import Progress, Step
 from tui.backup.proof_note import prove_and_note
 from tui.backup.restore.boot_test import BootNote, boot_and_ask, keep_note
@@ -46,6 +50,8 @@ from tui.backup.runs import RestoreRun
 from tui.backup.runstate import EXIT_DONE, EXIT_LESS, EXIT_NOT_DONE, EXIT_RESCUE
 from tui.backup.same_machine import require_here
 from tui.backup.session import HostSession, Patience
+from tui.hosts.port import NoSuchDomainError
+from tui.model.errors import ExplainedError
 
 T = TypeVar("T")
 
@@ -67,16 +73,37 @@ class Restore:
         self._boot: BootNote | None = None
         self._asked_off = False
         self._went_off = False
+        self._claim = Claim(session, run.plan.uuid, own_owner(run.plan.run_id, run.plan.host, Kind.RESTORE))
 
     async def run(self) -> int:
         """Do the restore; returns the exit code, which the journal has too."""
         try:
-            await self._run_all()
-        except Exception as error:  # noqa: BLE001 - whatever it was: the former state is put back, and it is told
-            return await self._end_badly(error)
+            async with self._claim.renewing():
+                try:
+                    await self._run_all()
+                except Exception as error:  # noqa: BLE001 - whatever it was: the former state is put back, and it is told
+                    return await self._end_badly(error)
+                finally:
+                    await self._let_go()
         finally:
             self._progress.close()
         return self._end(RunStage.DONE, EXIT_LESS if self._shortfalls else EXIT_DONE, None)
+
+    async def _hold(self) -> None:
+        """Keep others off a guest that is to be changed; raises GuestTakenError where somebody holds it."""
+        if self._plan.way not in (RestoreWay.IN_PLACE, RestoreWay.ATTACH):
+            return
+        with suppress(NoSuchDomainError):
+            await self._claim.take_from_the_dead()
+            self._claim.hold_on()
+
+    async def _let_go(self) -> None:
+        try:
+            await self._claim.release()
+        except NoSuchDomainError:
+            return
+        except ExplainedError as error:
+            self._shortfalls.append(error.one_line())
 
     async def _run_all(self) -> None:
         with self._progress.during(Step.PREPARE):
@@ -101,6 +128,7 @@ class Restore:
             with self._progress.during(Step.DEFINE):
                 self._note(RunStage.DEFINING)
                 self._shortfalls += await hand_over(self._session, self._run)
+                await self._claim.show()
         if self._plan.way is RestoreWay.BOOT_TEST:
             with self._progress.during(Step.BOOT):
                 await self._boot_test()
@@ -122,6 +150,7 @@ class Restore:
             before = await self._session.ask(lambda host: host.stored_xml(self._plan.uuid, secrets=True))
         restored = restored_xml(self._plan, saved.stored_xml) if self._plan.defines else ""
         await asyncio.to_thread(keep_definitions, self._run, Definitions(restored, before))
+        await self._hold()
         found = await asyncio.to_thread(restores_found, self._plan)
         files = [asdict(file) for file in self._plan.files]
         self._note(RunStage.PLANNED, way=self._plan.way, files=files, **{FOUND: found})

@@ -7,10 +7,13 @@ from collections.abc import Collection
 from dataclasses import asdict
 from shlex import quote
 
+from tui.backup.claim import GuestTakenError, held_by
 from tui.backup.errors import BackupError, explained
 from tui.backup.journal import Entry, Journal, RunStage, read_journal
 from tui.backup.leftovers import RestoreEvidence
+from tui.backup.liveness import own_owner
 from tui.backup.lock import guest_lock
+from tui.backup.mark import Kind
 from tui.backup.restore.files import can_be_undone
 from tui.backup.restore.guest import is_off, require_off
 from tui.backup.restore.images_in_use import require_undoable
@@ -83,7 +86,10 @@ async def undo_restore(session: HostSession, run: RestoreRun, accepted: Collecti
             await require_undoable(session, run.plan, before, accepts_unknown=USERS in accepted)
         note_worker(run, os.getpid())
         try:
-            return await _undo(session, run)
+            async with held_by(session, run.plan.uuid, own_owner(run.plan.run_id, run.plan.host, Kind.RESTORE)):
+                return await _undo(session, run)
+        except GuestTakenError:
+            raise
         except (ExplainedError, OSError) as error:
             words = asdict(explained(error))
             Journal(run.folder).write(RunStage.FAILED, exit_code=EXIT_RESCUE, error=words, shortfalls=[])
