@@ -114,6 +114,31 @@ def command_text(cwd: str, exported: bytes, program: Sequence[str]) -> bytes:
     return encoded[0] + exported + encoded[1]
 
 
+MARK = """
+cd "$1" || exit 1
+for s in $3; do
+  [ -p "$s" ] || continue
+  h=
+  for f in /proc/[0-9]*/fd/*; do
+    [ "$f" -ef "$s" ] || continue
+    p=${f#/proc/}
+    p=${p%%/*}
+    { while read -r k v; do case $k$v in flags:*[12]) h=$p ;; esac; done } 2>/dev/null <"/proc/$p/fdinfo/${f##*/}"
+    [ -z "$h" ] || break
+  done
+  if [ -z "$h" ] && [ -d /proc/self/fdinfo ] && [ -r /proc/1/fd ]; then printf '%s free\\n' "$s"; continue; fi
+  printf '%s %s\\n' "$s" "${h:-?}"
+  ( setsid "$0" -c 'printf %s "$1" 1<>"$2"' "$0" "$2" "$1/$s" </dev/null >/dev/null 2>&1 & )
+done
+exit 0
+"""
+"""Ask about the streams $3 of the folder $1, whose command has ended: `NAME free` where nobody can write to one any
+more, else `NAME PID` of one who can, or `NAME ?` where the system does not tell. Into those of the latter two the text
+$2 is written: what comes before it was written before, for a FIFO keeps the order (fifo(7)), and less than PIPE_BUF
+bytes are never mixed with others' (pipe(7)). Who has a file open for writing has 1 or 2 as the last digit of `flags`
+(proc_pid_fdinfo(5)).
+"""
+
 REMOVE = """
 for d do
   IFS= read -r h 2>/dev/null <"$d/holder" && [ "/proc/$h/fd/3" -ef "$d/o" ] && kill "$h"
@@ -188,7 +213,8 @@ reply of at most 4 MiB."""
 
 GUARDED = """
 exec 5>&1 6>&2
-if command -v head >/dev/null 2>&1; then cut() { head -c "$1"; }; else cut() { dd bs=1 count="$1" 2>/dev/null; }; fi
+if command -v head >/dev/null 2>&1; then cut() { head -c "$1"; cat >/dev/null; }
+else cut() { dd bs=1 count="$1" 2>/dev/null; cat >/dev/null; }; fi
 s=$({ { { ( shift 2; exec SHELL -c "$0" SHELL "$@" 3>&- 4>&- 5>&- 6>&- ); echo $? >&3; } 2>&4 |
 cut "$1" >&5 3>&- 4>&- 6>&-; } 4>&1 | cut "$1" >&6 3>&- 5>&-; } 3>&1)
 c=${s##*
@@ -196,7 +222,8 @@ c=${s##*
 [ "$c" = "$s" ] || printf '%s' "$2${s%?"$c"}"
 exit "$c"
 """.replace("SHELL", SHELL)
-"""SURROUND with both outputs cut. $0 is the text of SURROUND, $1 how many bytes of each are let through, $2 what is put
+"""SURROUND with both outputs cut; what comes behind the cut is read and dropped, so that the command lives to its end.
+$0 is the text of SURROUND, $1 how many bytes of each are let through, $2 what is put
 between the output and what a line that began with `keeping_in_output` left; then SURROUND's parameters."""
 
 
