@@ -15,7 +15,7 @@ from tui.agent.exec_model import DEFAULT_PACE, Notice, Output, Stream
 from tui.agent.exec_segments import Segments
 from tui.agent.exec_shell import ask, forget, still_runs
 from tui.agent.held_file import HeldFile
-from tui.agent.transport import Transport
+from tui.agent.transport import Transport, agent_life
 
 _QUIET_S, _QUIET_ANEW_S = 0.03, 0.08
 """Seconds after the start in which only the end of a command is asked for, where its pumps waited and where they start
@@ -25,7 +25,7 @@ _ASK_S = 0.1
 _ASK_GUEST_S = 1.0
 """The same for a command that the agent has forgotten: each question is a process in the guest."""
 _ASK_WHO_S = 0.5
-"""Seconds without news of a stream, after its command has ended, after which the guest is asked who holds it open."""
+"""Seconds after a command's end for which its streams may take to end, before the guest is asked who holds them."""
 _TELL_S = 5.0
 """The same until it is told that something is still waited for."""
 _NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}
@@ -60,11 +60,12 @@ class RunReading:
         self._status = ExecStatus(exited=False)
         self._is_kept_by_agent = True
         self._forgotten: CommandFailedError | None = None
+        self._life = agent_life(transport)
         self._patience_s = patience_s
         self._mark = secrets.token_hex(16)
         self._writers: dict[str, str] | None = None
         self._heard = -1
-        self._heard_at = 0.0
+        self._heard_at = self._ended_at = 0.0
         self._told_waiting = False
 
     @property
@@ -96,6 +97,12 @@ class RunReading:
         return self._status
 
     async def _ask_agent(self) -> None:
+        if self._life != agent_life(self._transport):
+            # The pid may be another command's by now, of which the agent says the end only once.
+            unknown = CommandFailedError("The agent does not know the command", cause="it or its guest began anew")
+            await self._ask_guest(unknown)
+            self._forgotten, self._is_kept_by_agent = unknown, False
+            return
         try:
             self.learn(await exec_status(self._transport, self._pid))
         except CommandUnavailableError:
@@ -140,13 +147,15 @@ class RunReading:
     async def _while_some_is_missing(self, now: float) -> list[Notice]:
         """Learn what keeps a stream from its end, as long as nothing comes of it."""
         heard = len(self._endings.streams) + sum(segments.total for segments in self._streams.values())
+        if self._heard < 0:
+            self._ended_at = now
         if heard != self._heard:
             self._heard, self._heard_at = heard, now
         silence = now - self._heard_at
         if silence >= self._patience_s:
             seconds = f"{self._patience_s:.0f} s"
             return self._give_up(f"What it wrote last did not come within {seconds} after its end: it may be cut.")
-        if self._writers is None and silence >= _ASK_WHO_S:
+        if self._writers is None and now - self._ended_at >= _ASK_WHO_S:
             self._writers = await self._ask_who_writes()
         if silence < _TELL_S or self._told_waiting:
             return []
@@ -196,5 +205,5 @@ class RunReading:
         await every_step(*(each.close for each in self._streams.values()), self._endings.close, self._forget)
 
     async def _forget(self) -> None:
-        if self._status.exited and self._is_kept_by_agent:
+        if self._status.exited and self._is_kept_by_agent and self._life == agent_life(self._transport):
             await forget(self._transport, self._pid)

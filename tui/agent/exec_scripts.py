@@ -76,7 +76,7 @@ delivered its last words, and it does not meet them when it waits for its childr
 
 WAITING = """
 exec 3<"$1/go" </dev/null || exit 125
-printf 'h %s\\n' "$3" >>"$1/end"
+printf 'h %s\\nt %s\\n' "$3" "$4" >>"$1/end"
 IFS= read -r _qga_end <&3 && [ "$_qga_end" != stop ] || exit 125
 set -- "$1" "$2" ""
 until IFS= read -r _qga_line <&3 || exit 125; [ "$_qga_line" = "$_qga_end" ]; do
@@ -91,11 +91,12 @@ eval "set --
 $3"
 """
 """Wait for a command as shell text and become it; end without one when the process that holds the FIFOs ends. $1 the
-folder that PREPARE made ahead, $2 that process, $3 the numbers of the agent's handles that wait with it.
+folder that PREPARE made ahead, $2 that process, $3 the numbers of the agent's handles that wait with it, $4 a word that
+proves to who reads it through such a handle that this is it still.
 
 The text comes in the FIFO `go` between two lines that are the same; `stop` in place of them ends the waiting. The file
-`end` gets `h` and the handles, then `b` when a command begins: only who has said so runs it. Until then the FIFOs of
-the outputs are left to the holder, since the pumps end with it and tell the waiting to stop.
+`end` gets `h` and the handles, `t` and the word, then `b` when a command begins: only who has said so runs it. Until
+then the FIFOs of the outputs are left to the holder, since the pumps end with it and tell the waiting to stop.
 """
 
 

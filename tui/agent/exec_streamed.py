@@ -95,11 +95,11 @@ class Streamed:
 
     async def _become(self, ready: ReadyRun) -> bool:
         """Let the shell that waits become the command; false where none does, and a folder without one was made."""
-        request, endings = self._keeping_request(), Endings(ready.end)
+        request, endings = self._keeping_request(), ready.endings
         program = request.program
         exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
         text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
-        begun = await begin(self._transport, ready, text, endings)
+        begun = await begin(self._transport, ready, text)
         if begun is not None:
             self._reading = RunReading(
                 self._transport, self._path, ready.runner, endings, ready.firsts, self._pace.patience

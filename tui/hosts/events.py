@@ -20,7 +20,7 @@ from tui.model.events import (
     HostEvent,
     HostLost,
 )
-from tui.model.guest import REBOOTED
+from tui.model.guest import REBOOTED, REVERTED
 
 Sink = Callable[[HostEvent], None]
 """Takes an event on libvirt's thread; must return at once and call nothing of libvirt."""
@@ -38,6 +38,13 @@ _LIFECYCLE = {
     libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: "shutting down",
     libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: "suspended by the guest",
     libvirt.VIR_DOMAIN_EVENT_CRASHED: "crashed",
+}
+
+_FROM_SNAPSHOT = {
+    (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_FROM_SNAPSHOT),
+    (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_FROM_SNAPSHOT),
+    (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_FROM_SNAPSHOT),
+    (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT),
 }
 
 _AGENT_REASON = {
@@ -81,12 +88,14 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
     registered then.
     """
 
-    def lifecycle(_conn: Any, domain: Any, event: int, _detail: int, _opaque: object) -> None:
+    def lifecycle(_conn: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
         what = _LIFECYCLE.get(event, "changed")
         if event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED:
             sink(DomainRemoved(host, domain.UUIDString(), time.time()))
         else:
             sink(DomainChanged(host, domain.UUIDString(), what, time.time()))
+        if (event, detail) in _FROM_SNAPSHOT:
+            sink(DomainChanged(host, domain.UUIDString(), REVERTED, time.time()))
 
     def agent(_conn: Any, domain: Any, state: int, reason: int, _opaque: object) -> None:
         why = _AGENT_REASON.get(reason, "")
