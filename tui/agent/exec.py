@@ -60,7 +60,7 @@ async def run(
     """
     profile = profile or await read_profile(transport)
     await require_exec(transport, profile)
-    source, notices = await prepared(transport, request, stdin, profile, cancel, ready, pace.unread)
+    source, notices = await prepared(transport, request, stdin, profile, cancel, ready, pace)
     windows = profile.is_windows
     watch = Watch(transport, source, pace, time_limit_s=request.timeout_s, windows=windows, standing=standing)
     feeding = Feeding(source, stdin)

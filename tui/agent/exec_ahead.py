@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,7 +50,8 @@ _MARGIN_S = 120.0
 class ReadyRun:
     """A folder whose `runner`, a pid, waits for a command; `made_at` is the event loop's time, in seconds.
 
-    `go` takes the command; `end` and the first segments, by the streams' names, are open to be read.
+    `go` takes the command; `end` and the first segments, by the streams' names, are open to be read. `endings` reads
+    `end`, in which the runner says `word`.
     """
 
     folder: RunFolder
@@ -59,11 +60,15 @@ class ReadyRun:
     go: HeldFile
     end: HeldFile
     firsts: Mapping[str, HeldFile]
+    word: str
+    endings: Endings
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the runner waits for long enough still."""
-        return asyncio.get_running_loop().time() - self.made_at < scripts.KEPT_READY_S - _MARGIN_S
+        """Whether the runner waits for long enough still, and the agent has not begun anew meanwhile."""
+        return (
+            self.end.is_current and asyncio.get_running_loop().time() - self.made_at < scripts.KEPT_READY_S - _MARGIN_S
+        )
 
 
 async def make_ready(transport: Transport, cwd: str, *, unread_s: float = DEFAULT_PACE.unread) -> ReadyRun:
@@ -74,8 +79,9 @@ async def make_ready(transport: Transport, cwd: str, *, unread_s: float = DEFAUL
     made_at = asyncio.get_running_loop().time()
     folder = await make_folder(transport, cwd, pump=pump(unread_s))
     files = [HeldFile(transport, f"{folder.path}/{name}", mode=mode) for name, mode in _FILES.items()]
+    word = secrets.token_hex(8)
     try:
-        runner = await _waiting_shell(transport, folder, files)
+        runner = await _waiting_shell(transport, folder, files, word)
     except BaseException:
         try:
             await every_step(partial(remove_folder, transport, folder), *(file.close for file in files))
@@ -83,14 +89,38 @@ async def make_ready(transport: Transport, cwd: str, *, unread_s: float = DEFAUL
             _log.info("%s may be left in the guest until the next sweep: %s", folder.path, error)
         raise
     go, end, out, err = files
-    return ReadyRun(folder, made_at, runner, go, end, {"o": out, "e": err})
+    return ReadyRun(folder, made_at, runner, go, end, {"o": out, "e": err}, word, Endings(end))
 
 
-async def _waiting_shell(transport: Transport, folder: RunFolder, files: Sequence[HeldFile]) -> int:
+async def is_still_ours(ready: ReadyRun) -> bool:
+    """Whether the agent's handles are those that were opened for this run; those of another client are left alone then.
+
+    Proven by the runner's word, read through one of them: an agent that begins anew counts from the same number.
+    Raises an AgentError where the agent does not say.
+    """
+    number = ready.end.number if ready.end.is_current else None
+    try:
+        async with asyncio.timeout(_BEGINS_S):
+            while number is not None and not ready.endings.word and not ready.endings.is_foreign:
+                await ready.endings.look()
+                if not ready.end.is_current or ready.end.number != number:
+                    break
+                if not ready.endings.word:
+                    await asyncio.sleep(_LOOK_S)
+    except TimeoutError:
+        _log.info("pid %s does not say its word", ready.runner)
+    if number is not None and ready.endings.word == ready.word and ready.end.is_current and ready.end.number == number:
+        return True
+    for file in (ready.go, ready.end, *ready.firsts.values()):
+        file.let_be()
+    return False
+
+
+async def _waiting_shell(transport: Transport, folder: RunFolder, files: Sequence[HeldFile], word: str) -> int:
     if not folder.holder or not all([await file.open() for file in files]):
         raise NotStreamableError("no shell can wait in the guest for a command")
     handles = " ".join(str(file.number) for file in files)
-    words = (scripts.SHELL, "-c", scripts.WAITING, scripts.SHELL, folder.path, folder.holder, handles)
+    words = (scripts.SHELL, "-c", scripts.WAITING, scripts.SHELL, folder.path, folder.holder, handles, word)
     return await exec_start(transport, "setsid", words, capture=False, timeout_s=START_TIMEOUT_S)
 
 
@@ -102,13 +132,13 @@ class Begun:
     is_sure: bool = True
 
 
-async def begin(transport: Transport, ready: ReadyRun, text: bytes, endings: Endings) -> Begun | None:
+async def begin(transport: Transport, ready: ReadyRun, text: bytes) -> Begun | None:
     """Let the runner become the command `text`; what is known of it then, or None: nobody waited, and nothing began.
 
-    `endings` reads the run's `end`; a command may be over when this returns. Raises an AgentError only where the
-    runner got nothing.
+    A command may be over when this returns. Raises an AgentError only where the runner got nothing.
     """
-    if not ready.is_fresh or len(text) > _TEXT_LIMIT:
+    endings = ready.endings
+    if not ready.is_fresh or len(text) > _TEXT_LIMIT or not await is_still_ours(ready):
         return None
     mark = secrets.token_hex(8).encode("ascii") + b"\n"
     given = mark + text + mark
@@ -238,10 +268,14 @@ async def close_handles(ready: ReadyRun) -> None:
 async def release(transport: Transport, ready: ReadyRun) -> None:
     """Remove a run in which no command was begun, and let the agent forget its runner.
 
-    The folder goes first: without it nothing begins, whatever a closed handle still hands to the runner.
+    The folder goes first: without it nothing begins, whatever a closed handle still hands to the runner. Handles and
+    pid are given back to the agent that gave them, and to no other.
     """
-    await every_step(
-        partial(remove_folder, transport, ready.folder),
-        partial(close_handles, ready),
-        partial(forget, transport, ready.runner),
-    )
+    steps: list[Callable[[], Awaitable[None]]] = [partial(remove_folder, transport, ready.folder)]
+    try:
+        is_ours = await is_still_ours(ready)
+    except AgentError:
+        is_ours = False
+    if is_ours:
+        steps += [partial(close_handles, ready), partial(forget, transport, ready.runner)]
+    await every_step(*steps)

@@ -11,6 +11,8 @@ _LIMIT = 4096
 """Bytes of the file that are looked at; the shells write less than a tenth."""
 _STREAM = re.compile(rb"([oe]) (\d{1,9}) (lost|unread)?")
 _CODE = re.compile(rb"x (\d{1,3})")
+_WORD = re.compile(rb"t ([0-9a-f]{1,64})")
+_HANDLES = re.compile(rb"h [0-9 ]{0,80}")
 _BEGUN = b"b"
 _SIGNAL_BASE = 128
 
@@ -34,6 +36,10 @@ class Endings:
         self._file = file
         self._said = b""
         self.has_begun = False
+        self.word = ""
+        """The word that a waiting shell was given, once it has said it."""
+        self.is_foreign = False
+        """Whether something was read that no shell of ours writes: this is another file."""
         self.exit_code: int | None = None
         """That of a shell which came to its own end; the agent alone tells codes above 128 from signals."""
         self.streams: dict[str, StreamEnd] = {}
@@ -63,6 +69,10 @@ class Endings:
             self.exit_code = number if number <= _SIGNAL_BASE else None
         elif line == _BEGUN:
             self.has_begun = True
+        elif word := _WORD.fullmatch(line):
+            self.word = word[1].decode("ascii")
+        elif line and not _HANDLES.fullmatch(line):
+            self.is_foreign = True
 
     async def close(self) -> None:
         """Give back the handle that is held."""

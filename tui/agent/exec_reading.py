@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 
+from tui.agent import exec_scripts as scripts
 from tui.agent.commands import ExecStatus, exec_status
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.every_step import every_step
 from tui.agent.exec_ends import Endings
-from tui.agent.exec_model import Notice, Output, Stream
+from tui.agent.exec_model import DEFAULT_PACE, Notice, Output, Stream
 from tui.agent.exec_segments import Segments
-from tui.agent.exec_shell import forget, still_runs
+from tui.agent.exec_shell import ask, forget, still_runs
 from tui.agent.held_file import HeldFile
-from tui.agent.transport import Transport
+from tui.agent.transport import Transport, agent_life
 
 _QUIET_S, _QUIET_ANEW_S = 0.03, 0.08
 """Seconds after the start in which only the end of a command is asked for, where its pumps waited and where they start
@@ -22,6 +24,10 @@ _ASK_S = 0.1
 """Seconds between two questions to the agent about a command whose outputs are open: the shells say most ends."""
 _ASK_GUEST_S = 1.0
 """The same for a command that the agent has forgotten: each question is a process in the guest."""
+_ASK_WHO_S = 0.5
+"""Seconds after a command's end for which its streams may take to end, before the guest is asked who holds them."""
+_TELL_S = 5.0
+"""The same until it is told that something is still waited for."""
 _NAMES = {Stream.STDOUT: "o", Stream.STDERR: "e"}
 
 
@@ -29,9 +35,18 @@ class RunReading:
     """The reader of a run in the folder `path`. Whoever has made one closes it."""
 
     def __init__(
-        self, transport: Transport, path: str, pid: int, endings: Endings, firsts: Mapping[str, HeldFile] | None = None
+        self,
+        transport: Transport,
+        path: str,
+        pid: int,
+        endings: Endings,
+        firsts: Mapping[str, HeldFile] | None = None,
+        patience_s: float = DEFAULT_PACE.patience,
     ) -> None:
-        """`firsts` are first segments that are open already, by their streams' names; they are ours from now on."""
+        """`firsts` are first segments that are open already, by their streams' names; they are ours from now on.
+
+        Of a command that has ended, output is waited for as long as some comes, and `patience_s` seconds without any.
+        """
         self.cut = False
         self._transport = transport
         self._path = path
@@ -45,6 +60,13 @@ class RunReading:
         self._status = ExecStatus(exited=False)
         self._is_kept_by_agent = True
         self._forgotten: CommandFailedError | None = None
+        self._life = agent_life(transport)
+        self._patience_s = patience_s
+        self._mark = secrets.token_hex(16)
+        self._writers: dict[str, str] | None = None
+        self._heard = -1
+        self._heard_at = self._ended_at = 0.0
+        self._told_waiting = False
 
     @property
     def is_dry(self) -> bool:
@@ -75,6 +97,12 @@ class RunReading:
         return self._status
 
     async def _ask_agent(self) -> None:
+        if self._life != agent_life(self._transport):
+            # The pid may be another command's by now, of which the agent says the end only once.
+            unknown = CommandFailedError("The agent does not know the command", cause="it or its guest began anew")
+            await self._ask_guest(unknown)
+            self._forgotten, self._is_kept_by_agent = unknown, False
+            return
         try:
             self.learn(await exec_status(self._transport, self._pid))
         except CommandUnavailableError:
@@ -109,13 +137,45 @@ class RunReading:
         is_there = endings.are_complete or await endings.look()
         if is_there:
             for stream, segments in self._streams.items():
-                await segments.fill_to_the_end(now, endings.streams.get(_NAMES[stream]))
+                await segments.fill_to_the_end(endings.streams.get(_NAMES[stream]))
         if not is_there or (self.is_dry and not endings.are_complete and not await self._has_folder()):
-            for segments in self._streams.values():
-                segments.give_up()
-            self.cut = True
-            return [Notice("Its folder in the guest is gone: what it wrote last could not be read.")]
-        return self._last_notices() if self.is_dry else []
+            return self._give_up("Its folder in the guest is gone: what it wrote last could not be read.")
+        if self.is_dry:
+            return self._last_notices()
+        return await self._while_some_is_missing(now)
+
+    async def _while_some_is_missing(self, now: float) -> list[Notice]:
+        """Learn what keeps a stream from its end, as long as nothing comes of it."""
+        heard = len(self._endings.streams) + sum(segments.total for segments in self._streams.values())
+        if self._heard < 0:
+            self._ended_at = now
+        if heard != self._heard:
+            self._heard, self._heard_at = heard, now
+        silence = now - self._heard_at
+        if silence >= self._patience_s:
+            seconds = f"{self._patience_s:.0f} s"
+            return self._give_up(f"What it wrote last did not come within {seconds} after its end: it may be cut.")
+        if self._writers is None and now - self._ended_at >= _ASK_WHO_S:
+            self._writers = await self._ask_who_writes()
+        if silence < _TELL_S or self._told_waiting:
+            return []
+        self._told_waiting = True
+        return [Notice("The command has ended; what it wrote last is still waited for.")]
+
+    def _give_up(self, why: str) -> list[Notice]:
+        for segments in self._streams.values():
+            segments.give_up()
+        self.cut = True
+        return [Notice(why)]
+
+    async def _ask_who_writes(self) -> dict[str, str]:
+        """Who may still write to a stream, by its name; such a stream is given a mark behind what the command wrote."""
+        missing = {_NAMES[stream]: each for stream, each in self._streams.items() if not each.is_dry}
+        for segments in missing.values():
+            segments.expect(self._mark.encode("ascii"))
+        words = (scripts.SHELL, "-c", scripts.MARK, scripts.SHELL, self._path, self._mark, " ".join(missing))
+        said = (await ask(self._transport, *words)).out.decode("ascii", "replace").splitlines()
+        return {name: who for name, _, who in (line.partition(" ") for line in said)}
 
     async def _has_folder(self) -> bool:
         """An open file outlives its name."""
@@ -135,9 +195,9 @@ class RunReading:
                 self.cut = True
                 notices.append(Notice(f"Nobody read {stream} for too long: the guest took no more of it."))
             elif segments.is_held_open:
-                notices.append(
-                    Notice(f"A process in the background holds {stream} open; what it writes from now on is not shown.")
-                )
+                who = (self._writers or {}).get(_NAMES[stream], "")
+                process = f"A process in the background (pid {who}) holds" if who.isdecimal() else "Something holds"
+                notices.append(Notice(f"{process} {stream} open; what it writes from now on is not shown."))
         return notices
 
     async def close(self) -> None:
@@ -145,5 +205,5 @@ class RunReading:
         await every_step(*(each.close for each in self._streams.values()), self._endings.close, self._forget)
 
     async def _forget(self) -> None:
-        if self._status.exited and self._is_kept_by_agent:
+        if self._status.exited and self._is_kept_by_agent and self._life == agent_life(self._transport):
             await forget(self._transport, self._pid)

@@ -76,7 +76,7 @@ delivered its last words, and it does not meet them when it waits for its childr
 
 WAITING = """
 exec 3<"$1/go" </dev/null || exit 125
-printf 'h %s\\n' "$3" >>"$1/end"
+printf 'h %s\\nt %s\\n' "$3" "$4" >>"$1/end"
 IFS= read -r _qga_end <&3 && [ "$_qga_end" != stop ] || exit 125
 set -- "$1" "$2" ""
 until IFS= read -r _qga_line <&3 || exit 125; [ "$_qga_line" = "$_qga_end" ]; do
@@ -91,11 +91,12 @@ eval "set --
 $3"
 """
 """Wait for a command as shell text and become it; end without one when the process that holds the FIFOs ends. $1 the
-folder that PREPARE made ahead, $2 that process, $3 the numbers of the agent's handles that wait with it.
+folder that PREPARE made ahead, $2 that process, $3 the numbers of the agent's handles that wait with it, $4 a word that
+proves to who reads it through such a handle that this is it still.
 
 The text comes in the FIFO `go` between two lines that are the same; `stop` in place of them ends the waiting. The file
-`end` gets `h` and the handles, then `b` when a command begins: only who has said so runs it. Until then the FIFOs of
-the outputs are left to the holder, since the pumps end with it and tell the waiting to stop.
+`end` gets `h` and the handles, `t` and the word, then `b` when a command begins: only who has said so runs it. Until
+then the FIFOs of the outputs are left to the holder, since the pumps end with it and tell the waiting to stop.
 """
 
 
@@ -113,6 +114,31 @@ def command_text(cwd: str, exported: bytes, program: Sequence[str]) -> bytes:
     encoded = [text.encode("utf-8", "surrogateescape") for text in (enter, become + "\n")]
     return encoded[0] + exported + encoded[1]
 
+
+MARK = """
+cd "$1" || exit 1
+for s in $3; do
+  [ -p "$s" ] || continue
+  h=
+  for f in /proc/[0-9]*/fd/*; do
+    [ "$f" -ef "$s" ] || continue
+    p=${f#/proc/}
+    p=${p%%/*}
+    { while read -r k v; do case $k$v in flags:*[12]) h=$p ;; esac; done } 2>/dev/null <"/proc/$p/fdinfo/${f##*/}"
+    [ -z "$h" ] || break
+  done
+  if [ -z "$h" ] && [ -d /proc/self/fdinfo ] && [ -r /proc/1/fd ]; then printf '%s free\\n' "$s"; continue; fi
+  printf '%s %s\\n' "$s" "${h:-?}"
+  ( setsid "$0" -c 'printf %s "$1" 1<>"$2"' "$0" "$2" "$1/$s" </dev/null >/dev/null 2>&1 & )
+done
+exit 0
+"""
+"""Ask about the streams $3 of the folder $1, whose command has ended: `NAME free` where nobody can write to one any
+more, else `NAME PID` of one who can, or `NAME ?` where the system does not tell. Into those of the latter two the text
+$2 is written: what comes before it was written before, for a FIFO keeps the order (fifo(7)), and less than PIPE_BUF
+bytes are never mixed with others' (pipe(7)). Who has a file open for writing has 1 or 2 as the last digit of `flags`
+(proc_pid_fdinfo(5)).
+"""
 
 REMOVE = """
 for d do
@@ -188,7 +214,8 @@ reply of at most 4 MiB."""
 
 GUARDED = """
 exec 5>&1 6>&2
-if command -v head >/dev/null 2>&1; then cut() { head -c "$1"; }; else cut() { dd bs=1 count="$1" 2>/dev/null; }; fi
+if command -v head >/dev/null 2>&1; then cut() { head -c "$1"; cat >/dev/null; }
+else cut() { dd bs=1 count="$1" 2>/dev/null; cat >/dev/null; }; fi
 s=$({ { { ( shift 2; exec SHELL -c "$0" SHELL "$@" 3>&- 4>&- 5>&- 6>&- ); echo $? >&3; } 2>&4 |
 cut "$1" >&5 3>&- 4>&- 6>&-; } 4>&1 | cut "$1" >&6 3>&- 5>&-; } 3>&1)
 c=${s##*
@@ -196,7 +223,8 @@ c=${s##*
 [ "$c" = "$s" ] || printf '%s' "$2${s%?"$c"}"
 exit "$c"
 """.replace("SHELL", SHELL)
-"""SURROUND with both outputs cut. $0 is the text of SURROUND, $1 how many bytes of each are let through, $2 what is put
+"""SURROUND with both outputs cut; what comes behind the cut is read and dropped, so that the command lives to its end.
+$0 is the text of SURROUND, $1 how many bytes of each are let through, $2 what is put
 between the output and what a line that began with `keeping_in_output` left; then SURROUND's parameters."""
 
 

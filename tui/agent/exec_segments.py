@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from tui.agent.every_step import every_step
 from tui.agent.exec_ends import StreamEnd
-from tui.agent.exec_pump import SEGMENT, WINDOW
+from tui.agent.exec_pump import SEGMENT
 from tui.agent.files import READ_PIECE, opened
 from tui.agent.held_file import HeldFile
 from tui.agent.transport import Transport
-
-SETTLE_S = 1.5
-"""Seconds in which a pump delivers what its FIFO held when we had read all segments: it sleeps for 1 s at most."""
-BACKLOG = (WINDOW + 2) * SEGMENT
-"""Bytes that can be on their way at any moment: the window, the segment being written and the FIFO (at most 1 MiB)."""
 
 
 class Segments:
@@ -28,9 +23,11 @@ class Segments:
         self._offset = 0
         self._pending = bytearray()
         self._has_ended = False
-        self._caught_up_at: float | None = None
-        self._since_gone = 0
+        self._mark = b""
+        self.total = 0
+        """Bytes that were read so far."""
         self.is_held_open = False
+        """Whether all that was written before the mark was read, and the stream has not ended."""
         self.was_lost = False
         self.was_unread = False
 
@@ -50,30 +47,36 @@ class Segments:
         return False
 
     def take(self) -> bytes:
-        """What was read since the last call."""
-        data = bytes(self._pending)
-        self._pending.clear()
+        """What was read since the last call, but for what may become the mark."""
+        kept = 0 if self.is_dry else _begun(self._mark, self._pending)
+        end = len(self._pending) - kept
+        data = bytes(self._pending[:end])
+        del self._pending[:end]
         return data
 
-    async def fill_to_the_end(self, now: float, end: StreamEnd | None) -> None:
-        """Like `fill`, for a command that is gone; `now` is in seconds of a monotonic clock.
+    def expect(self, mark: bytes) -> None:
+        """Expect that text in the stream: what is written to it before the mark is all of what is wanted."""
+        self._mark = mark
 
-        The stream ends where the pump says so. Where another process holds it open, it counts as read to the end
-        (`is_held_open`) once everything that the command can have left behind was delivered.
+    async def fill_to_the_end(self, end: StreamEnd | None) -> None:
+        """Like `fill`, for a command that is gone.
+
+        The stream ends where its pump says so. Where another process holds it open, it counts as read to the end
+        (`is_held_open`) with the mark that `expect` was given.
         """
         if self.is_dry:
             return
         if end is not None:
             self.was_lost, self.was_unread = end.was_lost, end.was_unread
             await self._read_up_to(end.segments)
-            return
-        before = len(self._pending)
-        is_all = await self.fill()
-        self._since_gone += len(self._pending) - before
-        if is_all and self._caught_up_at is None:
-            self._caught_up_at = now
-        has_settled = self._caught_up_at is not None and now - self._caught_up_at >= SETTLE_S
-        self.is_held_open = has_settled or self._since_gone > BACKLOG
+        else:
+            await self.fill()
+        place = self._pending.find(self._mark) if self._mark else -1
+        if place >= 0 and end is not None:
+            self._pending = self._pending.replace(self._mark, b"")
+        elif place >= 0:
+            del self._pending[place:]
+            self.is_held_open = True
 
     def give_up(self) -> None:
         """Expect nothing more: the folder is gone."""
@@ -125,8 +128,14 @@ class Segments:
         if data is None:
             return None
         self._offset += len(data)
+        self.total += len(data)
         self._pending += data
         return len(data)
 
     def _path(self, number: int) -> str:
         return f"{self._base}.{number}"
+
+
+def _begun(mark: bytes, data: bytearray) -> int:
+    """How many bytes at the end of `data` may be the beginning of `mark`."""
+    return next((length for length in range(min(len(mark) - 1, len(data)), 0, -1) if data.endswith(mark[:length])), 0)

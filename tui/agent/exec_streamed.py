@@ -16,7 +16,7 @@ from tui.agent.exec_ahead import ReadyRun, begin, close_handles, release, settle
 from tui.agent.exec_ends import Endings
 from tui.agent.exec_folder import make_folder, remove_folder
 from tui.agent.exec_input import feed_pieces
-from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecRequest, Mode, Notice, Output, Surroundings
+from tui.agent.exec_model import EXPORTS_LIMIT, CommandLine, ExecPace, ExecRequest, Mode, Notice, Output, Surroundings
 from tui.agent.exec_pump import pump
 from tui.agent.exec_reading import RunReading
 from tui.agent.exec_source import START_TIMEOUT_S, surrounded
@@ -43,17 +43,18 @@ class Streamed:
         transport: Transport,
         request: ExecRequest,
         *,
-        unread_s: float,
+        pace: ExecPace,
         is_fed: bool = False,
         ready: ReadyRun | None = None,
     ) -> None:
         """`is_fed` says that input will come by `feed`; `ready` was made ahead, and is now ours.
 
-        Output that nobody reads for `unread_s` seconds is taken for abandoned in the guest.
+        Output that nobody reads for `pace.unread` seconds is taken for abandoned in the guest.
         """
         self._transport = transport
         self._request = request
-        self._pump = pump(unread_s)
+        self._pace = pace
+        self._pump = pump(pace.unread)
         self._is_fed = is_fed
         self._ready = ready
         self._folder = ready.folder if ready is not None else None
@@ -89,18 +90,20 @@ class Streamed:
             return self._ready.runner
         pid = await self._start_anew()
         endings = Endings(HeldFile(self._transport, f"{self._path}/end"))
-        self._reading = RunReading(self._transport, self._path, pid, endings)
+        self._reading = RunReading(self._transport, self._path, pid, endings, patience_s=self._pace.patience)
         return pid
 
     async def _become(self, ready: ReadyRun) -> bool:
         """Let the shell that waits become the command; false where none does, and a folder without one was made."""
-        request, endings = self._keeping_request(), Endings(ready.end)
+        request, endings = self._keeping_request(), ready.endings
         program = request.program
         exported = request.exports + scripts.exports(request.env).encode("utf-8", "surrogateescape")
         text = scripts.command_text(request.cwd, exported, (program.path, *program.args))
-        begun = await begin(self._transport, ready, text, endings)
+        begun = await begin(self._transport, ready, text)
         if begun is not None:
-            self._reading = RunReading(self._transport, self._path, ready.runner, endings, ready.firsts)
+            self._reading = RunReading(
+                self._transport, self._path, ready.runner, endings, ready.firsts, self._pace.patience
+            )
             self._reading.learn(begun.status)
             self._in_doubt = None if begun.is_sure else endings
             return True

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tui.agent.errors import AgentError, CommandFailedError
 from tui.agent.exec_ahead import ReadyRun, release
 from tui.agent.exec_captured import Captured, missing_tools
-from tui.agent.exec_model import INPUT_LIMIT, ExecRequest, Notice
+from tui.agent.exec_model import INPUT_LIMIT, ExecPace, ExecRequest, Notice
 from tui.agent.exec_redirected import Redirected
 from tui.agent.exec_scripts import GUARD
 from tui.agent.exec_source import NotStreamableError, OutputSource
@@ -19,7 +19,7 @@ from tui.agent.shield import uninterrupted
 from tui.agent.transport import Transport
 
 _BLOCKED = "the agent's policy blocks its file commands"
-_CUT = f", cut after {GUARD} bytes of each stream"
+_CUT = f", cut after {GUARD} bytes of each stream (the command runs on to its end)"
 
 
 async def prepared(
@@ -29,7 +29,7 @@ async def prepared(
     profile: GuestProfile,
     cancel: asyncio.Event | None,
     ready: ReadyRun | None,
-    unread_s: float,
+    pace: ExecPace,
 ) -> tuple[OutputSource, list[Notice]]:
     """A source that is ready to start. Where it does not stream, all of `stdin` is waited for, or `cancel`.
 
@@ -37,14 +37,14 @@ async def prepared(
     """
     if ready is not None:
         try:
-            return Streamed(transport, request, unread_s=unread_s, ready=ready), []
+            return Streamed(transport, request, pace=pace, ready=ready), []
         except AgentError:
             await uninterrupted(release(transport, ready))
             raise
     if profile.is_windows:
         return await _on_windows(transport, request, _until(cancel, stdin), profile)
     if profile.offers_files:
-        streamed = Streamed(transport, request, is_fed=stdin is not None, unread_s=unread_s)
+        streamed = Streamed(transport, request, is_fed=stdin is not None, pace=pace)
         try:
             await uninterrupted(streamed.prepare())
         except NotStreamableError as error:

@@ -13,7 +13,7 @@ from enum import IntEnum
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.protocol import Fields, Json, call, integer, malformed
 from tui.agent.shield import uninterrupted
-from tui.agent.transport import Transport
+from tui.agent.transport import Transport, agent_life
 
 FILE_TIMEOUT_S = 10
 READ_PIECE = 1024 * 1024
@@ -38,6 +38,7 @@ class GuestFile:
         self._transport = transport
         self._timeout_s = timeout_s
         self._handle: int | None = None
+        self._life = 0
 
     @property
     def handle(self) -> int:
@@ -48,9 +49,14 @@ class GuestFile:
 
     async def open(self, mode: str) -> None:
         """Open in a C mode: r, w or a, each with + and b."""
-        command = "guest-file-open"
+        command, life = "guest-file-open", agent_life(self._transport)
         reply = await call(self._transport, command, {"path": self.path, "mode": mode}, timeout_s=self._timeout_s)
-        self._handle = integer(reply, command)
+        self._handle, self._life = integer(reply, command), life
+
+    @property
+    def is_of_this_life(self) -> bool:
+        """Whether the handle is the agent's still: it, or its guest, has not begun anew since the file was opened."""
+        return self._life == agent_life(self._transport)
 
     async def read(self, limit: int = READ_PIECE) -> bytes:
         """At most `limit` bytes (READ_PIECE at most) from where the file stands; empty at its present end.
@@ -85,14 +91,16 @@ class GuestFile:
 
     async def close(self) -> None:
         """Give the handle back, if there is one."""
-        if self._handle is not None:
+        if self._handle is not None and self.is_of_this_life:
             await self._send("guest-file-close")
-            self._handle = None
+        self._handle = None
 
     async def _call(self, command: str, **arguments: int | str) -> Fields:
         return Fields(await self._send(command, **arguments), command)
 
     async def _send(self, command: str, **arguments: int | str) -> Json:
+        if not self.is_of_this_life:
+            raise CommandFailedError("The file is not open any more", cause="the agent or its guest began anew")
         arguments_with_handle: dict[str, Json] = {"handle": self._handle, **arguments}
         return await call(self._transport, command, arguments_with_handle, timeout_s=self._timeout_s)
 

@@ -30,6 +30,15 @@ class HeldFile:
         return self._open_file.handle
 
     @property
+    def is_current(self) -> bool:
+        """Whether it is open, and the agent has not begun anew since."""
+        return self._file is not None and self._file.is_of_this_life
+
+    def let_be(self) -> None:
+        """Forget the handle and leave it open: it may be somebody else's by now."""
+        self._file = None
+
+    @property
     def _open_file(self) -> GuestFile:
         if self._file is None:
             raise RuntimeError("the file is not open")

@@ -5,40 +5,72 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 from functools import cache
 from pathlib import Path
 
+from tui import settings
+
 PREFIX = "qga-tui"
+_WORD_LENGTH = 32
 _NAME = re.compile(
     rf"{PREFIX}\.(?P<machine>[0-9a-f]{{8}})-(?P<boot>[0-9a-f]{{8}})-(?P<pid>\d+)-(?P<began>\d+)\.[^/&|<>^()%]+"
 )
 
 
 def run_folder_name() -> str:
-    """`qga-tui.MACHINE-BOOT-PID-START`, for a folder of this process; mktemp(1) adds its own letters."""
-    return f"{PREFIX}.{_machine()}-{_boot()}-{os.getpid()}-{_began(os.getpid())}"
+    """`qga-tui.INSTALLATION-BOOT-PID-START`, for a folder of this process; mktemp(1) adds its own letters."""
+    return f"{PREFIX}.{_installation()}-{_boot()}-{os.getpid()}-{_began(os.getpid())}"
 
 
 def is_abandoned(folder_name: str) -> bool:
-    """Whether the owner was a process of this machine that is gone. Of other machines nothing is known here."""
+    """Whether the owner is proven to be a process of this installation, in this boot of its machine, that is gone.
+
+    Of another boot nothing is known: a machine that was copied with its state folder may run beside this one.
+    """
     name = _NAME.fullmatch(folder_name)
-    if name is None or name["machine"] != _machine():
+    if name is None or (name["machine"], name["boot"]) != (_installation(), _boot()):
         return False
-    return name["boot"] != _boot() or not _lives(int(name["pid"]), name["began"])
+    return not _lives(int(name["pid"]), name["began"])
 
 
 @cache
-def _machine() -> str:
-    """This machine as its processes see each other: its id and the PID namespace (machine-id(5), namespaces(7))."""
-    try:
-        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        machine = os.uname().nodename
+def _installation() -> str:
+    """Who keeps this state folder, as its processes see each other: a random word, and the PID namespace.
+
+    What machines that were made from one template share (machine-id(5)) is not looked at.
+    """
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         namespace = ""
-    return hashlib.sha256(f"{machine} {namespace}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{_random_word()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _random_word() -> str:
+    """Made once for a state folder; where that cannot be written, this process has one that nobody else has."""
+    mine = secrets.token_hex(16)
+    try:
+        folder = settings.private_folder(settings.state_folder())
+        path, draft = folder / "installation-id", folder / f"installation-id.{mine}"
+        if path.exists():
+            return _word_in(path) or mine
+        settings.append_private(draft, mine)
+        try:
+            # Of several processes that begin at once, one makes it, and no other sees a part of it.
+            os.link(draft, path)
+        except FileExistsError:
+            return _word_in(path) or mine
+        finally:
+            draft.unlink()
+    except OSError:
+        return mine
+    return mine
+
+
+def _word_in(path: Path) -> str:
+    word = path.read_text(encoding="ascii", errors="replace")[:_WORD_LENGTH]
+    return word if len(word) == _WORD_LENGTH and word.isalnum() else ""
 
 
 @cache

@@ -9,8 +9,17 @@ from tui.agent.commands import FreezeStatus
 from tui.agent.errors import CommandFailedError, CommandUnavailableError
 from tui.agent.transport import Transport
 
-_EXEC = ("guest-exec", "guest-exec-status")
-_FILES = ("guest-file-open", "guest-file-read", "guest-file-write", "guest-file-seek", "guest-file-close")
+EXEC_COMMANDS = ("guest-exec", "guest-exec-status")
+"""What the agent must offer for programs to be run at all."""
+FILE_COMMANDS = (
+    "guest-file-open",
+    "guest-file-close",
+    "guest-file-read",
+    "guest-file-write",
+    "guest-file-seek",
+    "guest-file-flush",
+)
+"""What it must offer besides for output that comes while a command runs, and for input that is fed to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +32,12 @@ class GuestProfile:
     @property
     def runs_programs(self) -> bool:
         """Whether commands can be run at all."""
-        return self.info.offers(*_EXEC)
+        return self.info.offers(*EXEC_COMMANDS)
 
     @property
     def offers_files(self) -> bool:
         """Whether files can be read and written."""
-        return self.info.offers(*_FILES)
+        return self.info.offers(*FILE_COMMANDS)
 
     @property
     def is_windows(self) -> bool:
@@ -63,7 +72,7 @@ async def require_exec(transport: Transport, profile: GuestProfile) -> None:
             cause="the guest's filesystems are frozen",
             next_step="Wait until the backup that froze them thaws them, or thaw them.",
         )
-    blocked = [name for name in _EXEC if name in profile.info.disabled]
+    blocked = [name for name in EXEC_COMMANDS if name in profile.info.disabled]
     if blocked:
         raise CommandUnavailableError(
             title,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Transport(Protocol):
@@ -15,3 +15,22 @@ class Transport(Protocol):
         A timeout never means that the command was not executed. Cancelling drops the answer, not the call.
         """
         ...
+
+
+@runtime_checkable
+class KnowsAgentLife(Protocol):
+    """A line whose other end tells when an agent, or its guest, begins anew."""
+
+    @property
+    def agent_life(self) -> int:
+        """A number that is another one once the agent may have begun anew."""
+        ...
+
+
+def agent_life(transport: Transport) -> int:
+    """The present life of the agent behind a line: handles and pids of another one may be somebody else's by now.
+
+    An agent counts its handles from the same number in each boot of its guest (qga/main.c keeps them in its state
+    folder, which is in memory). A line that cannot tell has one life.
+    """
+    return transport.agent_life if isinstance(transport, KnowsAgentLife) else 0

@@ -12,6 +12,7 @@ from tui.cli.connect import hosts_for, liveness_of
 from tui.cli.held import held_by_run
 from tui.fleet import words
 from tui.fleet.fleet import Fleet
+from tui.fleet.liveness import LivenessPolicy
 from tui.fleet.survey import survey
 from tui.fleet.view import ListView, shown_guests
 from tui.model.guest import Guest
@@ -21,8 +22,12 @@ from tui.settings import load_config
 
 def run_list(uris: Sequence[str], *, as_json: bool) -> int:
     """Print the list; 0, or 2 where a host could not be reached. Raises ExplainedError for a bad config."""
-    policy = liveness_of(load_config())
-    fleet = asyncio.run(survey(hosts_for(uris), policy, is_held=lambda each: bool(held_by_run(each.uuid))))
+    # No task of the loop may have a large result: asyncio.run has it written out (signal.getsignal, as its handler).
+    return asyncio.run(_list(uris, liveness_of(load_config()), as_json=as_json))
+
+
+async def _list(uris: Sequence[str], policy: LivenessPolicy, *, as_json: bool) -> int:
+    fleet = await survey(hosts_for(uris), policy, is_held=lambda each: bool(held_by_run(each.uuid)))
     for host in fleet.hosts:
         if host.is_away:
             print(f"qga-tui: {printable(host.why)}", file=sys.stderr)

@@ -182,6 +182,8 @@ def exit_code_of(finished: Finished) -> int:
         return CANCELLED
     if finished.signal is not None:
         return min(_SIGNAL_BASE + finished.signal, FAILED)
+    if finished.truncated and finished.exit_code == 0:
+        return FAILED  # a script must not take a part of the output for the whole
     # Windows codes have 32 bits: what does not fit must not become a 0.
     fits = finished.exit_code is not None and 0 <= finished.exit_code <= FAILED
     return finished.exit_code if fits and finished.exit_code is not None else FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.agent import errors
+from tui.agent.profile import EXEC_COMMANDS, FILE_COMMANDS
 from tui.doctor.causes import Cause
 from tui.doctor.facts import AgentLook, Facts, Late
 from tui.doctor.findings import Check, Ruling, failed, passed, skipped, unknown
@@ -12,8 +13,6 @@ from tui.model.quantities import clock_time, duration
 
 CLOCK_TOLERANCE_S = 5.0
 BUSY_PROCESSOR = 0.9
-EXEC = ("guest-exec", "guest-exec-status")
-FILES = ("guest-file-open", "guest-file-close", "guest-file-read", "guest-file-write", "guest-file-seek")
 FREEZE = ("guest-fsfreeze-status", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw")
 
 
@@ -139,7 +138,7 @@ def _offered(facts: Facts, wanted: tuple[str, ...], can: str, consequence: str) 
 
 
 def _exec(facts: Facts) -> Ruling:
-    return _offered(facts, EXEC, "programs can be run", "no console, no commands")
+    return _offered(facts, EXEC_COMMANDS, "programs can be run", "no console, no commands")
 
 
 def _trial(facts: Facts) -> Ruling:
@@ -160,7 +159,7 @@ def _trial(facts: Facts) -> Ruling:
 
 
 def _files(facts: Facts) -> Ruling:
-    return _offered(facts, FILES, "files can be read and written", "output of commands comes late")
+    return _offered(facts, FILE_COMMANDS, "files can be read and written", "output of commands comes late")
 
 
 def _freeze(facts: Facts) -> Ruling:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from shlex import quote
 
+from tui.agent.profile import EXEC_COMMANDS, FILE_COMMANDS
 from tui.doctor.causes import Cause
-from tui.doctor.checks_agent import EXEC, FILES, FREEZE
+from tui.doctor.checks_agent import FREEZE
 from tui.doctor.definition import CHANNEL_XML
 from tui.doctor.facts import Facts
 from tui.doctor.fixes import IN_GUEST, ON_HOST, POWER_CYCLE, Fix, FixKind, OurFix, TheirFix, virsh_at
@@ -232,7 +233,11 @@ def _thaw(facts: Facts) -> OurFix:
 
 def _unblock(facts: Facts, care: Care) -> list[Fix]:
     info = facts.agent.info if facts.agent is not None else None
-    blocked = ", ".join(sorted(info.disabled.intersection(EXEC + FILES + FREEZE))) if info is not None else ""
+    blocked = (
+        ", ".join(sorted(info.disabled.intersection(EXEC_COMMANDS + FILE_COMMANDS + FREEZE)))
+        if info is not None
+        else ""
+    )
     policy, steps = care.policy, []
     where = f"in {policy.where}"
     if policy.block:

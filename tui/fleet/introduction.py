@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tui.agent import commands, guest_facts
 from tui.agent.errors import CommandFailedError, MalformedReplyError
+from tui.agent.profile import EXEC_COMMANDS, FILE_COMMANDS
 from tui.agent.transport import Transport
 from tui.doctor.reasons import explain
 from tui.model.guest import Address, AddressSource, AgentFacts
@@ -64,8 +65,6 @@ async def _or(question: Awaitable[T], otherwise: T) -> T:
         return otherwise
 
 
-EXEC_COMMANDS = frozenset({"guest-exec", "guest-exec-status"})
-FILE_COMMANDS = frozenset({"guest-file-open", "guest-file-read", "guest-file-write", "guest-file-close"})
 FREEZE_COMMANDS = frozenset({"guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status"})
 
 

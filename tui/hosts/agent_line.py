@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -31,10 +32,24 @@ class AgentTurn(asyncio.Lock):
 
 
 class AgentTurns:
-    """The turns that let one call at a time to each domain's agent, for all lines of one host."""
+    """The turns that let one call at a time to each domain's agent, for all lines of one host; and agents' lives."""
 
     def __init__(self) -> None:
         self._turns: dict[str, AgentTurn] = {}
+        self._lives: Counter[str] = Counter()
+        self._lives_of_all = 0
+
+    def life_of(self, uuid: str) -> int:
+        """A number that grows whenever the domain's agent may have begun anew."""
+        return self._lives[uuid] + self._lives_of_all
+
+    def began_anew(self, uuid: str) -> None:
+        """The agent of a domain may have begun anew."""
+        self._lives[uuid] += 1
+
+    def lost_sight(self) -> None:
+        """Nothing was heard of any domain for a while."""
+        self._lives_of_all += 1
 
     def of(self, uuid: str) -> AgentTurn:
         """The turn of one domain."""
@@ -50,11 +65,26 @@ class AgentLine:
     before it was handed over is nobody's silence, and does not count.
     """
 
-    def __init__(self, ask: Ask, turn: AgentTurn, *, shares_silence: bool = False, tells_late: bool = False) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        turn: AgentTurn,
+        life: Callable[[], int] = lambda: 0,
+        *,
+        shares_silence: bool = False,
+        tells_late: bool = False,
+    ) -> None:
+        """`life` tells `agent_life`."""
+        self._life = life
         self._ask = ask
         self._turn = turn
         self._shares_silence = shares_silence
         self._tells_late = tells_late
+
+    @property
+    def agent_life(self) -> int:
+        """A number that is another one once the agent may have begun anew."""
+        return self._life()
 
     async def send(self, request: str, timeout_s: int) -> str:
         """One request, one reply. A call that has begun keeps its turn to its end, even when the caller leaves."""

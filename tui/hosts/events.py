@@ -23,7 +23,7 @@ from tui.model.events import (
     HostEvent,
     HostLost,
 )
-from tui.model.guest import MIGRATED_AWAY, REBOOTED, SAVED
+from tui.model.guest import MIGRATED_AWAY, REBOOTED, REVERTED, SAVED
 
 Sink = Callable[[HostEvent], None]
 """Takes an event on libvirt's thread; must return at once and call nothing of libvirt."""
@@ -50,6 +50,13 @@ _WHY_STOPPED = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED: MIGRATED_AWAY,
     libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: SAVED,
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "failed",
+}
+
+_FROM_SNAPSHOT = {
+    (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_FROM_SNAPSHOT),
+    (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_FROM_SNAPSHOT),
+    (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_FROM_SNAPSHOT),
+    (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT),
 }
 
 _AGENT_REASON = {
@@ -86,6 +93,17 @@ def _run_for_ever() -> None:
         libvirt.virEventRunDefaultImpl()
 
 
+def _of_lifecycle(host: str, uuid: str, event: int, detail: int) -> tuple[HostEvent, ...]:
+    """What an event of VIR_DOMAIN_EVENT_ID_LIFECYCLE tells."""
+    if event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED:
+        return (DomainRemoved(host, uuid, time.time()),)
+    why = _WHY_STOPPED.get(detail, "") if event == libvirt.VIR_DOMAIN_EVENT_STOPPED else ""
+    happened = DomainChanged(host, uuid, _LIFECYCLE.get(event, "changed"), time.time(), why)
+    if (event, detail) not in _FROM_SNAPSHOT:
+        return (happened,)
+    return happened, DomainChanged(host, uuid, REVERTED, time.time())
+
+
 def watch(connection: Any, host: str, sink: Sink) -> None:
     """Register for everything that changes what a guest list shows; what a driver lacks is left out.
 
@@ -94,12 +112,8 @@ def watch(connection: Any, host: str, sink: Sink) -> None:
     """
 
     def lifecycle(_conn: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
-        what = _LIFECYCLE.get(event, "changed")
-        why = _WHY_STOPPED.get(detail, "") if event == libvirt.VIR_DOMAIN_EVENT_STOPPED else ""
-        if event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED:
-            sink(DomainRemoved(host, domain.UUIDString(), time.time()))
-        else:
-            sink(DomainChanged(host, domain.UUIDString(), what, time.time(), why))
+        for each in _of_lifecycle(host, domain.UUIDString(), event, detail):
+            sink(each)
 
     def io_error(_conn: Any, domain: Any, _path: str, _alias: str, action: int, reason: str, _opaque: object) -> None:
         # Errors that are passed on to the guest may come by the thousand, and stop nothing.

@@ -25,7 +25,8 @@ from tui.hosts.losses import ConnectionLostError
 from tui.hosts.port import HostSilentError, HostUnreachableError
 from tui.hosts.uri_aliases import resolved
 from tui.hosts.uris import is_remote, without_prompts
-from tui.model.events import HostEvent, HostLost
+from tui.model.events import AgentPortClosed, AgentPortOpened, DomainChanged, HostEvent, HostLost
+from tui.model.guest import REBOOTED, REVERTED
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +43,8 @@ ANSWER_S = 20.0
 REMOTE_OPEN_S = 90.0
 """Seconds for a connection by way of a network, with the logins of ssh."""
 
+BEGUN_ANEW = frozenset({"started", REBOOTED, REVERTED})
+"""What happens to a domain whose agent is another one afterwards, or the same at an earlier time."""
 TEXT_LIMIT = 16_384
 """Characters that are kept of an error's text."""
 
@@ -173,7 +176,15 @@ class LibvirtLink:
     def _dispatch(self, event: HostEvent, handle: Counted) -> None:
         if handle is not self._watched:
             return  # from a connection without events, or one that was given up already
+        match event:
+            case AgentPortOpened(uuid=uuid) | AgentPortClosed(uuid=uuid):
+                self._turns.began_anew(uuid)
+            case DomainChanged(uuid=uuid, what=what) if what in BEGUN_ANEW:
+                self._turns.began_anew(uuid)
+            case _:
+                pass
         if isinstance(event, HostLost):
+            self._turns.lost_sight()
             self._watched = None
             for connection in self._connections:
                 connection.drop()
@@ -249,12 +260,15 @@ class LibvirtLink:
 
     def probe_line(self, uuid: str) -> Transport:
         """A line for pings and questions."""
-        line = AgentLine(
-            partial(self._ask_agent, self._probes, uuid), self._turns.of(uuid), shares_silence=True, tells_late=True
-        )
-        return LookingLine(line) if self._only_looks else line
+        return self._line(self._probes, uuid, is_for_questions=True)
 
     def work_line(self, uuid: str) -> Transport:
         """A line for exec, files and freezing."""
-        line = AgentLine(partial(self._ask_agent, self._work, uuid), self._turns.of(uuid))
+        return self._line(self._work, uuid)
+
+    def _line(self, connection: Connection, uuid: str, *, is_for_questions: bool = False) -> Transport:
+        ask = partial(self._ask_agent, connection, uuid)
+        life = partial(self._turns.life_of, uuid)
+        turn = self._turns.of(uuid)
+        line = AgentLine(ask, turn, life, shares_silence=is_for_questions, tells_late=is_for_questions)
         return LookingLine(line) if self._only_looks else line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tui.agent.errors import CommandUnavailableError
-from tui.agent.transport import Transport
+from tui.agent.transport import Transport, agent_life
 
 _QUESTIONS = frozenset(
     {"guest-ping", "guest-sync", "guest-sync-delimited", "guest-info", "guest-fsfreeze-status", "guest-exec-status"}
@@ -20,6 +20,11 @@ class LookingLine:
 
     def __init__(self, line: Transport) -> None:
         self._line = line
+
+    @property
+    def agent_life(self) -> int:
+        """That of the line behind it."""
+        return agent_life(self._line)
 
     async def send(self, request: str, timeout_s: int) -> str:
         """Hand a question on; raises CommandUnavailableError for anything else, which is not sent."""

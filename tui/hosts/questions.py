@@ -10,7 +10,7 @@ import libvirt_qemu
 
 from tui.hosts import faults, losses
 from tui.hosts.daemon_process import Answerer
-from tui.hosts.domain_xml import parse_tree, read_definition
+from tui.hosts.domain_xml import AGENT_PORT, parse_tree, read_definition
 from tui.hosts.port import HostVersions
 from tui.hosts.power_words import power_of
 from tui.model.errors import ExplainedError
@@ -292,8 +292,10 @@ def _facts(domain: Any, state: tuple[int, int], *, persistent: bool, autostart: 
     definition = read_definition(domain.XMLDesc(0))
     channel = definition.channel
     if channel is Channel.ABSENT and power is not PowerState.OFF and persistent:
-        stored = read_definition(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        channel = Channel.STORED_ONLY if stored.channel is not Channel.ABSENT else Channel.ABSENT
+        stored = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        # Most guests without a channel have none in either definition: that is seen without reading it whole.
+        if AGENT_PORT in stored and read_definition(stored).channel is not Channel.ABSENT:
+            channel = Channel.STORED_ONLY
     return DomainFacts(
         uuid=definition.uuid,
         name=definition.name,
