@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Label, OptionList, Static
 
 from tests.tui import sample
+from tests.unit.fake_placed_host import FakePlacedHost
 from tests.unit.test_doctor import BARE, CLOSED, WELL, facts, silent, without
 from tui import settings
 from tui.agent import errors
@@ -194,7 +195,7 @@ async def test_media_are_looked_for_on_another_thread(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("tui.screens.doctor.find_media", fake_find_media)
     async with doctor_at(example("healthy")) as (pilot, screen):
-        screen._host = LibvirtHost("qemu:///system", "kvm7")
+        screen._host = FakePlacedHost("qemu:///system").as_host
         screen._propose(OurFix(FixKind.INSERT_DRIVERS, "Insert the drivers", (), (), needs_medium=True))
         async with asyncio.timeout(20):
             while not isinstance(pilot.app.screen, FixScreen):
@@ -281,10 +282,13 @@ async def test_media_of_another_machine_are_not_looked_for_on_this_one(monkeypat
 
     monkeypatch.setattr("tui.screens.doctor.find_media", fake_find_media)
     fix = OurFix(FixKind.INSERT_DRIVERS, "Insert the drivers", (), (), needs_medium=True)
-    for uri, found in (("qemu:///system", "found on this machine"), ("qemu+ssh://kvm7/system", "another machine")):
+    for host, found in (
+        (FakePlacedHost("qemu:///system"), "found on this machine"),
+        (FakePlacedHost("qemu+ssh://kvm7/system", "the images are on another machine, kvm7"), "another machine"),
+    ):
         app = QgaTui(())
         async with app.run_test(size=(80, 24)) as pilot:
-            screen = DoctorScreen(LibvirtHost(uri, "kvm7"), sample.guest("web1", AgentState.UNKNOWN), nobody)
+            screen = DoctorScreen(host.as_host, sample.guest("web1", AgentState.UNKNOWN), nobody)
             await app.push_screen(screen)
             screen._propose(fix)
             async with asyncio.timeout(20):
@@ -292,5 +296,5 @@ async def test_media_of_another_machine_are_not_looked_for_on_this_one(monkeypat
                     await pilot.pause(0.02)
             await pilot.pause()
             assert found in str(app.screen.query_one(Label).render())
-            assert app.screen.query_one(Input).value == ("" if "ssh" in uri else "/here/virtio-win.iso")
+            assert app.screen.query_one(Input).value == ("" if "ssh" in host.uri else "/here/virtio-win.iso")
     assert asked == [True]

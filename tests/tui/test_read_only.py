@@ -50,6 +50,9 @@ WORKER = ("qga-tui-of-this-test", "backup-worker")
 QUESTIONS = frozenset(
     [
         "listAllDomains",
+        "getURI",
+        "getHostname",
+        "getCapabilities",
         "UUIDString",
         "getAllDomainStats",
         "XMLDesc",

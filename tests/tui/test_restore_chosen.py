@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.unit.saved_folder import write_backup
 from tui.app import QgaTui
 from tui.backup.restore.catalogue import look_at
 from tui.backup.restore.saved import read_saved
+from tui.hosts.daemon_process import DaemonProcess
 from tui.hosts.libvirt_host import LibvirtHost
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.restore import RestoreScreen
@@ -37,8 +39,16 @@ def screen(tmp_path: Path) -> RestoreScreen:
         (images / name).write_text("of today")
     folder = write_backup(tmp_path / "backup", str(images))
     (tmp_path / "node.xml").write_text(NODE.format(uuid=UUID, images=images))
-    host = LibvirtHost(f"test://{tmp_path}/node.xml", "here")
+    host = FakeLocalHost(f"test://{tmp_path}/node.xml", "here")
     return RestoreScreen(host, look_at(folder), read_saved(folder), (), ())
+
+
+class FakeLocalHost(LibvirtHost):
+    """Stands for a host whose guests have their images here: those of libvirt's test driver have none."""
+
+    async def daemon_process(self) -> DaemonProcess:
+        """This very process."""
+        return DaemonProcess(pid=os.getpid())
 
 
 def plan_of(app: QgaTui) -> str:

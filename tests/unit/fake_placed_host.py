@@ -13,7 +13,7 @@ class FakePlacedHost:
     """Stands for a host whose daemon is this very process, or for one of which `doubt` says why that is not proven."""
 
     def __init__(self, uri: str, doubt: str = "") -> None:
-        self.uri = uri
+        self.uri, self.name = uri, "kvm7"
         self._doubt = doubt
 
     @property

@@ -33,7 +33,7 @@ ALL = frozenset(
     {
         *("guest-ping", "guest-info", "guest-exec", "guest-exec-status", "guest-fsfreeze-status"),
         *("guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-file-open", "guest-file-close", "guest-file-read"),
-        *("guest-file-write", "guest-file-seek", "guest-get-time", "guest-get-osinfo"),
+        *("guest-file-write", "guest-file-seek", "guest-file-flush", "guest-get-time", "guest-get-osinfo"),
     }
 )
 
