@@ -94,7 +94,7 @@ async def test_blocked_files_fall_back_to_guarded_capture(qemu_ga: Path, blocked
     (notice,) = (event.text for event in events if isinstance(event, Notice))
     assert notice == (
         "Output comes when the command and all that it left in the background have ended, cut after 1000000 bytes "
-        "of each stream: the agent's policy blocks its file commands."
+        "of each stream (the command runs on to its end): the agent's policy blocks its file commands."
     )
     assert (written(events), written(events, Stream.STDERR)) == (b"out\nin", b"err\n")
     assert end_of(events).exit_code == 9

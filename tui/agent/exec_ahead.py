@@ -98,22 +98,39 @@ async def is_still_ours(ready: ReadyRun) -> bool:
     Proven by the runner's word, read through one of them: an agent that begins anew counts from the same number.
     Raises an AgentError where the agent does not say.
     """
-    number = ready.end.number if ready.end.is_current else None
     try:
         async with asyncio.timeout(_BEGINS_S):
-            while number is not None and not ready.endings.word and not ready.endings.is_foreign:
-                await ready.endings.look()
-                if not ready.end.is_current or ready.end.number != number:
-                    break
-                if not ready.endings.word:
-                    await asyncio.sleep(_LOOK_S)
+            if await _says_its_word(ready):
+                return True
     except TimeoutError:
         _log.info("pid %s does not say its word", ready.runner)
-    if number is not None and ready.endings.word == ready.word and ready.end.is_current and ready.end.number == number:
-        return True
     for file in (ready.go, ready.end, *ready.firsts.values()):
         file.let_be()
     return False
+
+
+def _has_number(file: HeldFile, number: int) -> bool:
+    return file.is_current and file.number == number
+
+
+async def _says_its_word(ready: ReadyRun) -> bool:
+    """Whether the word comes through the handle that was opened for it; a lost answer is asked for once more."""
+    if not ready.end.is_current:
+        return False
+    number, has_missed = ready.end.number, False
+    while not ready.endings.word and not ready.endings.is_foreign:
+        try:
+            await ready.endings.look()
+        except UnansweredError:
+            if has_missed:
+                raise
+            has_missed = True
+        # One that the agent did not know was opened by its name instead.
+        if not _has_number(ready.end, number):
+            return False
+        if not ready.endings.word:
+            await asyncio.sleep(_LOOK_S)
+    return ready.endings.word == ready.word
 
 
 async def _waiting_shell(transport: Transport, folder: RunFolder, files: Sequence[HeldFile], word: str) -> int:

@@ -34,8 +34,12 @@ def is_abandoned(folder_name: str) -> bool:
     return not _lives(int(name["pid"]), name["began"])
 
 
-@cache
 def _installation() -> str:
+    return _installation_of(settings.state_folder())
+
+
+@cache
+def _installation_of(state_folder: Path) -> str:
     """Who keeps this state folder, as its processes see each other: a random word, and the PID namespace.
 
     What machines that were made from one template share (machine-id(5)) is not looked at.
@@ -44,14 +48,14 @@ def _installation() -> str:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         namespace = ""
-    return hashlib.sha256(f"{_random_word()} {namespace}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{_random_word(state_folder)} {namespace}".encode()).hexdigest()[:8]
 
 
-def _random_word() -> str:
+def _random_word(state_folder: Path) -> str:
     """Made once for a state folder; where that cannot be written, this process has one that nobody else has."""
     mine = secrets.token_hex(16)
     try:
-        folder = settings.private_folder(settings.state_folder())
+        folder = settings.private_folder(state_folder)
         path, draft = folder / "installation-id", folder / f"installation-id.{mine}"
         if path.exists():
             return _word_in(path) or mine
