@@ -24,13 +24,13 @@ class Taken:
 def taken(raw: str) -> Taken:
     """Text from a paste, a file or a guest as a prompt takes it.
 
-    Unicode's other spaces become spaces, as they look; whatever else is not printable becomes U+FFFD.
+    Unicode's other spaces become spaces, as they look; whatever else is not printable becomes U+FFFD. One that is there
+    already stands for what the terminal's bytes could not say, and counts as replaced.
     """
     text = _LINE_ENDS.sub("\n", raw)
-    if all(c.isprintable() or c in "\n\t" for c in text):
-        return Taken(text, 0)
     seen = [_as_seen(c) for c in text]
-    return Taken("".join(seen), sum(before != after for before, after in zip(text, seen, strict=True)))
+    replaced = sum(before != after or after == REPLACEMENT for before, after in zip(text, seen, strict=True))
+    return Taken("".join(seen), replaced)
 
 
 def _as_seen(character: str) -> str:
