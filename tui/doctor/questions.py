@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 
 from tui.agent import commands
-from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError
+from tui.agent.errors import AgentError, CommandFailedError, CommandUnavailableError, NotReturnedError
 from tui.agent.exec_shell import ask
 from tui.agent.protocol import call, integer
 from tui.agent.transport import Transport
@@ -65,7 +65,7 @@ class Interrogation:
             async for said in _told(line, look, self._target, with_trial=with_trial):
                 look = self._known = said
         except AgentError as error:
-            return replace(look, trouble=error)
+            return replace(look, trouble=await _once_returned(error) or error)
         return look
 
     async def _timed(self, question: Awaitable[float]) -> Reply:
@@ -73,8 +73,19 @@ class Interrogation:
         try:
             await question
         except AgentError as error:
-            trouble = error
+            trouble = await _once_returned(error)
         return Reply((time.perf_counter() - self._begun) * 1000, trouble)
+
+
+async def _once_returned(error: AgentError) -> AgentError | None:
+    """What a call came to that the hypervisor had not returned in time; any other error as it is."""
+    if not isinstance(error, NotReturnedError):
+        return error
+    try:
+        await asyncio.shield(error.returned)
+    except AgentError as final:
+        return final
+    return None
 
 
 async def _told(
