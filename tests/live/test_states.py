@@ -71,6 +71,7 @@ COURSE = [
     AgentState.FROZEN,
     AgentState.RESPONDING,
     AgentState.CONNECTED,
+    AgentState.FROZEN,
     AgentState.RESPONDING,
     AgentState.PAUSED,
     AgentState.CONNECTED,
@@ -116,6 +117,8 @@ async def test_a_guest_in_every_state_is_shown_in_that_state(lab: Laboratory, sh
         await becomes(shown, lab, shifty, AgentState.CONNECTED, "another program")
         await lab.shell(shifty, f"rm {SLOW_FREEZE}")
         await slow_freeze
+        shown.ask()
+        await becomes(shown, lab, shifty, AgentState.FROZEN, "file systems are frozen")
         await lab.virsh("domfsthaw", shifty)
         shown.ask()
         await becomes(shown, lab, shifty, AgentState.RESPONDING, "answered")
