@@ -37,6 +37,7 @@ HARMFUL = (
     "guest-ssh-remove-authorized-keys",
 )
 PACKAGE = "qemu-guest-agent"
+ACCEPTS_CONNECTIONS = 0x10000  # __SO_ACCEPTCON
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +140,18 @@ def _end_what_it_started(folder: Path) -> None:
 
 
 def _await_socket(socket: Path, process: subprocess.Popen[bytes]) -> None:
-    """Look again and again: qemu-ga tells nobody that it listens, and its socket is the only sign."""
-    deadline = time.monotonic() + 10
-    while not socket.exists():
+    """Look again and again: qemu-ga tells nobody that it listens. A bound socket exists before it takes connections."""
+    deadline = time.monotonic() + 30
+    while not listens(socket):
         assert process.poll() is None, "qemu-ga ended at its start"
         assert time.monotonic() < deadline, "qemu-ga does not listen"
         time.sleep(0.01)
+
+
+def listens(socket: Path) -> bool:
+    """Whether connections are taken there, by the kernel's flag SO_ACCEPTCON in `/proc/net/unix`."""
+    rows = (line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:])
+    return any(len(row) == 8 and row[7] == str(socket) and int(row[3], 16) & ACCEPTS_CONNECTIONS for row in rows)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
