@@ -186,6 +186,19 @@ async def test_a_sign_of_life_never_takes_a_guest_back_from_who_has_it_by_now(mo
     assert run_id_of(mark_of(host) or "") == PLAN.run_id
 
 
+async def test_a_mark_that_was_taken_off_by_its_holder_is_not_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "BEAT_S", 0.001)
+    host = FakeMetadataHost()
+    mine = Claim(session_with(host), UUID, an_owner())
+    await mine.take()
+    mine.hold_on()
+    async with mine.renewing():
+        await mine.release()
+        writes = host.writes
+        await asyncio.sleep(0.1)
+        assert (mark_of(host), host.writes) == (None, writes)
+
+
 async def test_a_mark_is_replaced_where_it_is_there_word_for_word_alone() -> None:
     dead = mark_xml(an_owner(), RunStage.COPIED)
     host = FakeMetadataHost(mark_xml(beaten(an_owner()), RunStage.COPIED))

@@ -114,6 +114,7 @@ class Claim:
         if not self._is_taken:
             return
         async with self._writing:
+            self._holds_on = False
             if not self._owner.is_same(read_mark(await self._read())):
                 return
             await self.session.ask(lambda host: host.set_run_metadata(self._uuid, former))
