@@ -31,15 +31,12 @@ async def last_number(lab: Laboratory, name: str, folder: str) -> int:
 
 
 async def boot_id(lab: Laboratory, name: str) -> str:
-    """Changes with every boot; empty while the agent does not answer.
-
-    Not asked over the console: what is typed into a serial port before the kernel has set it up may stop it for good.
-    """
+    """Changes with every boot; empty while the console does not answer."""
     try:
-        code, output = await exec_in(lab, name, "cat", "/proc/sys/kernel/random/boot_id")
+        code, output = await lab.shell(name, "cat /proc/sys/kernel/random/boot_id", timeout=5)
     except LabError:
         return ""
-    return output.decode() if code == 0 else ""
+    return output if code == 0 else ""
 
 
 async def agent_pid(lab: Laboratory, name: str) -> str:

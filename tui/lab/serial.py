@@ -72,11 +72,11 @@ class SerialConsole:
                 ) from error
 
     async def _greet(self) -> None:
-        """Await a shell that reads; ^U drops what an earlier client left on its line."""
+        """Await a shell that reads; ^C drops a quote that a line cut by the boot left open, ^U the rest of a line."""
         while True:
             try:
                 async with asyncio.timeout(_RETRY):
-                    await self._acknowledged("\x15true")
+                    await self._acknowledged("\x03\x15true")
                     return
             except TimeoutError:
                 continue
