@@ -26,7 +26,7 @@ format: $(READY)        ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)         ## the tests that `make test` leaves out, then timings, as ratios against a peer in the same run
-	$(BIN)/pytest -n 2 --dist loadfile -m long tests/live
+	$(BIN)/pytest -n 2 --dist loadfile -m long tests/live tests/tui
 	$(BIN)/python -m tests.bench
 
 screenshots: $(READY)   ## make the pictures of README.md anew

@@ -248,6 +248,7 @@ async def test_cancelling_under_a_stopped_agent_ends_and_says_what_is_unknown(ag
     await end_orphan(agent, started.pid)
 
 
+@pytest.mark.long
 async def test_a_known_pause_is_no_silence_however_long_it_lasts(agent: HostAgent) -> None:
     standing = Standing()
 

@@ -294,6 +294,7 @@ async def test_a_worker_that_was_killed_leaves_a_guest_that_can_be_brought_back(
     assert len(await ticks(lab, "/data/writes.log")) >= written
 
 
+@pytest.mark.long
 async def test_a_guest_stopped_meanwhile_comes_home_without_running(
     lab: Laboratory, db1: str, host: Host, target: Path
 ) -> None:
@@ -328,6 +329,7 @@ async def test_the_watchdog_thaws_when_the_backup_dies_or_takes_too_long(
     assert not await is_frozen(host.probe_line(plan.uuid))
 
 
+@pytest.mark.long
 async def test_a_freeze_that_takes_too_long_leaves_a_thawed_guest_and_no_overlay(
     lab: Laboratory, host: Host, target: Path
 ) -> None:

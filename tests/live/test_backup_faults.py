@@ -109,7 +109,7 @@ def overlays_exist(plan: BackupPlan) -> bool:
         ("frozen", Blow.WORKER),
         ("copy-mid", Blow.ALL),
         ("commit-begin", Blow.LIBVIRTD),
-        ("pivoting", Blow.QEMU),
+        pytest.param("pivoting", Blow.QEMU, marks=pytest.mark.long),
         pytest.param("pivot-asked", Blow.WORKER, marks=pytest.mark.long),
         pytest.param("reviving", Blow.WORKER, marks=pytest.mark.long),
     ],
@@ -136,6 +136,7 @@ async def test_a_full_target_is_waited_for(lab: Laboratory, host: Host, small_ta
     assert (await copy_of(plan))[0] == "good"
 
 
+@pytest.mark.long
 @needs_root
 async def test_a_full_target_is_waited_for_by_a_converted_copy_too(
     lab: Laboratory, host: Host, small_target: Path
@@ -222,6 +223,7 @@ async def test_a_disk_that_is_resized_meanwhile_keeps_its_size_and_is_told(
     assert (await copy_of(plan))[0] == "good"
 
 
+@pytest.mark.long
 async def test_a_guest_defined_back_onto_its_base_and_stopped_loses_no_overlay(
     lab: Laboratory, host: Host, target: Path
 ) -> None:
@@ -258,9 +260,9 @@ def _without_chains(xml: str) -> str:
 @pytest.mark.parametrize(
     ("how", "moment"),
     [
-        ("shutdown", "pivoting"),
         ("destroy", "copy-mid"),
-        ("reset", "pivoting"),
+        pytest.param("shutdown", "pivoting", marks=pytest.mark.long),
+        pytest.param("reset", "pivoting", marks=pytest.mark.long),
         pytest.param("shutdown", "copy-mid", marks=pytest.mark.long),
         pytest.param("destroy", "pivoting", marks=pytest.mark.long),
         pytest.param("reset", "copy-mid", marks=pytest.mark.long),
@@ -332,6 +334,7 @@ async def test_another_tools_block_job_keeps_the_backup_off(lab: Laboratory, hos
         copy.unlink()
 
 
+@pytest.mark.long
 async def test_what_virsh_left_behind_is_found_explained_and_merged_once_confirmed(
     lab: Laboratory, host: Host, target: Path
 ) -> None:
@@ -383,6 +386,7 @@ async def _flatten(lab: Laboratory) -> None:
             path.unlink()
 
 
+@pytest.mark.long
 async def test_a_guest_kept_busy_converges_or_is_paused_on_order(lab: Laboratory, host: Host, target: Path) -> None:
     busy = "while [ ! -e /run/calm ]; do dd if=/dev/zero of=/data/busy bs=64k count=64 conv=fsync; done"
     await lab.shell(SPEC.name, f"rm -f /run/calm; ({busy}) >/dev/null 2>&1 &")
@@ -466,7 +470,7 @@ async def test_a_base_that_is_denied_says_who_denies_it_and_is_rescued_once_allo
 
 
 @needs_root
-@pytest.mark.parametrize("bases", ["beside the overlays", "elsewhere"])
+@pytest.mark.parametrize("bases", [pytest.param("beside the overlays", marks=pytest.mark.long), "elsewhere"])
 async def test_no_room_for_the_guests_writes_gives_the_copy_up_and_loses_no_write(target: Path, bases: str) -> None:
     async with Laboratory() as lab:
         images = lab.folder / "g"

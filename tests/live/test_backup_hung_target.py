@@ -115,6 +115,7 @@ async def test_a_target_frozen_in_mid_copy_keeps_no_guest(lab: Laboratory, host:
     await is_well_once_thawed(lab, plan, before, freezable, worker or 0)
 
 
+@pytest.mark.long
 async def test_a_target_frozen_before_the_seal_does_not_keep_the_guest_even_if_nobody_cancels(
     lab: Laboratory, host: Host, freezable: Path
 ) -> None:

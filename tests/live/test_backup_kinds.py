@@ -72,6 +72,7 @@ async def test_a_guest_that_is_off_is_copied_as_it_is(lab: Laboratory, host: Hos
         await lab.wait_for_agent(SPEC.name)
 
 
+@pytest.mark.long
 async def test_a_linked_clone_that_is_off_is_copied_with_what_it_lies_on(
     lab: Laboratory, host: Host, target: Path
 ) -> None:
@@ -273,6 +274,7 @@ def reflinking(lab: Laboratory) -> Iterator[Path]:
     image.unlink()
 
 
+@pytest.mark.long
 @needs_root
 async def test_a_copy_beside_the_image_shares_its_extents_and_has_its_sum(
     lab: Laboratory, host: Host, target: Path, reflinking: Path

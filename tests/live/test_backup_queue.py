@@ -80,7 +80,7 @@ def shown(app: QgaTui, selector: str) -> str:
     return str(app.screen.query_one(selector, Static).render())
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((60, 20), marks=pytest.mark.long)])
 async def test_marked_guests_are_backed_up_in_turn_by_keys_and_without_the_program(
     lab: Laboratory, host: Host, target: Path, size: tuple[int, int]
 ) -> None:

@@ -189,7 +189,7 @@ async def test_the_copy_of_images_that_may_not_be_read_is_the_same_bytes(lab: La
     ("moment", "blow"),
     [
         ("copy-mid", Blow.LIBVIRTD),
-        ("pivoted", Blow.WORKER),
+        pytest.param("pivoted", Blow.WORKER, marks=pytest.mark.long),
     ],
 )
 async def test_what_died_after_the_copy_or_comes_back_in_it_loses_no_backup(
@@ -312,6 +312,7 @@ async def test_a_stranger_whose_worker_was_killed_sets_it_right(lab: Laboratory,
     await assert_untouched(lab, plan, before)
 
 
+@pytest.mark.long
 async def test_a_download_that_is_cancelled_leaves_the_guest_as_before(lab: Laboratory, stranger: Stranger) -> None:
     before = {log: await written(lab, log) for log in LOGS}
     folder, plan = await stranger.held_backup("copy-mid")

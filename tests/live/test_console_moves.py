@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from tests.live.watched import PATIENCE_S
@@ -71,6 +72,7 @@ def counted(session: Session) -> list[int]:
     return [int(each.text) for each in session.scrollback.transcript.since() if isinstance(each, OutputLine)]
 
 
+@pytest.mark.long
 async def test_a_command_goes_on_after_save_and_restore_and_is_told_lost_after_migration(
     lab: Laboratory, mover: str
 ) -> None:

@@ -107,6 +107,7 @@ async def test_a_host_that_is_opened_again_stays_and_one_that_is_closed_leaves_n
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_hung_agents_that_are_to_shut_down_hold_up_no_list(lab: Laboratory) -> None:
     """libvirt waits for the agent in its own call: two such guests would take the whole control connection."""
     names = ("mute-a", "mute-b")

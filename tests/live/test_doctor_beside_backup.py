@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.live import held_worker
 from tests.live.backup_fixtures import end_of, facts_of, log_of
 from tests.live.held_worker import GO, HELD
@@ -42,6 +44,7 @@ async def go_round(host: Host, names: tuple[str, ...]) -> dict[str, Examination]
     return {each.facts.patient.name: each async for each in examine_all({host.name: host}, patients)}
 
 
+@pytest.mark.long
 async def test_a_backup_is_named_and_neither_its_freeze_nor_its_copy_is_disturbed(
     lab: Laboratory, web1: str, host: Host, target: Path
 ) -> None:

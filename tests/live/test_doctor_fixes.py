@@ -198,6 +198,7 @@ async def test_a_channel_that_cannot_be_plugged_in_again_is_put_back_as_it_was_o
         await host.close()
 
 
+@pytest.mark.long
 async def test_without_a_controller_the_stored_definition_alone_is_changed_and_a_power_cycle_heals(
     lab: Laboratory,
 ) -> None:
@@ -218,6 +219,7 @@ async def test_without_a_controller_the_stored_definition_alone_is_changed_and_a
     await lab.virsh("undefine", name)
 
 
+@pytest.mark.long
 async def test_the_drivers_of_windows_are_put_into_its_drive_and_the_steps_are_those_of_windows(
     lab: Laboratory,
 ) -> None:

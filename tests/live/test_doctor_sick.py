@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from statistics import median
 
+import pytest
+
 from tests.live.sickness import Case, Course, Ward, courses
 from tests.live.watched import watched
 from tui.doctor.causes import Cause
@@ -60,6 +62,7 @@ def matrix(rows: Rows) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.long
 async def test_every_sickness_gets_its_own_verdict_and_the_healthy_guest_none(lab: Laboratory) -> None:
     rows: Rows = []
     lanes = courses(lab)

@@ -119,6 +119,7 @@ async def test_input_is_gathered_where_nothing_can_be_fed(qemu_ga: Path) -> None
         await agent.line.close()
 
 
+@pytest.mark.long
 async def test_a_killed_client_leaves_nothing_after_the_next_start(agent: HostAgent) -> None:
     profile = await read_profile(agent.line)
     dice = random.Random(4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.live.shown import ShownGuest, shown_guest
 from tui.lab.laboratory import Laboratory
 from tui.model.guest import AgentState
@@ -38,6 +40,7 @@ async def look_everywhere(shown: ShownGuest) -> None:
     await shown.until_written("x Console")
 
 
+@pytest.mark.long
 async def test_what_a_guest_says_of_itself_and_a_domains_name_are_inert_on_the_terminal(
     lab: Laboratory, web1: str
 ) -> None:

@@ -111,6 +111,7 @@ async def test_the_writer_numbers_grow_through_a_reboot_asked_for_by_the_agent(l
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.long
 async def test_the_windows_lookalike_speaks_as_windows_does_and_the_power_button_ends_it(lab: Laboratory) -> None:
     await lab.add(GuestSpec("win", memory_mib=96, windows_lookalike=True, agent=AgentSetup.NOT_STARTED))
     assert (await lab.shell("win", "systemctl start qemu-guest-agent")).code == 0
@@ -129,6 +130,7 @@ async def test_the_windows_lookalike_speaks_as_windows_does_and_the_power_button
     await lab.virsh("undefine", "win")
 
 
+@pytest.mark.long
 async def test_a_channel_plugged_into_a_running_guest_is_found_and_the_policy_of_its_agent_holds(
     lab: Laboratory,
 ) -> None:

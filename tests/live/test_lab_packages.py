@@ -49,6 +49,7 @@ async def test_without_apt_the_demo_says_where_it_works(tmp_path: Path, monkeypa
     assert "Debian" in error.next_step
 
 
+@pytest.mark.long
 async def test_what_was_downloaded_before_is_used_again(tmp_path: Path) -> None:
     archives = tmp_path / "archives"
     archives.mkdir()

@@ -112,6 +112,7 @@ async def test_a_mark_that_another_wrote_meanwhile_makes_a_backup_step_back(
     assert await what_is_wrong(lab, plan, before) == []
 
 
+@pytest.mark.long
 async def test_a_revived_guest_that_its_user_ran_and_paused_is_never_put_off(
     lab: Laboratory, host: Host, target: Path
 ) -> None:

@@ -23,6 +23,7 @@ def guest_of(app: QgaTui, name: str) -> Guest:
     return next(guest for guest in app.fleet.guests.values() if guest.name == name)
 
 
+@pytest.mark.long
 async def test_start_shut_down_and_force_off_by_keys(lab: Laboratory) -> None:
     await lab.add(LAMP)
     app = QgaTui(hosts_for((lab.uri,)))

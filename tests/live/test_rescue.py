@@ -99,6 +99,7 @@ def dying_after(monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None:
     monkeypatch.setattr(merge_off, name, dies)
 
 
+@pytest.mark.long
 async def test_a_guest_that_is_off_and_cannot_start_is_merged_wherever_the_rescue_dies_before(
     lab: Laboratory, host: Host, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +173,7 @@ async def _never(*words: object) -> None:
     """The state of the guest is not looked at: the locks alone have to do."""
 
 
+@pytest.mark.long
 async def test_an_image_of_another_tools_that_is_deleted_is_urgent_and_saved_once_confirmed(
     lab: Laboratory, host: Host, target: Path
 ) -> None:
@@ -224,6 +226,7 @@ def make_image(path: Path, folder: Path, *, size: str = "", below: str = "") -> 
     shutil.chown(path, folder.stat().st_uid, folder.stat().st_gid)
 
 
+@pytest.mark.long
 async def test_a_transient_guest_that_is_gone_is_started_by_the_commands_that_are_told(
     lab: Laboratory, host: Host, target: Path
 ) -> None:

@@ -30,7 +30,7 @@ def keep(app: QgaTui, name: str) -> None:
         (Path(PICTURES) / f"{name}.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.long)])
 async def test_what_was_left_behind_is_shown_at_connect_and_merged_by_keys(
     lab: Laboratory, web1: str, tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,6 +172,7 @@ async def test_a_guest_whose_disks_are_ruined_comes_back_in_place_and_that_is_un
     await lab.wait_for_agent(NAME)
 
 
+@pytest.mark.long
 async def test_a_running_guest_is_shut_down_only_once_the_copies_are_ready(
     lab: Laboratory, host: Host, kept: Kept
 ) -> None:
@@ -184,6 +185,7 @@ async def test_a_running_guest_is_shut_down_only_once_the_copies_are_ready(
     await lab.wait_for_agent(NAME)
 
 
+@pytest.mark.long
 async def test_a_guest_that_was_put_off_in_vain_runs_again_on_its_own_images(
     lab: Laboratory, host: Host, kept: Kept
 ) -> None:
@@ -283,6 +285,7 @@ async def test_one_disk_alone_goes_to_a_path(lab: Laboratory, kept: Kept, tmp_pa
     assert (tmp_path / "one.raw").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.long
 async def test_a_backup_that_boots_says_so_and_leaves_nothing(lab: Laboratory, host: Host, kept: Kept) -> None:
     domains = {facts.name for facts in await host.list_domains()}
     images = sorted(lab.disk(NAME, "vda").parent.iterdir())

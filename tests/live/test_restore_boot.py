@@ -58,6 +58,7 @@ async def test_a_clone_whose_qemu_dies_is_told_and_removed(
     assert await find_leftovers(host) == ()
 
 
+@pytest.mark.long
 async def test_a_daemon_that_is_gone_is_told_with_since_when_and_the_test_goes_on_when_it_is_back(
     lab: Laboratory, host: Host, whole: Path
 ) -> None:

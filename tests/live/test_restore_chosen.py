@@ -29,6 +29,7 @@ async def lab() -> AsyncIterator[Laboratory]:
         yield laboratory
 
 
+@pytest.mark.long
 async def test_one_disk_comes_back_in_place_and_the_other_is_not_touched(
     lab: Laboratory, host: Host, whole: Path
 ) -> None:
@@ -122,7 +123,10 @@ async def test_a_clone_of_one_disk_boots_without_the_other(lab: Laboratory, host
         await lab.virsh("undefine", "half")
 
 
-@pytest.mark.parametrize("moment", ["copied", "rename-1", "defining"])
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param("copied", marks=pytest.mark.long), "rename-1", pytest.param("defining", marks=pytest.mark.long)],
+)
 async def test_a_worker_that_is_killed_leaves_the_old_state_or_the_new_one(
     lab: Laboratory, host: Host, whole: Path, moment: str
 ) -> None:

@@ -101,11 +101,11 @@ def lead_out(file: str) -> Callable[[Path], None]:
     ("damage", "words"),
     [
         (flip, "damaged: vdb"),
-        (truncate, "damaged: vda"),
+        pytest.param(truncate, "damaged: vda", marks=pytest.mark.long),
         (lose("disks/vdb.raw"), "it is missing"),
         (lose("vm.xml"), "no vm.xml"),
         (lose("SHA256SUMS"), "no SHA256SUMS"),
-        (lose("vm.live.xml"), "damaged: files"),
+        pytest.param(lose("vm.live.xml"), "damaged: files", marks=pytest.mark.long),
         (garble, "manifest cannot be read"),
         (age, "newer qga-tui"),
         (lead_out("../../etc/passwd"), "outside its folder"),
@@ -237,12 +237,12 @@ async def test_a_compact_copy_goes_back_into_the_format_it_came_from(lab: Labora
 @pytest.mark.parametrize(
     ("way", "moment"),
     [
-        (RestoreWay.IN_PLACE, "copied"),
+        pytest.param(RestoreWay.IN_PLACE, "copied", marks=pytest.mark.long),
         (RestoreWay.IN_PLACE, "rename-1"),
         (RestoreWay.IN_PLACE, "rename-2"),
-        (RestoreWay.IN_PLACE, "defined"),
-        (RestoreWay.CLONE, "copy-mid"),
-        (RestoreWay.CLONE, "rename-1"),
+        pytest.param(RestoreWay.IN_PLACE, "defined", marks=pytest.mark.long),
+        pytest.param(RestoreWay.CLONE, "copy-mid", marks=pytest.mark.long),
+        pytest.param(RestoreWay.CLONE, "rename-1", marks=pytest.mark.long),
         (RestoreWay.CLONE, "defining"),
         (RestoreWay.BOOT_TEST, "started"),
     ],
@@ -267,6 +267,7 @@ async def test_an_undo_that_died_half_way_is_finished(lab: Laboratory, host: Hos
         assert await find_leftovers(host) == ()
 
 
+@pytest.mark.long
 async def test_the_backup_of_a_guest_that_was_off_boots(lab: Laboratory, host: Host, whole: Path) -> None:
     assert (await facts_of(host, NAME)).power is PowerState.OFF
     state = await restored(host, whole, Wishes(RestoreWay.BOOT_TEST))

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.live import held_worker
@@ -40,6 +41,7 @@ async def attach(lab: Laboratory, device: str) -> None:
     await lab.virsh("attach-disk", NAME, device, "vdc", *words)
 
 
+@pytest.mark.long
 @needs_root
 async def test_the_disk_is_offered_as_a_file_and_the_device_keeps_what_it_holds(
     lab: Laboratory, host: Host, target: Path, loop_device: str

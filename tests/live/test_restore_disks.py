@@ -78,13 +78,13 @@ async def test_several_disks_are_read_in_another_guest_and_taken_away_by_one_ord
 @pytest.mark.parametrize(
     ("way", "moment"),
     [
-        (RestoreWay.DISK, "copy-mid"),
+        pytest.param(RestoreWay.DISK, "copy-mid", marks=pytest.mark.long),
         (RestoreWay.DISK, "rename-1"),
-        (RestoreWay.DISK, "done"),
-        (RestoreWay.ATTACH, "moving"),
-        (RestoreWay.ATTACH, "rename-1"),
+        pytest.param(RestoreWay.DISK, "done", marks=pytest.mark.long),
+        pytest.param(RestoreWay.ATTACH, "moving", marks=pytest.mark.long),
+        pytest.param(RestoreWay.ATTACH, "rename-1", marks=pytest.mark.long),
         (RestoreWay.ATTACH, "attach-1"),
-        (RestoreWay.ATTACH, "done"),
+        pytest.param(RestoreWay.ATTACH, "done", marks=pytest.mark.long),
     ],
 )
 async def test_a_worker_that_is_killed_leaves_the_old_state_or_the_new_one(

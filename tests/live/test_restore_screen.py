@@ -62,7 +62,7 @@ def title_ends_with(app: QgaTui, words: str) -> bool:
     return shown(app, "#title").endswith(words)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((60, 20), marks=pytest.mark.long)])
 async def test_a_backup_is_found_verified_and_looked_into(
     lab: Laboratory, web1: str, target: Path, tmp_path: Path, size: tuple[int, int]
 ) -> None:

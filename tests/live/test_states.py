@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from tests.live.shown import Look, ShownGuest, shown_guest
@@ -154,6 +155,7 @@ async def becomes_unaged(shown: ShownGuest, lab: Laboratory, name: str) -> None:
     assert (await listed(lab, name))[0] == AgentState.RESPONDING
 
 
+@pytest.mark.long
 async def test_no_answer_is_claimed_while_another_client_holds_the_port(lab: Laboratory, shifty: str) -> None:
     async with shown_guest(lab.uri, shifty) as shown:
         await shown.until(AgentState.RESPONDING)
@@ -198,6 +200,7 @@ async def test_a_channel_that_comes_and_goes_while_the_guest_runs(lab: Laborator
         await change_channel(lab, shifty, "attach-device", CHANNEL, "--config")
 
 
+@pytest.mark.long
 async def test_a_panicked_guest_is_never_responding_and_a_destroyed_one_is_off(lab: Laboratory, shifty: str) -> None:
     async with shown_guest(lab.uri, shifty) as shown:
         await shown.until(AgentState.RESPONDING)

@@ -313,14 +313,14 @@ async def test_in_read_only_mode_nothing_that_changes_anything_reaches_a_host(
 @pytest.mark.parametrize(
     ("name", "act"),
     [
-        ("doctor", "console"),
+        pytest.param("doctor", "console", marks=pytest.mark.long),
         ("running backup", "signal 15"),
-        ("running backup", "order limit 1000000"),
-        ("merging backup", "order settle"),
-        ("row of a running backup", "order limit 1000000"),
-        ("row of a merging backup", "order settle"),
-        ("running restore", "signal 15"),
-        ("finished restore", "process"),
+        pytest.param("running backup", "order limit 1000000", marks=pytest.mark.long),
+        pytest.param("merging backup", "order settle", marks=pytest.mark.long),
+        pytest.param("row of a running backup", "order limit 1000000", marks=pytest.mark.long),
+        pytest.param("row of a merging backup", "order settle", marks=pytest.mark.long),
+        pytest.param("running restore", "signal 15", marks=pytest.mark.long),
+        pytest.param("finished restore", "process", marks=pytest.mark.long),
         ("rescue", "process"),
     ],
 )
