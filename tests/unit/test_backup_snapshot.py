@@ -14,6 +14,7 @@ from tests.unit.backup_values import a_plan, domain_xml
 from tui.agent.errors import AgentBusyError, CommandFailedError, CommandUnavailableError, UnansweredError
 from tui.backup import freeze_truth, snapshot
 from tui.backup.chain import disks_by_target
+from tui.backup.claim import GuestTakenError
 from tui.backup.errors import BackupError, NeedsRescueError
 from tui.backup.manifest import Consistency, FreezeReport
 from tui.backup.plan import QuiescePolicy
@@ -109,6 +110,10 @@ async def test_a_daemon_that_stays_at_it_leaves_the_question_open() -> None:
         await proven([(BUSY, ON_BASE)], Patience(doubt_s=0.05))
 
 
+async def held() -> None:
+    """The guest is this run's."""
+
+
 class FakeForgetfulLine:
     """An agent that freezes and thaws, and does not answer the first question whether it is frozen."""
 
@@ -138,9 +143,22 @@ async def test_a_freeze_is_told_for_what_is_known_of_it(
     patience = Patience()
     session = session_with(FakeWorkingHost([(False, ON_OVERLAY)], FakeForgetfulLine(answers)), patience)
     await session.open()
-    tried = await snapshot._while_frozen(session, PLAN, BEFORE, patience)
+    tried = await snapshot._while_frozen(snapshot._Switch(session, PLAN, BEFORE, held), patience)
     assert tried.thawed
     assert (tried.report.consistency, tried.report.remark) == (consistency, remark)
+
+
+async def test_a_guest_that_another_took_while_it_froze_is_thawed_and_not_switched() -> None:
+    async def taken() -> None:
+        raise GuestTakenError("Somebody else works on this guest")
+
+    patience = Patience()
+    host = FakeWorkingHost([(False, ON_OVERLAY)], FakeForgetfulLine(["thawed"]))
+    session = session_with(host, patience)
+    await session.open()
+    tried = await snapshot._while_frozen(snapshot._Switch(session, PLAN, BEFORE, taken), patience)
+    assert (isinstance(tried.changed, GuestTakenError), tried.thawed) == (True, True)
+    assert await host.live_xml(PLAN.uuid) == ON_BASE
 
 
 class FakeRefusingLine:
@@ -191,7 +209,7 @@ async def snapshot_with(
     session = session_with(host, patience)
     await session.open()
     run = Run(Path("/no/run"), replace(PLAN, quiesce=policy))
-    return await snapshot.take_snapshot(session, run, (), BEFORE, patience), dog
+    return await snapshot.take_snapshot(session, run, (), BEFORE, patience, held), dog
 
 
 async def test_a_freeze_that_fails_for_a_passing_reason_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:

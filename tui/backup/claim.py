@@ -66,6 +66,12 @@ class Claim:
         if not self._owner.is_same(read_mark(there)):
             raise _taken(there)
 
+    async def confirm_now(self) -> None:
+        """The same in one try, for a guest that is frozen meanwhile; raises the first HostError."""
+        there = await self.session.host.run_metadata(self._uuid)
+        if not self._owner.is_same(read_mark(there)):
+            raise _taken(there)
+
     async def confirm_untouched(self, plan: BackupPlan, *, is_off: bool) -> None:
         """The same, and that a running guest is on the images that were planned; raises what `confirm` raises."""
         await self.confirm()

@@ -151,7 +151,9 @@ class Backup:
         self._journal.write(RunStage.FREEZING)
         await self._claim.confirm_untouched(self._plan, is_off=record.off)
         before = disks_by_target(record.live_xml)
-        freeze = await take_snapshot(self._session, self._run, self._watchdog_argv, before, self._patience)
+        freeze = await take_snapshot(
+            self._session, self._run, self._watchdog_argv, before, self._patience, self._claim.confirm_now
+        )
         self._claim.hold_on()
         freeze = replace(freeze, taken=utc_now())
         self._note(RunStage.SNAPSHOT_TAKEN, **asdict(freeze))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -11,6 +11,7 @@ from tui.agent.commands import fsfreeze_freeze, fsfreeze_thaw, osinfo
 from tui.agent.errors import AgentError, CommandFailedError, GuestNotRunningError
 from tui.agent.transport import Transport
 from tui.backup.chain import Place, disks_by_target, place_of, read_guest, snapshot_xml
+from tui.backup.claim import GuestTakenError
 from tui.backup.confinement import confinement_of, denial_advice
 from tui.backup.disk_set import Disks, GuestChangedError, others_of, refuse_changed
 from tui.backup.ending import say_in_log
@@ -38,45 +39,78 @@ class IncompleteSnapshotError(BackupError):
 
 
 @dataclass(frozen=True, slots=True)
+class _Switch:
+    """The one act of the snapshot, and what must hold directly before it."""
+
+    session: HostSession
+    plan: BackupPlan
+    before: Disks
+    require_held: Callable[[], Awaitable[None]]
+
+    async def ask(self) -> HostError | None:
+        """Ask for the overlays once, by the definition as it is now.
+
+        Raises GuestChangedError where its disks are others, GuestTakenError where its holder is. Any other error proves
+        nothing: the definition is read afterwards.
+        """
+        try:
+            now = disks_by_target(await self.session.host.live_xml(self.plan.uuid))
+            refuse_changed(self.before, now)
+            await self.require_held()
+            await self.session.host.snapshot_disks(self.plan.uuid, snapshot_xml(self.plan, others_of(self.plan, now)))
+        except HostError as error:
+            _log(error)
+            return error
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class _Try:
     """One try to freeze: what came of it, what the snapshot said, why there was no freeze, whether it is thawed.
 
-    `changed` where the snapshot was not asked for, for the guest's disks were others by then.
+    `changed` where the snapshot was not asked for, for the guest's disks or its holder were others by then.
     """
 
     report: FreezeReport
     trouble: HostError | None
     refusal: ExplainedError | None
     thawed: bool
-    changed: GuestChangedError | None = None
+    changed: GuestChangedError | GuestTakenError | None = None
 
 
 async def take_snapshot(
-    session: HostSession, run: Run, watchdog_argv: Sequence[str], before: Disks, patience: Patience
+    session: HostSession,
+    run: Run,
+    watchdog_argv: Sequence[str],
+    before: Disks,
+    patience: Patience,
+    require_held: Callable[[], Awaitable[None]],
 ) -> FreezeReport:
     """Switch the plan's disks to overlays, the guest frozen meanwhile if the plan wants it and the guest can.
 
-    `before` are the guest's disks as the checks saw them. Raises BackupError when no disk was switched,
-    GuestChangedError where the disks are others by now, IncompleteSnapshotError when only some were switched, and
-    NeedsRescueError when the host does not tell.
+    `before` are the guest's disks as the checks saw them; `require_held` raises GuestTakenError where the guest is
+    another's, and is asked directly before each snapshot. Raises BackupError when no disk was switched,
+    GuestChangedError where the disks are others by now, GuestTakenError, IncompleteSnapshotError when only some were
+    switched, and NeedsRescueError when the host does not tell.
     """
+    switch = _Switch(session, run.plan, before, require_held)
     view = await read_guest(session, run.plan.uuid)
     refuse_changed(before, view.live)
     paused = view.power is PowerState.PAUSED
     if paused or run.plan.quiesce is QuiescePolicy.OFF:
-        trouble = await _switch(session, run.plan, before)
+        trouble = await switch.ask()
         await prove_switched(session, run.plan, trouble, patience)
         stood_still = paused and await _is_paused(session, run.plan)
         return FreezeReport(Consistency.PAUSED if stood_still else Consistency.CRASH)
-    tried = await _guarded(session, run, watchdog_argv, before, patience)
+    tried = await _guarded(session, run, watchdog_argv, switch, patience)
     if tried.refusal is not None and tried.thawed and passes_by_itself(tried.refusal):
         _log(tried.refusal)
         await asyncio.sleep(SECOND_TRY_S)
-        tried = await _guarded(session, run, watchdog_argv, before, patience)
+        tried = await _guarded(session, run, watchdog_argv, switch, patience)
     if tried.changed is not None:
         raise tried.changed
     if tried.refusal is not None:
-        return await _without_freeze(session, run.plan, before, patience, tried)
+        return await _without_freeze(switch, patience, tried)
     await prove_switched(session, run.plan, tried.trouble, patience)
     return tried.report
 
@@ -86,7 +120,7 @@ async def _is_paused(session: HostSession, plan: BackupPlan) -> bool:
 
 
 async def _guarded(
-    session: HostSession, run: Run, watchdog_argv: Sequence[str], before: Disks, patience: Patience
+    session: HostSession, run: Run, watchdog_argv: Sequence[str], switch: _Switch, patience: Patience
 ) -> _Try:
     """Freeze, switch and thaw with a watchdog of the try's own; raises BackupError where the guest is frozen already.
 
@@ -101,18 +135,19 @@ async def _guarded(
     if watchdog is None:
         raise BackupError("The guest is frozen already", next_step="Thaw it: virsh domfsthaw GUEST.")
     watchdog.freezing(patience.watchdog_s)
-    tried = await _while_frozen(session, run.plan, before, patience)
+    tried = await _while_frozen(switch, patience)
     if tried.thawed:
         await watchdog.dismiss()
     return tried
 
 
-async def _while_frozen(session: HostSession, plan: BackupPlan, before: Disks, patience: Patience) -> _Try:
+async def _while_frozen(switch: _Switch, patience: Patience) -> _Try:
     """Freeze, switch, and thaw until that is proven or takes too long."""
+    session, plan = switch.session, switch.plan
     line = session.host.work_line(plan.uuid)
     trouble: HostError | None = None
     refusal: ExplainedError | None = None
-    changed: GuestChangedError | None = None
+    changed: GuestChangedError | GuestTakenError | None = None
     count, held_s = 0, 0.0
     still_frozen: bool | None = None
     began = monotonic()
@@ -120,12 +155,12 @@ async def _while_frozen(session: HostSession, plan: BackupPlan, before: Disks, p
         count = await fsfreeze_freeze(line, patience.freeze_s)
         if count > 0:
             frozen_at = monotonic()
-            trouble = await _switch(session, plan, before)
+            trouble = await switch.ask()
             held_s = monotonic() - frozen_at
             still_frozen = await is_frozen(line)
         else:
             refusal = BackupError("The guest froze nothing", cause="its agent knows no file system it can freeze")
-    except GuestChangedError as error:
+    except (GuestChangedError, GuestTakenError) as error:
         changed = error
     except ExplainedError as error:
         if count == 0:
@@ -183,40 +218,23 @@ async def _thaw(session: HostSession, plan: BackupPlan, patience: Patience, *, i
     return await until_thawed(once, patience.thaw_s, _log)
 
 
-async def _without_freeze(
-    session: HostSession, plan: BackupPlan, before: Disks, patience: Patience, tried: _Try
-) -> FreezeReport:
+async def _without_freeze(switch: _Switch, patience: Patience, tried: _Try) -> FreezeReport:
     """What the plan says to do when the guest could not be frozen in the last try."""
     why, remark = tried.refusal, tried.report.remark
     if why is None:
         raise AssertionError("a try without a refusal froze the guest")
     hint = freeze_hint(why)
-    if plan.quiesce is QuiescePolicy.REQUIRED:
+    if switch.plan.quiesce is QuiescePolicy.REQUIRED:
         raise BackupError(
             "The guest could not be frozen",
             cause="; ".join(filter(None, (why.one_line(), remark))),
             next_step=f"{hint}. Or make the backup without a freeze." if hint else MEND_OR_DO_WITHOUT,
             original=why.original,
         ) from why
-    trouble = await _switch(session, plan, before)
-    await prove_switched(session, plan, trouble, patience)
+    trouble = await switch.ask()
+    await prove_switched(switch.session, switch.plan, trouble, patience)
     words = (f"not frozen: {why.one_line()}", hint, remark)
     return FreezeReport(Consistency.CRASH, remark="; ".join(filter(None, words)), is_thawed=tried.thawed)
-
-
-async def _switch(session: HostSession, plan: BackupPlan, before: Disks) -> HostError | None:
-    """Ask for the overlays once, by the definition as it is now; raises GuestChangedError where its disks are others.
-
-    Any other error proves nothing: the definition is read afterwards.
-    """
-    try:
-        now = disks_by_target(await session.host.live_xml(plan.uuid))
-        refuse_changed(before, now)
-        await session.host.snapshot_disks(plan.uuid, snapshot_xml(plan, others_of(plan, now)))
-    except HostError as error:
-        _log(error)
-        return error
-    return None
 
 
 async def prove_switched(session: HostSession, plan: BackupPlan, trouble: HostError | None, patience: Patience) -> None:
