@@ -16,6 +16,7 @@ from tui.agent.errors import AgentError, CommandUnavailableError
 from tui.agent.exec_ahead import ReadyRun
 from tui.agent.exec_feeding import Feeding
 from tui.agent.exec_model import (
+    CANCELLED_BEFORE,
     DEFAULT_PACE,
     End,
     ExecEvent,
@@ -66,7 +67,7 @@ async def run(
     feeding = Feeding(source, stdin)
     try:
         if cancel is not None and cancel.is_set():
-            yield Finished(End.CANCELLED, None, None, 0.0, 0, 0, reason="it was cancelled before it began")
+            yield Finished(End.CANCELLED, None, None, 0.0, 0, 0, reason=CANCELLED_BEFORE)
             return
         await _begun(transport, watch)
         yield Started(watch.pid, source.mode)

@@ -13,6 +13,8 @@ from tui.agent.errors import CommandFailedError
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 INPUT_LIMIT = 128 * 1024
 """Bytes of standard input and environment together that one request carries."""
+CANCELLED_BEFORE = "it was cancelled before it began"
+"""The reason of a `Finished` that no start came before."""
 EXPORTS_LIMIT = 64 * 1024
 """Bytes of a kept environment that are worth carrying from one command to the next."""
 

@@ -10,7 +10,9 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from tui.agent.cancelling import unless_set
 from tui.agent.exec_model import (
+    CANCELLED_BEFORE,
     DEFAULT_PACE,
     End,
     ExecEvent,
@@ -38,6 +40,7 @@ from tui.console.remains import remains_in_words
 from tui.console.scrollback import Scrollback
 from tui.console.session_facts import CommandEnded, CommandStarted, SessionFact, StatusChanged
 from tui.console.shells import Shell, default_shell, folder_question
+from tui.console.start import Start
 from tui.console.tidying import Tidying
 from tui.console.typed_input import TypedInput
 from tui.console.wording import advice_on, failure_in_words, sweep_in_words
@@ -229,31 +232,11 @@ class Session:
         self, record: CommandRecord, stdin: AsyncIterator[bytes] | None, standing: Standing, chosen: Shell | None
     ) -> None:
         try:
-            await self._tidying.surroundings_known.wait()
-            profile = await self._met()
-            shell = chosen or default_shell(profile)
-            question = folder_question(record.line, shell)
-            request = self._lasting.request(question or record.line, shell)
-            events = run_audited(
-                self._transport,
-                request,
-                self._target,
-                typed=record.line,
-                stdin=stdin,
-                profile=profile,
-                cancel=self._cancel,
-                pace=self._pace,
-                ready=await self._ahead.take(request.cwd) if stdin is None else None,
-                standing=standing,
-            )
-            async with self._tidying.behind(events, partial(self._note, record), self._prepare_next):
-                async for event in events:
-                    await self._note(record, event)
-                    if isinstance(event, Finished):
-                        break
-            if record.finished is not None and record.finished.exit_code == 0:
-                folder = self.scrollback.last_line if question else ""
-                self._keep(self._lasting.after_line(record.line, shell, folder))
+            start = await unless_set(self._cancel, self._awaited_start(record.line, chosen, is_fed=stdin is not None))
+            if start is not None:
+                await self._follow_started(record, start, stdin, standing)
+            else:
+                await self._note(record, Finished(End.CANCELLED, None, None, 0.0, 0, 0, reason=CANCELLED_BEFORE))
         except ExplainedError as error:
             self._profile = None
             self.scrollback.refuse(record, (await advise(self._transport, error)).one_line())
@@ -269,6 +252,41 @@ class Session:
             self._typed = self._task = None
             self._tell(CommandEnded(record.number, record.finished))
         await self.scrollback.settle()
+
+    async def _follow_started(
+        self, record: CommandRecord, start: Start, stdin: AsyncIterator[bytes] | None, standing: Standing
+    ) -> None:
+        events = run_audited(
+            self._transport,
+            start.request,
+            self._target,
+            typed=record.line,
+            stdin=stdin,
+            profile=start.profile,
+            cancel=self._cancel,
+            pace=self._pace,
+            ready=start.ready,
+            standing=standing,
+        )
+        async with self._tidying.behind(events, partial(self._note, record), self._prepare_next):
+            async for event in events:
+                await self._note(record, event)
+                if isinstance(event, Finished):
+                    break
+        if record.finished is not None and record.finished.exit_code == 0:
+            folder = self.scrollback.last_line if start.asks_folder else ""
+            self._keep(self._lasting.after_line(record.line, start.shell, folder))
+
+    async def _awaited_start(self, line: str, chosen: Shell | None, *, is_fed: bool) -> Start:
+        """What the line before left, what the guest offers, and the run kept ready: each may be long in coming."""
+        await self._tidying.surroundings_known.wait()
+        profile = await self._met()
+        shell = chosen or default_shell(profile)
+        question = folder_question(line, shell)
+        request = self._lasting.request(question or line, shell)
+        # Last: who is cancelled meanwhile has taken no run from those that are kept.
+        ready = None if is_fed else await self._ahead.take(request.cwd)
+        return Start(profile, shell, request, ready, asks_folder=bool(question))
 
     async def _note(self, record: CommandRecord, event: ExecEvent) -> None:
         match event:
