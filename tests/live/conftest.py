@@ -3,6 +3,7 @@
 One laboratory and one event loop for all live tests: a guest costs seconds of CPU, so it is booted once.
 """
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from tui.lab.spec import MIB, SYSTEM_DISK_SIZE, DiskFormat, DiskRole, DiskSpec, 
 __all__ = ["agent", "host", "loop_device", "qemu_ga", "target", "whole"]
 
 LIVE = Path(__file__).parent
+
+# Background jobs of a script ignore SIGINT, and programs of theirs do not hear what a test sends them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
