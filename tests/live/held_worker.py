@@ -78,7 +78,7 @@ def hold_at(moment: str, hold: Hold) -> None:
     if moment == "void":
         _before(Capture, "verify_disks", _fail)
     if moment in ("frozen", "switching"):
-        owner, name = (snapshot, "_switch") if moment == "frozen" else (LibvirtHost, "snapshot_disks")
+        owner, name = (snapshot._Switch, "ask") if moment == "frozen" else (LibvirtHost, "snapshot_disks")
         _before(owner, name, lambda *words: hold())
     if moment in ("copy-begin", "copy-mid"):
         pieces = iter(range(10**9))
