@@ -15,7 +15,8 @@ async def test_a_killed_program_leaves_nothing_after_the_next_start(lab: Laborat
     await host.open()
     uuid = next(facts.uuid for facts in await host.list_domains() if facts.name == web1)
     left, swept = await kill_and_sweep(lab, web1, host.work_line(uuid), KILLS, SEED)
-    assert left.folders == swept.folders == 1
+    # A program that was killed before it looked has left the folders of those before it.
+    assert 1 <= left.folders == swept.folders <= KILLS
     assert left.handles == swept.closed > 0
     assert await remains(lab, web1) == Remains(folders=0, handles=0, processes=0)
     await host.close()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from tests.corpus.odd_disks import qemu_img
 from tests.live.backup_fixtures import needs_root
 from tests.unit.backup_values import STAMP, UUID, a_plan, domain_xml
 from tui.backup.chain import Place, disks_by_target, names_path, place_of, with_base
@@ -187,10 +187,6 @@ async def test_a_volume_without_a_path_leaves_out_that_disk_alone(other: Disk, v
     with pytest.raises(BackupError, match="no disk to back up") as alone:
         await planned(disk, host=host)
     assert reason in alone.value.cause
-
-
-def qemu_img(*words: object) -> None:
-    subprocess.run(("qemu-img", *map(str, words)), check=True, capture_output=True)
 
 
 @pytest.fixture
