@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from tests.live.backup_fixtures import needs_root
 from tests.live.host_agent import until
 from tests.live.test_console_guest import QUICK, line_to, output, ran
 from tui.console.session import Session
@@ -53,6 +54,7 @@ async def begun_exec(lab: Laboratory, state: Path, words: tuple[str, ...], *befo
     )
 
 
+@needs_root
 async def test_a_copy_of_the_operators_machine_ends_no_command_of_the_original(
     lab: Laboratory, web1: str, tmp_path: Path
 ) -> None:
